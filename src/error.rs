@@ -1,0 +1,45 @@
+//! Any error of the crate.
+
+use crate::{
+    AdjointError, BuildError, LossError, OptimizeError, ReadoutError, SimulationError,
+    SpikeTrainsError, SynapseError,
+};
+use thiserror::Error;
+
+/// Any error of this crate, for functions that meet several.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Spike trains were refused.
+    #[error(transparent)]
+    SpikeTrains(#[from] SpikeTrainsError),
+    /// A network was refused.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// Synapses were refused.
+    #[error(transparent)]
+    Synapses(#[from] SynapseError),
+    /// A trial could not be simulated.
+    #[error(transparent)]
+    Simulation(#[from] SimulationError),
+    /// A trace could not be differentiated.
+    #[error(transparent)]
+    Adjoint(#[from] AdjointError),
+    /// A layer could not be read out.
+    #[error(transparent)]
+    Readout(#[from] ReadoutError),
+    /// A loss could not be computed.
+    #[error(transparent)]
+    Loss(#[from] LossError),
+    /// Parameters could not be stepped.
+    #[error(transparent)]
+    Optimize(#[from] OptimizeError),
+    /// An error that belongs to one sample of a batch.
+    #[error("sample {index} of the batch: {source}")]
+    Sample {
+        /// The sample's position in the batch.
+        index: usize,
+        /// What went wrong with it.
+        source: Box<Error>,
+    },
+}

@@ -1,0 +1,178 @@
+//! Sums of decaying exponentials: responses that stay exact for equal rates, and isolation of roots.
+
+use crate::Real;
+
+/// exp(-b s), and the divided difference (exp(-a s) - exp(-b s)) / (b - a).
+///
+/// `decay_a` is exp(-a s), which the caller has. No digits are lost as b approaches a, where the
+/// divided difference becomes s exp(-a s).
+pub(super) fn decay_and_difference<F: Real>(a: F, b: F, s: F, decay_a: F) -> (F, F) {
+    let gap = b - a;
+    let decay_b = (-b * s).exp();
+    // Factor out the slower decay, so that nothing overflows.
+    let difference = if gap > F::zero() {
+        -decay_a * (-gap * s).exp_m1() / gap
+    } else if gap < F::zero() {
+        decay_b * (gap * s).exp_m1() / gap
+    } else {
+        decay_a * s
+    };
+    (decay_b, difference)
+}
+
+/// int_0^s exp(-rate u) du.
+pub(super) fn decay_integral<F: Real>(rate: F, s: F) -> F {
+    if rate == F::zero() { s } else { -(-rate * s).exp_m1() / rate }
+}
+
+/// The root in [low, high] of a function that ascends through zero there.
+///
+/// `f` returns value and slope, with f(low) < 0 <= f(high). Newton steps that leave the bracket are
+/// replaced by bisection, so the result is certain; it ends when the bracket or the step is down to
+/// rounding.
+pub(super) fn ascending_root<F: Real>(low: F, high: F, f: impl Fn(F) -> (F, F)) -> F {
+    let (mut low, mut high) = (low, high);
+    let two = F::of(2.0);
+    let mut x = low;
+    let mut last_step = high - low;
+    // Bisection alone needs as many rounds as there are bits between the bounds.
+    for _ in 0..256 {
+        let (value, slope) = f(x);
+        if value < F::zero() {
+            low = x;
+        } else {
+            high = x;
+        }
+        let newton = -value / slope;
+        if value == F::zero() || newton.abs() <= F::epsilon() * x.abs() / two {
+            return x;
+        }
+        let inside = x + newton > low && x + newton < high;
+        // A Newton step that does not halve the last one is not converging yet.
+        let next = if inside && newton.abs() * two < last_step {
+            x + newton
+        } else {
+            low + (high - low) / two
+        };
+        if next <= low || next >= high {
+            return high;
+        }
+        last_step = (next - x).abs();
+        x = next;
+    }
+    x
+}
+
+/// A term c exp(-rate s).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Term<F> {
+    pub coefficient: F,
+    pub rate: F,
+}
+
+fn sum<F: Real>(terms: &[Term<F>], s: F) -> F {
+    terms.iter().map(|t| t.coefficient * (-t.rate * s).exp()).sum()
+}
+
+/// All points in (0, end) at which the sum of the terms changes sign, ascending.
+///
+/// By Rolle's theorem two roots of f are separated by one of (exp(rate_0 s) f)', which has a term
+/// less: so the roots of that, found first, cut (0, end) into pieces with at most one root each
+/// (Pólya and Szegő, Part V, problem 75).
+pub(super) fn sign_changes<F: Real>(terms: &[Term<F>], end: F) -> Vec<F> {
+    let mut merged: Vec<Term<F>> = Vec::with_capacity(terms.len());
+    for term in terms.iter().filter(|t| t.coefficient != F::zero()) {
+        match merged.iter_mut().find(|m| m.rate == term.rate) {
+            Some(m) => m.coefficient += term.coefficient,
+            None => merged.push(*term),
+        }
+    }
+    // Slowest first: multiplying by exp(rate_0 s) then leaves only decaying terms.
+    merged.sort_by(|a, b| a.rate.partial_cmp(&b.rate).unwrap_or(std::cmp::Ordering::Equal));
+    isolate(&merged, end)
+}
+
+fn isolate<F: Real>(terms: &[Term<F>], end: F) -> Vec<F> {
+    let positive = terms.iter().all(|t| t.coefficient >= F::zero());
+    let negative = terms.iter().all(|t| t.coefficient <= F::zero());
+    if positive || negative {
+        return Vec::new();
+    }
+    let slowest = terms[0].rate;
+    let lifted: Vec<Term<F>> =
+        terms.iter().map(|t| Term { coefficient: t.coefficient, rate: t.rate - slowest }).collect();
+    let derivative: Vec<Term<F>> = lifted[1..]
+        .iter()
+        .map(|t| Term { coefficient: -t.rate * t.coefficient, rate: t.rate })
+        .collect();
+    let mut knots = vec![F::zero()];
+    knots.extend(sign_changes(&derivative, end));
+    knots.push(end);
+    let mut roots = Vec::new();
+    for piece in knots.windows(2) {
+        let (low, high) = (piece[0], piece[1]);
+        let (at_low, at_high) = (sum(&lifted, low), sum(&lifted, high));
+        let up = at_low < F::zero() && at_high > F::zero();
+        let down = at_low > F::zero() && at_high < F::zero();
+        if up || down {
+            let sign = if up { F::one() } else { -F::one() };
+            roots.push(ascending_root(low, high, |s| {
+                (sign * sum(&lifted, s), sign * sum(&derivative, s))
+            }));
+        }
+    }
+    roots
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_relative_eq;
+    use proptest::prelude::*;
+
+    #[test]
+    fn difference_keeps_its_digits_near_equal_rates() {
+        let (a, s) = (0.05f64, 7.0);
+        let limit = s * (-a * s).exp();
+        let (_, equal) = decay_and_difference(a, a, s, (-a * s).exp());
+        assert_relative_eq!(equal, limit, max_relative = 1e-15);
+        for e in [1e-12, -1e-12] {
+            // Second order in e: s exp(-a s) (1 - e s / 2 + ...).
+            let (_, near) = decay_and_difference(a, a + e, s, (-a * s).exp());
+            assert_relative_eq!(near, limit * (1.0 - e * s / 2.0), max_relative = 1e-15);
+        }
+        let (_, far) = decay_and_difference(10.0, 0.01, 1000.0, 0.0);
+        assert_relative_eq!(far, (-10.0f64).exp() / 9.99, max_relative = 1e-14);
+    }
+
+    proptest! {
+        /// Against dense sampling: every sign change that samples see is found, and where none is
+        /// found between samples of one sign nothing larger than rounding hides.
+        #[test]
+        fn sign_changes_agree_with_sampling(
+            terms in prop::collection::vec((-2.0..2.0f64, 0.0..1.0f64), 1..6),
+        ) {
+            let terms: Vec<_> =
+                terms.iter().map(|&(coefficient, rate)| Term { coefficient, rate }).collect();
+            let roots = sign_changes(&terms, 50.0);
+            prop_assert!(roots.windows(2).all(|w| w[0] < w[1]));
+            let mut sampled = Vec::new();
+            let n = 20_000;
+            let (mut last_t, mut last) = (0.0, sum(&terms, 0.0));
+            for k in 1..=n {
+                let t = 50.0 * k as f64 / n as f64;
+                let value = sum(&terms, t);
+                if last * value < 0.0 && last.abs() > 1e-13 && value.abs() > 1e-13 {
+                    sampled.push((last_t, t));
+                }
+                (last_t, last) = (t, value);
+            }
+            for (from, to) in sampled {
+                prop_assert!(roots.iter().any(|&r| r >= from && r <= to), "missed {from}..{to} in {roots:?}");
+            }
+            for &r in &roots {
+                prop_assert!(sum(&terms, r).abs() < 1e-12);
+            }
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! Building networks.
+
+use super::groups::groups;
+use super::spiking::{NamedLayer, Origin, Projection, SpikingNetwork};
+use crate::layer::{Layer, LayerError};
+use crate::synapse::{Connectivity, DelayedSynapses, SynapseError};
+use crate::Real;
+use rand::Rng;
+use thiserror::Error;
+
+/// Why a network was refused.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// No layer was added.
+    #[error("the network has no layers; add at least one with `layer`")]
+    Empty,
+    /// An input without channels.
+    #[error("input `{name}` has no channels; it needs at least 1")]
+    EmptyInput {
+        /// Its name.
+        name: String,
+    },
+    /// Two populations share a name.
+    #[error("the name `{name}` is taken; every input and layer needs its own")]
+    DuplicateName {
+        /// The name.
+        name: String,
+    },
+    /// An id that did not come from this builder.
+    #[error("population {index} is not one of this network's {populations}")]
+    UnknownPopulation {
+        /// The id's number.
+        index: usize,
+        /// The number of populations.
+        populations: usize,
+    },
+    /// A projection onto an input.
+    #[error("input `{name}` cannot be the target of a projection")]
+    InputAsTarget {
+        /// The input's name.
+        name: String,
+    },
+    /// A layer that no input can reach.
+    #[error("no path of projections leads from an input to layer `{name}`: it could never fire")]
+    Unreachable {
+        /// The layer's name.
+        name: String,
+    },
+    /// A layer refused its constants.
+    #[error("layer `{name}`: {source}")]
+    Layer {
+        /// The layer's name.
+        name: String,
+        /// Why.
+        source: LayerError,
+    },
+    /// A projection refused its values.
+    #[error("projection `{name}`: {source}")]
+    Synapses {
+        /// The projection's name.
+        name: String,
+        /// Why.
+        source: SynapseError,
+    },
+    /// Synapses made for other sizes than those of the layers.
+    #[error("projection `{name}` has synapses for {found:?}, but the layers need {expected:?} (post x pre)")]
+    Shape {
+        /// The projection's name.
+        name: String,
+        /// The shape found.
+        found: (usize, usize),
+        /// The shape needed.
+        expected: (usize, usize),
+    },
+    /// More synapses than can be numbered or held.
+    #[error("projection `{name}` needs {synapses} synapses; at most {most} are supported")]
+    TooManySynapses {
+        /// The projection's name.
+        name: String,
+        /// How many it needs.
+        synapses: u128,
+        /// The limit.
+        most: usize,
+    },
+}
+
+/// An input or a layer of the network that is being built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PopulationId(usize);
+
+type Recipe<F> =
+    Box<dyn FnOnce(usize, usize, &mut dyn Rng) -> Result<Box<dyn DelayedSynapses<F>>, SynapseError>>;
+
+enum Population<F: Real> {
+    Input { size: usize },
+    Layer(Box<dyn Layer<F>>),
+}
+
+impl<F: Real> Population<F> {
+    fn size(&self) -> usize {
+        match self {
+            Self::Input { size } => *size,
+            Self::Layer(layer) => layer.size(),
+        }
+    }
+}
+
+struct Plan<F: Real> {
+    pre: PopulationId,
+    post: PopulationId,
+    tau_syn: Option<F>,
+    recipe: Recipe<F>,
+}
+
+/// Collects inputs, layers and projections, and checks them as a whole in [`NetworkBuilder::build`].
+///
+/// ```
+/// use eventprop::{Dense, LeakyIntegrator, Lif, Network, NetworkBuilder};
+/// use rand::{SeedableRng, rngs::ChaCha8Rng};
+/// use rand_distr::{Normal, Uniform};
+///
+/// let mut net = NetworkBuilder::<f64>::new();
+/// let input = net.input("input", 10);
+/// let hidden = net.layer("hidden", Lif::new(20).tau_mem(20.0));
+/// let output = net.layer("output", LeakyIntegrator::new(3));
+/// net.connect(input, hidden, Dense::weights(Normal::new(0.3, 0.1)?).delays(Uniform::new(0.0, 20.0)?));
+/// net.connect(hidden, hidden, Dense::weights(Normal::new(0.0, 0.1)?).delays(0.0));
+/// net.connect(hidden, output, Dense::weights(Normal::new(0.0, 0.2)?));
+/// let net = net.build(&mut ChaCha8Rng::seed_from_u64(1))?;
+/// assert_eq!(net.channels(), 10);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct NetworkBuilder<F: Real = f64> {
+    populations: Vec<(String, Population<F>)>,
+    plans: Vec<Plan<F>>,
+    max_spikes: Option<usize>,
+}
+
+impl<F: Real> Default for NetworkBuilder<F> {
+    fn default() -> Self {
+        Self { populations: Vec::new(), plans: Vec::new(), max_spikes: None }
+    }
+}
+
+impl<F: Real> NetworkBuilder<F> {
+    /// A network without anything in it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an input of `size` channels. Several inputs are consecutive channels of the spike trains
+    /// given to [`Network::forward`](crate::Network::forward), in the order of addition.
+    pub fn input(&mut self, name: impl Into<String>, size: usize) -> PopulationId {
+        self.add(name.into(), Population::Input { size })
+    }
+
+    /// Adds a layer. The one added last is the network's output, unless an objective names another.
+    pub fn layer(&mut self, name: impl Into<String>, layer: impl Layer<F> + 'static) -> PopulationId {
+        self.add(name.into(), Population::Layer(Box::new(layer)))
+    }
+
+    fn add(&mut self, name: String, population: Population<F>) -> PopulationId {
+        self.populations.push((name, population));
+        PopulationId(self.populations.len() - 1)
+    }
+
+    /// Connects two populations, or a layer with itself, by a projection named `pre->post`.
+    pub fn connect(
+        &mut self,
+        pre: PopulationId,
+        post: PopulationId,
+        connectivity: impl Connectivity<F> + 'static,
+    ) -> &mut Self {
+        let tau_syn = connectivity.tau_syn();
+        let recipe: Recipe<F> = Box::new(move |post, pre, rng| connectivity.connect(post, pre, rng));
+        self.plans.push(Plan { pre, post, tau_syn, recipe });
+        self
+    }
+
+    /// How often a neuron may fire in a trial before it is called a runaway. Without it the budget
+    /// is 1000 spikes and 10 more per ms of the trial.
+    pub fn max_spikes(&mut self, max_spikes: usize) -> &mut Self {
+        self.max_spikes = Some(max_spikes);
+        self
+    }
+
+    /// Draws initial values, checks everything, and makes the network.
+    ///
+    /// # Errors
+    /// See [`BuildError`].
+    pub fn build(self, mut rng: &mut impl Rng) -> Result<SpikingNetwork<F>, BuildError> {
+        let sizes: Vec<usize> = self.populations.iter().map(|(_, p)| p.size()).collect();
+        let names: Vec<String> = self.populations.iter().map(|(n, _)| n.clone()).collect();
+        let mut origins = Vec::new();
+        let (mut inputs, mut layers) = (Vec::new(), Vec::new());
+        let mut channels: usize = 0;
+        for (name, population) in self.populations {
+            match population {
+                Population::Input { size } => {
+                    origins.push(Origin::Input { first: channels });
+                    channels = channels.saturating_add(size);
+                    inputs.push((name, size));
+                }
+                Population::Layer(layer) => {
+                    origins.push(Origin::Layer(layers.len()));
+                    layers.push(NamedLayer { name, layer });
+                }
+            }
+        }
+        let mut projections: Vec<Projection<F>> = Vec::new();
+        for plan in self.plans {
+            for PopulationId(index) in [plan.pre, plan.post] {
+                if index >= sizes.len() {
+                    return Err(BuildError::UnknownPopulation { index, populations: sizes.len() });
+                }
+            }
+            let (pre, post) = (plan.pre.0, plan.post.0);
+            let Origin::Layer(target) = origins[post] else {
+                return Err(BuildError::InputAsTarget { name: names[post].clone() });
+            };
+            let base = format!("{}->{}", names[pre], names[post]);
+            let twins = projections.iter().filter(|p| p.base_name() == base).count();
+            let name = if twins == 0 { base } else { format!("{base}#{}", twins + 1) };
+            check_size(&name, sizes[post], sizes[pre])?;
+            let synapses = (plan.recipe)(sizes[post], sizes[pre], &mut rng)
+                .map_err(|source| BuildError::Synapses { name: name.clone(), source })?;
+            let NamedLayer { name: layer_name, layer } = &mut layers[target];
+            let receptor = layer
+                .receptor(plan.tau_syn)
+                .map_err(|source| BuildError::Layer { name: layer_name.clone(), source })?;
+            projections.push(Projection { name, origin: origins[pre], target, receptor, synapses });
+        }
+        assemble(inputs, layers, projections, self.max_spikes)
+    }
+}
+
+/// Fails before memory is asked for.
+fn check_size(name: &str, post: usize, pre: usize) -> Result<(), BuildError> {
+    let synapses = post as u128 * pre as u128;
+    let most = u32::MAX as usize;
+    if synapses > most as u128 {
+        return Err(BuildError::TooManySynapses { name: name.into(), synapses, most });
+    }
+    Ok(())
+}
+
+/// Checks the parts of a network, from the builder or from a file, and puts them together.
+pub(super) fn assemble<F: Real>(
+    inputs: Vec<(String, usize)>,
+    layers: Vec<NamedLayer<F>>,
+    projections: Vec<Projection<F>>,
+    max_spikes: Option<usize>,
+) -> Result<SpikingNetwork<F>, BuildError> {
+    if layers.is_empty() {
+        return Err(BuildError::Empty);
+    }
+    if let Some((name, _)) = inputs.iter().find(|(_, size)| *size == 0) {
+        return Err(BuildError::EmptyInput { name: name.clone() });
+    }
+    let mut names: Vec<&String> =
+        inputs.iter().map(|(n, _)| n).chain(layers.iter().map(|l| &l.name)).collect();
+    names.sort();
+    if let Some(pair) = names.windows(2).find(|w| w[0] == w[1]) {
+        return Err(BuildError::DuplicateName { name: pair[0].clone() });
+    }
+    for NamedLayer { name, layer } in &layers {
+        layer.validate().map_err(|source| BuildError::Layer { name: name.clone(), source })?;
+    }
+    let channels = inputs.iter().fold(0, |sum: usize, (_, size)| sum.saturating_add(*size));
+    for projection in &projections {
+        let name = || projection.name.clone();
+        let unknown = |index, populations| BuildError::UnknownPopulation { index, populations };
+        let target =
+            layers.get(projection.target).ok_or_else(|| unknown(projection.target, layers.len()))?;
+        let found = projection.synapses.shape();
+        let (pre, missing) = match projection.origin {
+            Origin::Layer(l) => match layers.get(l) {
+                Some(source) => (source.layer.size(), false),
+                None => return Err(unknown(l, layers.len())),
+            },
+            Origin::Input { first } => {
+                (found.1, found.1 == 0 || first.saturating_add(found.1) > channels)
+            }
+        };
+        if missing || found != (target.layer.size(), pre) {
+            let expected = (target.layer.size(), pre.min(channels));
+            return Err(BuildError::Shape { name: name(), found, expected });
+        }
+        check_size(&projection.name, found.0, found.1)?;
+        projection
+            .synapses
+            .validate()
+            .map_err(|source| BuildError::Synapses { name: name(), source })?;
+    }
+    let edges: Vec<(usize, usize)> = projections
+        .iter()
+        .filter_map(|p| match p.origin {
+            Origin::Layer(l) => Some((l, p.target)),
+            Origin::Input { .. } => None,
+        })
+        .collect();
+    let mut reached = vec![false; layers.len()];
+    for projection in projections.iter().filter(|p| matches!(p.origin, Origin::Input { .. })) {
+        reached[projection.target] = true;
+    }
+    for _ in 0..layers.len() {
+        for &(from, to) in &edges {
+            reached[to] |= reached[from];
+        }
+    }
+    if let Some(lost) = reached.iter().position(|r| !r) {
+        return Err(BuildError::Unreachable { name: layers[lost].name.clone() });
+    }
+    let groups = groups(layers.len(), &edges);
+    Ok(SpikingNetwork::new(inputs, layers, projections, groups, max_spikes))
+}

@@ -1,0 +1,172 @@
+//! The network of this crate.
+
+use super::Network;
+use crate::adjoint;
+use crate::layer::Layer;
+use crate::readout::Recording;
+use crate::simulate;
+use crate::synapse::DelayedSynapses;
+use crate::{
+    AdjointError, Gradients, Parameter, ParameterMut, Real, Sensitivity, SimulationError,
+    SpikeTrains, Trace,
+};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A layer and its name.
+#[derive(Debug, Clone)]
+pub(crate) struct NamedLayer<F: Real> {
+    pub name: String,
+    pub layer: Box<dyn Layer<F>>,
+}
+
+/// Where a projection starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) enum Origin {
+    /// Channels from `first` on.
+    Input { first: usize },
+    /// A layer.
+    Layer(usize),
+}
+
+/// Synapses from one population to a layer.
+#[derive(Debug, Clone)]
+pub(crate) struct Projection<F: Real> {
+    pub name: String,
+    pub origin: Origin,
+    pub target: usize,
+    pub receptor: usize,
+    pub synapses: Box<dyn DelayedSynapses<F>>,
+}
+
+impl<F: Real> Projection<F> {
+    /// The name without the number that tells twins apart.
+    pub(super) fn base_name(&self) -> &str {
+        self.name.split('#').next().unwrap_or(&self.name)
+    }
+}
+
+/// A directed graph of layers, connected by synapses with delays; recurrence of any kind included.
+///
+/// Made by [`NetworkBuilder`](crate::NetworkBuilder). It holds parameters and constants and nothing
+/// else: a forward pass borrows it, and no state is carried from trial to trial.
+#[derive(Debug, Clone)]
+pub struct SpikingNetwork<F: Real = f64> {
+    pub(super) inputs: Vec<(String, usize)>,
+    pub(crate) layers: Vec<NamedLayer<F>>,
+    pub(crate) projections: Vec<Projection<F>>,
+    /// Layers that are simulated together, in the order of simulation.
+    pub(crate) groups: Vec<Vec<usize>>,
+    pub(super) max_spikes: Option<usize>,
+    /// Changes with the parameters, so that a trace knows whether it is still true.
+    pub(crate) version: u64,
+}
+
+fn fresh_version() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+impl<F: Real> SpikingNetwork<F> {
+    pub(super) fn new(
+        inputs: Vec<(String, usize)>,
+        layers: Vec<NamedLayer<F>>,
+        projections: Vec<Projection<F>>,
+        groups: Vec<Vec<usize>>,
+        max_spikes: Option<usize>,
+    ) -> Self {
+        Self { inputs, layers, projections, groups, max_spikes, version: fresh_version() }
+    }
+
+    /// How often a neuron may fire in a trial of this many ms.
+    pub(crate) fn spike_budget(&self, duration: f64) -> usize {
+        // The conversion saturates for absurd durations.
+        self.max_spikes.unwrap_or((1000.0 + 10.0 * duration) as usize)
+    }
+
+    /// The number of a layer, by name.
+    pub fn layer(&self, name: &str) -> Option<usize> {
+        self.layers.iter().position(|l| l.name == name)
+    }
+
+    /// The synapses of a projection, by its name `pre->post`.
+    pub fn synapses(&self, projection: &str) -> Option<&dyn DelayedSynapses<F>> {
+        self.projections.iter().find(|p| p.name == projection).map(|p| p.synapses.as_ref())
+    }
+
+    /// The names of the projections, in the order of addition.
+    pub fn projections(&self) -> impl Iterator<Item = &str> {
+        self.projections.iter().map(|p| p.name.as_str())
+    }
+}
+
+impl<F: Real> Network<F> for SpikingNetwork<F> {
+    fn channels(&self) -> usize {
+        self.inputs.iter().fold(0, |sum, (_, size)| sum.saturating_add(*size))
+    }
+
+    fn layers(&self) -> usize {
+        self.layers.len()
+    }
+
+    fn layer_info(&self, layer: usize) -> (&str, usize) {
+        let NamedLayer { name, layer } = &self.layers[layer];
+        (name, layer.size())
+    }
+
+    fn forward(&self, input: &SpikeTrains, duration: f64) -> Result<Trace<F>, SimulationError> {
+        simulate::forward(self, input, duration)
+    }
+
+    fn record<'a>(
+        &'a self,
+        trace: &'a Trace<F>,
+        layer: usize,
+        potentials: bool,
+    ) -> Result<Recording<'a, F>, AdjointError> {
+        adjoint::check_trace(self, trace)?;
+        Ok(Recording::new(self, trace, layer, potentials)?)
+    }
+
+    fn adjoint(
+        &self,
+        trace: &Trace<F>,
+        sensitivity: Sensitivity<F>,
+    ) -> Result<Gradients<F>, AdjointError> {
+        adjoint::backward(self, trace, sensitivity)
+    }
+
+    fn parameters(&self) -> Vec<(&str, Parameter<'_, F>)> {
+        self.projections
+            .iter()
+            .flat_map(|p| p.synapses.parameters().into_iter().map(|x| (p.name.as_str(), x)))
+            .collect()
+    }
+
+    fn parameters_mut(&mut self) -> Vec<(&str, ParameterMut<'_, F>)> {
+        self.version = fresh_version();
+        self.projections
+            .iter_mut()
+            .flat_map(|p| {
+                let name = p.name.as_str();
+                p.synapses.parameters_mut().into_iter().map(move |x| (name, x))
+            })
+            .collect()
+    }
+
+    fn update(&mut self) {
+        self.version = fresh_version();
+        for projection in &mut self.projections {
+            projection.synapses.update();
+        }
+    }
+
+    fn raise_weights(&mut self, layer: usize, neuron: usize, amount: F) {
+        self.version = fresh_version();
+        for projection in &mut self.projections {
+            if projection.target == layer && projection.origin != Origin::Layer(layer) {
+                projection.synapses.raise_weights(neuron, amount);
+            }
+        }
+    }
+}

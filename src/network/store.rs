@@ -1,0 +1,81 @@
+//! Networks as plain data, for serde.
+
+use super::builder::assemble;
+use super::spiking::{NamedLayer, Origin, Projection, SpikingNetwork};
+use crate::Real;
+use crate::layer::StoredLayer;
+use crate::synapse::StoredSynapses;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+
+#[derive(Serialize, Deserialize)]
+struct Stored<F> {
+    inputs: Vec<(String, usize)>,
+    layers: Vec<(String, StoredLayer<F>)>,
+    #[serde(bound(deserialize = "F: Real + Deserialize<'de>"))]
+    projections: Vec<StoredProjection<F>>,
+    max_spikes: Option<usize>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredProjection<F> {
+    name: String,
+    origin: Origin,
+    target: usize,
+    receptor: usize,
+    #[serde(bound(deserialize = "F: Real + Deserialize<'de>"))]
+    synapses: StoredSynapses<F>,
+}
+
+impl<F: Real + Serialize> Serialize for SpikingNetwork<F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let foreign = |what: &str, name: &str| {
+            ser::Error::custom(format!(
+                "{what} `{name}` is of a type from outside the crate and cannot be stored with the network"
+            ))
+        };
+        let layers = self
+            .layers
+            .iter()
+            .map(|l| Ok((l.name.clone(), l.layer.to_stored().ok_or_else(|| foreign("layer", &l.name))?)))
+            .collect::<Result<_, S::Error>>()?;
+        let projections = self
+            .projections
+            .iter()
+            .map(|p| {
+                let synapses =
+                    p.synapses.to_stored().ok_or_else(|| foreign("projection", &p.name))?;
+                let Projection { name, origin, target, receptor, .. } = p.clone();
+                Ok(StoredProjection { name, origin, target, receptor, synapses })
+            })
+            .collect::<Result<_, S::Error>>()?;
+        let inputs = self.inputs.clone();
+        Stored { inputs, layers, projections, max_spikes: self.max_spikes }.serialize(serializer)
+    }
+}
+
+impl<'de, F: Real + Deserialize<'de>> Deserialize<'de> for SpikingNetwork<F> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Stored { inputs, layers, projections, max_spikes } = Stored::deserialize(deserializer)?;
+        let layers: Vec<NamedLayer<F>> = layers
+            .into_iter()
+            .map(|(name, layer)| NamedLayer { name, layer: layer.into_layer() })
+            .collect();
+        for p in &projections {
+            let receptors = layers.get(p.target).map_or(0, |l| l.layer.receptors());
+            if p.receptor >= receptors {
+                return Err(de::Error::custom(format!(
+                    "projection `{}` leads to receptor {}, but its target has {receptors}",
+                    p.name, p.receptor
+                )));
+            }
+        }
+        let projections = projections
+            .into_iter()
+            .map(|p| {
+                let StoredProjection { name, origin, target, receptor, synapses } = p;
+                Projection { name, origin, target, receptor, synapses: synapses.into_synapses() }
+            })
+            .collect();
+        assemble(inputs, layers, projections, max_spikes).map_err(de::Error::custom)
+    }
+}

@@ -1,0 +1,86 @@
+//! Adam.
+
+use super::{OptimizeError, Optimizer, Rates, check_constant, check_gradients, for_each_parameter};
+use crate::{Gradients, Network, Real};
+
+/// Adam (Kingma and Ba 2015, Algorithm 1), with a learning rate for weights and one for delays.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Adam<F = f64> {
+    /// The learning rates; free to change between steps.
+    pub rates: Rates<F>,
+    beta1: F,
+    beta2: F,
+    epsilon: F,
+    steps: u64,
+    first: Vec<F>,
+    second: Vec<F>,
+}
+
+impl<F: Real> Adam<F> {
+    /// With this learning rate for weights and for delays, beta = (0.9, 0.999) and epsilon = 1e-8.
+    pub fn new(rate: F) -> Self {
+        Self {
+            rates: Rates { weights: rate, delays: rate },
+            beta1: F::of(0.9),
+            beta2: F::of(0.999),
+            epsilon: F::of(1e-8),
+            steps: 0,
+            first: Vec::new(),
+            second: Vec::new(),
+        }
+    }
+
+    /// The learning rate of delays: about the greatest change in ms per step.
+    pub fn delay_rate(mut self, rate: F) -> Self {
+        self.rates.delays = rate;
+        self
+    }
+
+    /// The decay of the first and the second moment, in [0, 1).
+    pub fn betas(mut self, beta1: F, beta2: F) -> Self {
+        (self.beta1, self.beta2) = (beta1, beta2);
+        self
+    }
+
+    /// What is added to the root of the second moment; above 0.
+    pub fn epsilon(mut self, epsilon: F) -> Self {
+        self.epsilon = epsilon;
+        self
+    }
+}
+
+impl<F: Real> Optimizer<F> for Adam<F> {
+    fn step(
+        &mut self,
+        network: &mut dyn Network<F>,
+        gradients: &Gradients<F>,
+    ) -> Result<(), OptimizeError> {
+        self.rates.check()?;
+        for (what, beta) in [("beta1", self.beta1), ("beta2", self.beta2)] {
+            check_constant(what, beta, |b| b >= F::zero() && b < F::one(), "in [0, 1)")?;
+        }
+        check_constant("epsilon", self.epsilon, |e| e > F::zero(), "finite and above 0")?;
+        check_gradients(&network.layout(), gradients, &self.first)?;
+        if self.first.len() != self.second.len() {
+            return Err(OptimizeError::State);
+        }
+        self.first.resize(gradients.values().len(), F::zero());
+        self.second.resize(gradients.values().len(), F::zero());
+        self.steps += 1;
+        let power = i32::try_from(self.steps).unwrap_or(i32::MAX);
+        let one = F::one();
+        let correct1 = one - self.beta1.powi(power);
+        let correct2 = one - self.beta2.powi(power);
+        for (k, &g) in gradients.values().iter().enumerate() {
+            self.first[k] = self.beta1 * self.first[k] + (one - self.beta1) * g;
+            self.second[k] = self.beta2 * self.second[k] + (one - self.beta2) * g * g;
+        }
+        for_each_parameter(network, self.rates, |rate, value, k| {
+            let first = self.first[k] / correct1;
+            let second = self.second[k] / correct2;
+            *value -= rate * first / (second.sqrt() + self.epsilon);
+        });
+        Ok(())
+    }
+}

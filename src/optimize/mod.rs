@@ -1,0 +1,147 @@
+//! Optimisers: from gradients to new parameters.
+
+mod adam;
+mod sgd;
+
+pub use adam::Adam;
+pub use sgd::Sgd;
+
+use crate::{Block, Gradients, Network, ParameterKind, Real};
+use thiserror::Error;
+
+/// Why parameters could not be stepped. Nothing has changed when one of these is returned.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum OptimizeError {
+    /// A gradient is NaN or infinite.
+    #[error("gradient {index} of {kind} of `{owner}` is {value}; the step was not taken")]
+    NotFinite {
+        /// The projection.
+        owner: String,
+        /// Which of its parameters.
+        kind: ParameterKind,
+        /// Position in the block.
+        index: usize,
+        /// The gradient.
+        value: f64,
+    },
+    /// The gradients belong to another network.
+    #[error("the gradients have other blocks than the network's parameters")]
+    Layout,
+    /// The optimiser has seen a network with other parameters before.
+    #[error("the optimiser's state belongs to a network with other parameters; use a new optimiser")]
+    State,
+    /// A constant of the optimiser has no meaning.
+    #[error("{what} is {value}, but must be {rule}")]
+    Constant {
+        /// Its name.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+        /// What it must be.
+        rule: &'static str,
+    },
+}
+
+/// Changes the parameters of a network by a step along its gradients.
+pub trait Optimizer<F: Real> {
+    /// Takes a step, then has the network project its parameters on their bounds.
+    ///
+    /// # Errors
+    /// A gradient that is not finite or does not fit; nothing is changed then.
+    fn step(
+        &mut self,
+        network: &mut dyn Network<F>,
+        gradients: &Gradients<F>,
+    ) -> Result<(), OptimizeError>;
+}
+
+/// Learning rates by kind of parameter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Rates<F = f64> {
+    /// Per step, for weights.
+    pub weights: F,
+    /// In ms per step (Adam) or ms per unit of gradient (SGD), for delays.
+    pub delays: F,
+}
+
+impl<F: Real> Rates<F> {
+    /// The rate for one kind.
+    pub fn of(&self, kind: ParameterKind) -> F {
+        match kind {
+            ParameterKind::Weight => self.weights,
+            ParameterKind::Delay => self.delays,
+        }
+    }
+
+    /// Multiplies all rates, as schedules do.
+    pub fn scale(&mut self, factor: F) {
+        self.weights *= factor;
+        self.delays *= factor;
+    }
+
+    fn check(&self) -> Result<(), OptimizeError> {
+        for (what, rate) in
+            [("the learning rate of weights", self.weights), ("the learning rate of delays", self.delays)]
+        {
+            check_constant(what, rate, |r| r >= F::zero(), "finite and not negative")?;
+        }
+        Ok(())
+    }
+}
+
+fn check_constant<F: Real>(
+    what: &'static str,
+    value: F,
+    good: impl Fn(F) -> bool,
+    rule: &'static str,
+) -> Result<(), OptimizeError> {
+    if value.is_finite() && good(value) {
+        Ok(())
+    } else {
+        Err(OptimizeError::Constant { what, value: value.as_f64(), rule })
+    }
+}
+
+/// Checks the gradients against the network and the state kept from earlier steps.
+fn check_gradients<F: Real>(
+    layout: &[Block],
+    gradients: &Gradients<F>,
+    state: &[F],
+) -> Result<(), OptimizeError> {
+    if layout != gradients.layout() {
+        return Err(OptimizeError::Layout);
+    }
+    if !state.is_empty() && state.len() != gradients.values().len() {
+        return Err(OptimizeError::State);
+    }
+    for (block, values) in gradients.blocks() {
+        if let Some(index) = values.iter().position(|g| !g.is_finite()) {
+            return Err(OptimizeError::NotFinite {
+                owner: block.owner.clone(),
+                kind: block.kind,
+                index,
+                value: values[index].as_f64(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Calls `f(rate, parameter, position)` for every parameter, in order, and updates the network.
+fn for_each_parameter<F: Real>(
+    network: &mut dyn Network<F>,
+    rates: Rates<F>,
+    mut f: impl FnMut(F, &mut F, usize),
+) {
+    let mut position = 0;
+    for (_, parameter) in network.parameters_mut() {
+        let rate = rates.of(parameter.kind);
+        for value in parameter.values {
+            f(rate, value, position);
+            position += 1;
+        }
+    }
+    network.update();
+}

@@ -1,0 +1,53 @@
+//! Stochastic gradient descent with momentum.
+
+use super::{OptimizeError, Optimizer, Rates, check_constant, check_gradients, for_each_parameter};
+use crate::{Gradients, Network, Real};
+
+/// Gradient descent with momentum: v = momentum v + g, parameter -= rate v.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Sgd<F = f64> {
+    /// The learning rates; free to change between steps.
+    pub rates: Rates<F>,
+    momentum: F,
+    velocity: Vec<F>,
+}
+
+impl<F: Real> Sgd<F> {
+    /// Plain gradient descent, with this learning rate for weights and for delays.
+    pub fn new(rate: F) -> Self {
+        let rates = Rates { weights: rate, delays: rate };
+        Self { rates, momentum: F::zero(), velocity: Vec::new() }
+    }
+
+    /// The learning rate of delays, in ms per unit of gradient.
+    pub fn delay_rate(mut self, rate: F) -> Self {
+        self.rates.delays = rate;
+        self
+    }
+
+    /// The share of the last step that is kept, in [0, 1).
+    pub fn momentum(mut self, momentum: F) -> Self {
+        self.momentum = momentum;
+        self
+    }
+}
+
+impl<F: Real> Optimizer<F> for Sgd<F> {
+    fn step(
+        &mut self,
+        network: &mut dyn Network<F>,
+        gradients: &Gradients<F>,
+    ) -> Result<(), OptimizeError> {
+        self.rates.check()?;
+        let momentum = self.momentum;
+        check_constant("momentum", momentum, |m| m >= F::zero() && m < F::one(), "in [0, 1)")?;
+        check_gradients(&network.layout(), gradients, &self.velocity)?;
+        self.velocity.resize(gradients.values().len(), F::zero());
+        for (v, &g) in self.velocity.iter_mut().zip(gradients.values()) {
+            *v = momentum * *v + g;
+        }
+        for_each_parameter(network, self.rates, |rate, value, k| *value -= rate * self.velocity[k]);
+        Ok(())
+    }
+}

@@ -1,0 +1,35 @@
+//! The number type of parameters and states.
+
+use num_traits::{Float, FromPrimitive, NumAssign};
+use std::fmt::{Debug, Display};
+use std::iter::Sum;
+
+/// The number types that networks run in: `f64` and `f32`.
+///
+/// Parameters and states are of this type. Spike times are always `f64`.
+pub trait Real:
+    Float + FromPrimitive + NumAssign + Sum + Default + Debug + Display + Send + Sync + 'static
+{
+    /// The nearest value of this type.
+    fn of(x: f64) -> Self;
+    /// This value as `f64`, without loss.
+    fn as_f64(self) -> f64;
+}
+
+impl Real for f64 {
+    fn of(x: f64) -> Self {
+        x
+    }
+    fn as_f64(self) -> f64 {
+        self
+    }
+}
+
+impl Real for f32 {
+    fn of(x: f64) -> Self {
+        x as f32
+    }
+    fn as_f64(self) -> f64 {
+        f64::from(self)
+    }
+}

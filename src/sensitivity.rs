@@ -1,0 +1,81 @@
+//! How a loss depends on what a network did: the input of the adjoint pass.
+
+use crate::{Real, Trace};
+
+/// The derivatives of a loss by spike times and potentials of every layer.
+///
+/// Read-outs fill it; anything else that depends on spikes or potentials (a regulariser of hidden
+/// layers, say) adds to it in the same way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sensitivity<F = f64> {
+    /// One per layer.
+    pub layers: Vec<LayerSensitivity<F>>,
+}
+
+impl<F: Real> Sensitivity<F> {
+    /// A loss that depends on nothing.
+    pub fn none(trace: &Trace<F>) -> Self {
+        let layers = trace
+            .layers
+            .iter()
+            .map(|l| LayerSensitivity {
+                spike_times: vec![F::zero(); l.spikes.len()],
+                potentials: Vec::new(),
+            })
+            .collect();
+        Self { layers }
+    }
+}
+
+/// The derivatives of a loss by spike times and potentials of one layer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerSensitivity<F = f64> {
+    /// dL/dt of each spike, in the order of [`SpikeTrains::times`](crate::SpikeTrains::times).
+    pub spike_times: Vec<F>,
+    /// The dependence on potentials; terms add.
+    pub potentials: Vec<PotentialSensitivity<F>>,
+}
+
+/// One way in which a loss depends on the potential V of a neuron.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum PotentialSensitivity<F = f64> {
+    /// Through V at a fixed time, just before anything that happens then: `gradient` is dL/dV.
+    At {
+        /// The neuron.
+        neuron: usize,
+        /// The time in ms.
+        time: f64,
+        /// dL/dV.
+        gradient: F,
+    },
+    /// Through V at the time of an arrival at this neuron, which moves with it: dL/dt of the first
+    /// arrival at this time gets dL/dV times the slope of V before it.
+    AtArrival {
+        /// The neuron.
+        neuron: usize,
+        /// The time of the arrival in ms.
+        time: f64,
+        /// dL/dV.
+        gradient: F,
+    },
+    /// Through int_0^T V exp(-rate t) dt: `gradient` is the derivative by the integral.
+    Integral {
+        /// The neuron.
+        neuron: usize,
+        /// The rate in 1/ms; 0 for the plain integral.
+        rate: F,
+        /// The derivative of L by the integral.
+        gradient: F,
+    },
+}
+
+impl<F> PotentialSensitivity<F> {
+    /// The neuron.
+    pub fn neuron(&self) -> usize {
+        match self {
+            Self::At { neuron, .. } | Self::AtArrival { neuron, .. } | Self::Integral { neuron, .. } => {
+                *neuron
+            }
+        }
+    }
+}
