@@ -3,6 +3,7 @@
 mod adjoint;
 mod arrivals;
 mod batch;
+pub mod check;
 pub mod data;
 mod error;
 mod layer;

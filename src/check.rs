@@ -1,0 +1,401 @@
+//! The gradient checker: adjoint gradients against finite differences.
+
+use crate::{
+    Error, Gradients, Loss, Network, Objective, ParameterKind, Readout, SpikeTrains, Trace,
+};
+use std::fmt;
+
+/// Checks gradients of any network and objective against finite differences.
+///
+/// Every parameter and every input time is moved both ways (one way at a bound), with steps that
+/// shrink from [`GradientCheck::step`], and the differences are extrapolated to step zero (Ridders
+/// 1982), which also gives an estimate of their own error. The loss is smooth only as long as the
+/// same spikes occur and the same arrivals precede each: a perturbation that changes this pattern
+/// however small it is gets skipped, and counted.
+///
+/// ```
+/// use eventprop::check::GradientCheck;
+/// use eventprop::{CrossEntropy, Dense, LeakyIntegrator, Lif, MeanVoltage, NetworkBuilder, Objective, SpikeTrains};
+/// use rand::{SeedableRng, rngs::ChaCha8Rng};
+/// use rand_distr::Uniform;
+///
+/// let mut net = NetworkBuilder::new();
+/// let input = net.input("input", 2);
+/// let hidden = net.layer("hidden", Lif::new(3));
+/// let output = net.layer("output", LeakyIntegrator::new(2));
+/// net.connect(input, hidden, Dense::weights(Uniform::new(2.0, 5.0)?).delays(Uniform::new(0.0, 9.0)?));
+/// net.connect(hidden, output, Dense::weights(Uniform::new(-1.0, 1.0)?).delays(1.0));
+/// let net = net.build(&mut ChaCha8Rng::seed_from_u64(3))?;
+/// let input = SpikeTrains::from_channels([[1.0, 8.0], [2.0, 12.5]])?;
+/// let objective = Objective::new(MeanVoltage, CrossEntropy::new());
+///
+/// let report = GradientCheck::new().run(&net, &input, 50.0, &objective, &1)?;
+/// assert!(report.passed(), "{report}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GradientCheck {
+    relative: f64,
+    absolute: f64,
+    step: f64,
+}
+
+impl Default for GradientCheck {
+    fn default() -> Self {
+        Self { relative: 1e-6, absolute: 1e-9, step: 1e-2 }
+    }
+}
+
+/// Where the pattern changes, the step is cut this often before a parameter is skipped.
+const CUTS: usize = 7;
+const CUT: f64 = 0.2;
+/// Levels of extrapolation, and the ratio of their steps.
+const LEVELS: usize = 9;
+const RATIO: f64 = 1.6;
+
+impl GradientCheck {
+    /// A check to 1e-6 relative or 1e-9 absolute, with a first step of 0.01.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The relative and the absolute error that pass; the larger of the two counts.
+    pub fn tolerance(mut self, relative: f64, absolute: f64) -> Self {
+        (self.relative, self.absolute) = (relative, absolute);
+        self
+    }
+
+    /// The first step of the finite differences, in the unit of the parameter.
+    pub fn step(mut self, step: f64) -> Self {
+        self.step = step;
+        self
+    }
+
+    /// Checks every gradient of one trial.
+    ///
+    /// # Errors
+    /// If the unperturbed trial fails.
+    pub fn run<N, R, L>(
+        &self,
+        network: &N,
+        input: &SpikeTrains,
+        duration: f64,
+        objective: &Objective<R, L>,
+        target: &L::Target,
+    ) -> Result<CheckReport, Error>
+    where
+        N: Network<f64> + Clone,
+        R: Readout<f64>,
+        L: Loss<f64>,
+    {
+        let trace = network.forward(input, duration)?;
+        let (_, gradients) = network.backward(&trace, objective, target)?;
+        self.compare(network, input, duration, objective, target, &gradients)
+    }
+
+    /// Checks given gradients, from whatever source, of one trial.
+    ///
+    /// # Errors
+    /// If the unperturbed trial fails.
+    pub fn compare<N, R, L>(
+        &self,
+        network: &N,
+        input: &SpikeTrains,
+        duration: f64,
+        objective: &Objective<R, L>,
+        target: &L::Target,
+        gradients: &Gradients<f64>,
+    ) -> Result<CheckReport, Error>
+    where
+        N: Network<f64> + Clone,
+        R: Readout<f64>,
+        L: Loss<f64>,
+    {
+        let reference = network.forward(input, duration)?;
+        // `None` where the pattern of spikes differs from that of the unperturbed trial.
+        let loss = |network: &N, input: &SpikeTrains| -> Option<f64> {
+            let trace = network.forward(input, duration).ok()?;
+            if !same_pattern(&reference, &trace) {
+                return None;
+            }
+            Some(network.evaluate(&trace, objective, target).ok()?.loss)
+        };
+        let mut classes = Vec::new();
+        let mut moved = network.clone();
+        for (number, (block, values)) in gradients.blocks().enumerate() {
+            let name = format!("{} {}", block.owner, block.kind);
+            let mut class = CheckClass::new(name, Some(block.kind));
+            for (index, &adjoint) in values.iter().enumerate() {
+                let (center, bounds) = {
+                    let parameters = network.parameters();
+                    let parameter = &parameters[number].1;
+                    (parameter.values[index], parameter.bounds)
+                };
+                let numeric = self.differentiate(center, bounds.lower, bounds.upper, |x| {
+                    moved.parameters_mut()[number].1.values[index] = x;
+                    moved.update();
+                    loss(&moved, input)
+                });
+                moved.parameters_mut()[number].1.values[index] = center;
+                class.add(self, index, adjoint, numeric);
+            }
+            moved.update();
+            classes.push(class);
+        }
+        let mut class = CheckClass::new("input times".into(), None);
+        for (index, &adjoint) in gradients.input_times.iter().enumerate() {
+            let center = input.times()[index];
+            let numeric = self.differentiate(center, 0.0, f64::INFINITY, |x| {
+                loss(network, &with_time(input, index, x)?)
+            });
+            class.add(self, index, adjoint, numeric);
+        }
+        classes.push(class);
+        Ok(CheckReport { classes })
+    }
+
+    /// (derivative, its estimated error) of `f` at `x`, with arguments kept in [lower, upper].
+    fn differentiate(
+        &self,
+        x: f64,
+        lower: f64,
+        upper: f64,
+        mut f: impl FnMut(f64) -> Option<f64>,
+    ) -> Option<(f64, f64)> {
+        let center = f(x)?;
+        let mut step = self.step;
+        for _ in 0..CUTS {
+            let found = match (x - step >= lower, x + step <= upper) {
+                (true, true) => ridders(step, 2, |h| Some((f(x + h)? - f(x - h)?) / (2.0 * h))),
+                (false, true) => ridders(step, 1, |h| Some((f(x + h)? - center) / h)),
+                (true, false) => ridders(step, 1, |h| Some((center - f(x - h)?) / h)),
+                (false, false) => None,
+            };
+            if found.is_some() {
+                return found;
+            }
+            step *= CUT;
+        }
+        None
+    }
+}
+
+/// Extrapolates difference quotients, whose error is a series in h^order, to h = 0.
+fn ridders(
+    step: f64,
+    order: i32,
+    mut quotient: impl FnMut(f64) -> Option<f64>,
+) -> Option<(f64, f64)> {
+    let mut best = (f64::NAN, f64::INFINITY);
+    let mut last: Vec<f64> = Vec::new();
+    let mut h = step;
+    for _ in 0..LEVELS {
+        let mut row = vec![quotient(h)?];
+        let mut factor = 1.0;
+        for (k, previous) in last.iter().enumerate() {
+            factor *= RATIO.powi(order);
+            let better = (row[k] * factor - previous) / (factor - 1.0);
+            let error = (better - row[k]).abs().max((better - previous).abs());
+            if error < best.1 {
+                best = (better, error);
+            }
+            row.push(better);
+        }
+        last = row;
+        h /= RATIO;
+    }
+    Some(best)
+}
+
+/// Whether the same spikes occur, each after the same number of arrivals.
+fn same_pattern(a: &Trace<f64>, b: &Trace<f64>) -> bool {
+    a.layers.iter().zip(&b.layers).all(|(a, b)| {
+        a.spikes.offsets() == b.spikes.offsets() && a.arrivals == b.arrivals
+    })
+}
+
+/// The spike trains with one time replaced.
+fn with_time(input: &SpikeTrains, index: usize, time: f64) -> Option<SpikeTrains> {
+    let channel = |k| input.offsets().partition_point(|&start| start <= k) - 1;
+    let events = input.times().iter().enumerate().map(|(k, &t)| {
+        (if k == index { time } else { t }, channel(k))
+    });
+    SpikeTrains::from_events(input.channels(), events).ok()
+}
+
+/// The result of a gradient check, by class of parameter.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct CheckReport {
+    /// One per block of parameters, and one for the input times.
+    pub classes: Vec<CheckClass>,
+}
+
+/// The result for one block of parameters, or for the input times.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct CheckClass {
+    /// What was checked, such as `input->hidden delay`.
+    pub name: String,
+    /// The kind of parameter; `None` for input times.
+    pub kind: Option<ParameterKind>,
+    /// How many gradients were compared.
+    pub checked: usize,
+    /// How many were skipped, because every perturbation changed the pattern of spikes.
+    pub skipped: usize,
+    /// How many could not be decided, because the finite difference is not exact enough.
+    pub inconclusive: usize,
+    /// The greatest error among those compared, relative to the gradient or to the absolute
+    /// tolerance, whichever is greater.
+    pub worst: f64,
+    /// Those that disagree.
+    pub mismatches: Vec<Mismatch>,
+}
+
+/// A gradient that disagrees with its finite difference.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Mismatch {
+    /// Position in the block.
+    pub index: usize,
+    /// The gradient of the adjoint pass.
+    pub adjoint: f64,
+    /// The finite difference.
+    pub numeric: f64,
+    /// Its estimated error.
+    pub numeric_error: f64,
+}
+
+impl CheckClass {
+    fn new(name: String, kind: Option<ParameterKind>) -> Self {
+        Self {
+            name,
+            kind,
+            checked: 0,
+            skipped: 0,
+            inconclusive: 0,
+            worst: 0.0,
+            mismatches: Vec::new(),
+        }
+    }
+
+    fn add(
+        &mut self,
+        check: &GradientCheck,
+        index: usize,
+        adjoint: f64,
+        numeric: Option<(f64, f64)>,
+    ) {
+        let Some((numeric, numeric_error)) = numeric else {
+            self.skipped += 1;
+            return;
+        };
+        let size = adjoint.abs().max(numeric.abs());
+        let allowed = check.absolute.max(check.relative * size);
+        let error = (adjoint - numeric).abs();
+        // A gap many times the estimated error is a mismatch, however coarse the difference.
+        let coarse = numeric_error > allowed;
+        if coarse && error <= 10.0 * numeric_error {
+            self.inconclusive += 1;
+            return;
+        }
+        self.checked += 1;
+        self.worst = self.worst.max(error / size.max(check.absolute));
+        // Not `error > allowed`: a NaN is a mismatch.
+        if !(error <= allowed) {
+            self.mismatches.push(Mismatch { index, adjoint, numeric, numeric_error });
+        }
+    }
+}
+
+impl CheckReport {
+    /// Whether something was checked and nothing disagreed.
+    pub fn passed(&self) -> bool {
+        self.checked() > 0 && self.classes.iter().all(|c| c.mismatches.is_empty())
+    }
+
+    /// How many gradients were compared.
+    pub fn checked(&self) -> usize {
+        self.classes.iter().map(|c| c.checked).sum()
+    }
+
+    /// How many were skipped, because every perturbation changed the pattern of spikes.
+    pub fn skipped(&self) -> usize {
+        self.classes.iter().map(|c| c.skipped).sum()
+    }
+
+    /// How many could not be decided.
+    pub fn inconclusive(&self) -> usize {
+        self.classes.iter().map(|c| c.inconclusive).sum()
+    }
+}
+
+impl fmt::Display for CheckReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = self.classes.iter().map(|c| c.name.len()).max().unwrap_or(0);
+        writeln!(
+            f,
+            "{:width$}  checked  skipped  inconclusive  mismatches  worst relative error",
+            ""
+        )?;
+        for c in &self.classes {
+            writeln!(
+                f,
+                "{:width$}  {:7}  {:7}  {:12}  {:10}  {:.1e}",
+                c.name,
+                c.checked,
+                c.skipped,
+                c.inconclusive,
+                c.mismatches.len(),
+                c.worst
+            )?;
+        }
+        for c in &self.classes {
+            for m in &c.mismatches {
+                writeln!(
+                    f,
+                    "{}[{}]: adjoint {:e}, difference {:e} +- {:.1e}",
+                    c.name, m.index, m.adjoint, m.numeric, m.numeric_error
+                )?;
+            }
+        }
+        write!(f, "{}", if self.passed() { "passed" } else { "FAILED" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_relative_eq;
+
+    #[test]
+    fn ridders_differentiates() {
+        let check = GradientCheck::new();
+        let (d, error) = check.differentiate(1.0, -9.0, 9.0, |x| Some(x.sin())).unwrap();
+        assert_relative_eq!(d, 1f64.cos(), max_relative = 1e-11);
+        assert!(error < 1e-10);
+        // One-sided at a bound.
+        let (d, error) = check.differentiate(0.0, 0.0, 9.0, |x| Some(x.exp())).unwrap();
+        assert_relative_eq!(d, 1.0, max_relative = 1e-9);
+        assert!(error < 1e-8);
+        assert_eq!(check.differentiate(0.0, 0.0, 9.0, |x| (x == 0.0).then_some(0.0)), None);
+    }
+
+    #[test]
+    fn wrong_and_missing_gradients_do_not_pass() {
+        let check = GradientCheck::new();
+        let mut class = CheckClass::new("x".into(), None);
+        class.add(&check, 0, 1.0, Some((1.0 + 1e-9, 1e-12)));
+        class.add(&check, 1, 1.0, None);
+        class.add(&check, 2, 1.0, Some((1.001, 0.01)));
+        assert_eq!((class.checked, class.skipped, class.inconclusive), (1, 1, 1));
+        assert!(class.mismatches.is_empty());
+        class.add(&check, 3, 1.0, Some((1.001, 1e-9)));
+        class.add(&check, 4, f64::NAN, Some((1.0, 1e-9)));
+        class.add(&check, 5, 2.0, Some((1.0, 1e-3)));
+        let wrong: Vec<usize> = class.mismatches.iter().map(|m| m.index).collect();
+        assert_eq!(wrong, [3, 4, 5]);
+        assert!(!CheckReport { classes: vec![class] }.passed());
+        assert!(!CheckReport { classes: Vec::new() }.passed());
+    }
+}
