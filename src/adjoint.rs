@@ -24,9 +24,7 @@ pub enum AdjointError {
     )]
     StaleTrace,
     /// The sensitivity does not fit the trace.
-    #[error(
-        "the sensitivity does not fit the trace: {what} is {found}, but must be {expected}"
-    )]
+    #[error("the sensitivity does not fit the trace: {what} is {found}, but must be {expected}")]
     Sensitivity {
         /// What does not fit.
         what: &'static str,
@@ -105,9 +103,8 @@ fn check_sensitivity<F: Real>(
     trace: &Trace<F>,
     sensitivity: &Sensitivity<F>,
 ) -> Result<(), AdjointError> {
-    let wrong = |what, found, expected: String| {
-        Err(AdjointError::Sensitivity { what, found, expected })
-    };
+    let wrong =
+        |what, found, expected: String| Err(AdjointError::Sensitivity { what, found, expected });
     let layers = network.layers.len();
     if sensitivity.layers.len() != layers {
         return wrong("the number of layers", sensitivity.layers.len() as f64, layers.to_string());

@@ -209,17 +209,20 @@ fn ridders(
 
 /// Whether the same spikes occur, each after the same number of arrivals.
 fn same_pattern(a: &Trace<f64>, b: &Trace<f64>) -> bool {
-    a.layers.iter().zip(&b.layers).all(|(a, b)| {
-        a.spikes.offsets() == b.spikes.offsets() && a.arrivals == b.arrivals
-    })
+    a.layers
+        .iter()
+        .zip(&b.layers)
+        .all(|(a, b)| a.spikes.offsets() == b.spikes.offsets() && a.arrivals == b.arrivals)
 }
 
 /// The spike trains with one time replaced.
 fn with_time(input: &SpikeTrains, index: usize, time: f64) -> Option<SpikeTrains> {
     let channel = |k| input.offsets().partition_point(|&start| start <= k) - 1;
-    let events = input.times().iter().enumerate().map(|(k, &t)| {
-        (if k == index { time } else { t }, channel(k))
-    });
+    let events = input
+        .times()
+        .iter()
+        .enumerate()
+        .map(|(k, &t)| (if k == index { time } else { t }, channel(k)));
     SpikeTrains::from_events(input.channels(), events).ok()
 }
 
@@ -301,8 +304,7 @@ impl CheckClass {
         }
         self.checked += 1;
         self.worst = self.worst.max(error / size.max(check.absolute));
-        // Not `error > allowed`: a NaN is a mismatch.
-        if !(error <= allowed) {
+        if error.is_nan() || error > allowed {
             self.mismatches.push(Mismatch { index, adjoint, numeric, numeric_error });
         }
     }

@@ -1,4 +1,53 @@
 //! Exact, event-driven training of spiking neural networks with learnable delays.
+//!
+//! Do not use it for surrogate gradients, for convolutions, or for neurons without a closed form
+//! between events.
+//!
+//! Every spike time is the root of a closed-form equation, and every gradient is the exact derivative
+//! of the loss: EventProp (Wunderlich and Pehle 2021) with delays (Mészáros, Knight and Nowotny 2025),
+//! without a time grid.
+//!
+//! ```text
+//!  data ──▶ SpikeTrains ──▶ Network::forward ──▶ Trace ──▶ Readout ──▶ Loss ──▶ value
+//!                               ▲                  │          y          │ dL/dy
+//!                               │                  ▼                     ▼
+//!                           Optimizer ◀─────── Gradients ◀── adjoint ◀── Sensitivity
+//! ```
+//!
+//! | step | items |
+//! |---|---|
+//! | input | [`SpikeTrains`], [`data`] |
+//! | network | [`NetworkBuilder`], [`SpikingNetwork`]; [`Lif`], [`LeakyIntegrator`]; [`Dense`] |
+//! | simulation | [`Network::forward`], [`Trace`] |
+//! | objective | [`Objective`]; read-outs [`FirstSpikeTime`], [`MeanVoltage`], [`ExpWeightedMeanVoltage`], [`MaxVoltage`]; losses [`CrossEntropy`], [`MeanSquaredError`], [`TimeInvariant`] |
+//! | gradients | [`Network::backward`], [`Gradients`]; whole batches [`backward_batch`]; the checker [`check::GradientCheck`] |
+//! | training | [`Sgd`], [`Adam`], [`remedy`] |
+//!
+//! Extend it by implementing [`Layer`] (or only [`LinearLayer`]), [`DelayedSynapses`], [`Readout`],
+//! [`Loss`], [`Optimizer`] or [`Network`].
+//!
+//! Units: times, delays and time constants are in ms; potentials, weights and currents have no
+//! dimension; gradients by times are per ms. Matrices are post x pre.
+//!
+//! ```
+//! use eventprop::{CrossEntropy, Dense, LeakyIntegrator, Lif, MeanVoltage, Network, NetworkBuilder, Objective, SpikeTrains};
+//! use rand::{SeedableRng, rngs::ChaCha8Rng};
+//!
+//! let mut net = NetworkBuilder::new();
+//! let input = net.input("input", 2);
+//! let hidden = net.layer("hidden", Lif::new(3));
+//! let output = net.layer("output", LeakyIntegrator::new(2));
+//! net.connect(input, hidden, Dense::weights(4.0).delays(1.5));
+//! net.connect(hidden, output, Dense::weights(0.3).delays(0.0));
+//! let net = net.build(&mut ChaCha8Rng::seed_from_u64(1))?;
+//!
+//! let trace = net.forward(&SpikeTrains::from_channels([[1.0, 4.0], [2.0, 3.0]])?, 50.0)?;
+//! let objective = Objective::new(MeanVoltage, CrossEntropy::new());
+//! let (evaluation, gradients) = net.backward(&trace, &objective, &0)?;
+//! assert_eq!(evaluation.readout.len(), 2);
+//! assert_eq!(gradients.get("input->hidden", eventprop::ParameterKind::Delay).unwrap().len(), 6);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod adjoint;
 mod arrivals;
@@ -36,3 +85,7 @@ pub use simulate::SimulationError;
 pub use spikes::{SpikeTrains, SpikeTrainsError};
 pub use synapse::*;
 pub use trace::Trace;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

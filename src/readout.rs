@@ -119,10 +119,10 @@ impl<'a, F: Real> Recording<'a, F> {
         let replay = self.replay(neuron)?;
         let mut total = F::zero();
         for (k, start, end) in segments(replay, self.duration) {
-            let part =
-                self.layer.integral(neuron, replay.segment(k), F::of(end - start), rate).ok_or_else(
-                    || self.no_closed_form("the integral of the potential"),
-                )?;
+            let part = self
+                .layer
+                .integral(neuron, replay.segment(k), F::of(end - start), rate)
+                .ok_or_else(|| self.no_closed_form("the integral of the potential"))?;
             total += part * (-rate * F::of(start)).exp();
         }
         Ok(total)

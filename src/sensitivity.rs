@@ -73,9 +73,9 @@ impl<F> PotentialSensitivity<F> {
     /// The neuron.
     pub fn neuron(&self) -> usize {
         match self {
-            Self::At { neuron, .. } | Self::AtArrival { neuron, .. } | Self::Integral { neuron, .. } => {
-                *neuron
-            }
+            Self::At { neuron, .. }
+            | Self::AtArrival { neuron, .. }
+            | Self::Integral { neuron, .. } => *neuron,
         }
     }
 }

@@ -49,7 +49,9 @@ pub enum SimulationError {
         delay: f64,
     },
     /// A state left the range of the number type.
-    #[error("the state of neuron {neuron} of layer `{layer}` overflowed by {time} ms; lower the weights")]
+    #[error(
+        "the state of neuron {neuron} of layer `{layer}` overflowed by {time} ms; lower the weights"
+    )]
     Overflow {
         /// The layer.
         layer: String,
@@ -214,7 +216,8 @@ type Outgoing<F> = Vec<Vec<(usize, Arrival<F>, f64)>>;
 impl<F: Real> Simulation<'_, F> {
     fn group(&mut self, layers: &[usize]) -> Result<(), SimulationError> {
         let network = self.network;
-        let internal = |p: &&Projection<F>| matches!(p.origin, Origin::Layer(l) if layers.contains(&l));
+        let internal =
+            |p: &&Projection<F>| matches!(p.origin, Origin::Layer(l) if layers.contains(&l));
         let recurrent =
             network.projections.iter().filter(internal).any(|p| layers.contains(&p.target));
         let mut fired = Vec::new();
@@ -331,11 +334,9 @@ impl<F: Real> Simulation<'_, F> {
         state.resize(model.state_len(), F::zero());
         model.rest(index, &mut state);
         let source = |p: &Projection<F>| match p.origin {
-            Origin::Input { .. } => Some(SourceSpikes {
-                times: input.times(),
-                offsets: input.offsets(),
-                ranks: None,
-            }),
+            Origin::Input { .. } => {
+                Some(SourceSpikes { times: input.times(), offsets: input.offsets(), ranks: None })
+            }
             Origin::Layer(l) if group.contains(&l) => None,
             Origin::Layer(l) => {
                 let spikes = &fired[l].as_ref()?.spikes;

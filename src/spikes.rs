@@ -7,7 +7,9 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum SpikeTrainsError {
     /// A time is NaN, infinite or negative.
-    #[error("channel {channel}, spike {index}: time {time} ms is not a finite, non-negative number")]
+    #[error(
+        "channel {channel}, spike {index}: time {time} ms is not a finite, non-negative number"
+    )]
     BadTime {
         /// The channel.
         channel: usize,
@@ -190,8 +192,11 @@ impl SpikeTrains {
 
     /// All (time, channel) events in the order of time; ties in the order of channels.
     pub fn events(&self) -> Vec<(f64, usize)> {
-        let mut events: Vec<_> =
-            self.iter().enumerate().flat_map(|(c, times)| times.iter().map(move |&t| (t, c))).collect();
+        let mut events: Vec<_> = self
+            .iter()
+            .enumerate()
+            .flat_map(|(c, times)| times.iter().map(move |&t| (t, c)))
+            .collect();
         events.sort_by(|a, b| a.0.total_cmp(&b.0));
         events
     }

@@ -40,7 +40,8 @@ fn check_file(path: &Path) {
     assert_eq!(found.gradients.len(), answer.gradients.len());
     for (k, (a, b)) in found.gradients.iter().zip(&answer.gradients).enumerate() {
         for (what, a, b) in [("weight", &a.weights, &b.weights), ("delay", &a.delays, &b.delays)] {
-            let (a, b): (Vec<_>, Vec<_>) = (a.iter().flatten().collect(), b.iter().flatten().collect());
+            let (a, b): (Vec<_>, Vec<_>) =
+                (a.iter().flatten().collect(), b.iter().flatten().collect());
             assert_eq!(a.len(), b.len());
             for (a, b) in a.into_iter().zip(b) {
                 assert_eq!(a.is_some(), b.is_some());

@@ -56,10 +56,16 @@ pub enum LossKind {
     MeanVoltageCe,
     ExpWeightedMeanVoltageCe,
     MaxVoltageCe,
-    TtfsCe { tau0: f64 },
-    TimeInvariant { delta: f64 },
+    TtfsCe {
+        tau0: f64,
+    },
+    TimeInvariant {
+        delta: f64,
+    },
     /// 1/2 sum (t - target)^2 over (neuron, index, target) triples.
-    SpikeTimeMse { targets: Vec<(usize, usize, f64)> },
+    SpikeTimeMse {
+        targets: Vec<(usize, usize, f64)>,
+    },
 }
 
 /// What a simulator should find.
@@ -131,14 +137,26 @@ impl Case {
                         .threshold(threshold)
                         .reset(reset.unwrap_or(0.0)),
                 ),
-                None => net.layer(name, LeakyIntegrator::new(size).tau_mem(tau_mem).tau_syn(tau_syn)),
+                None => {
+                    net.layer(name, LeakyIntegrator::new(size).tau_mem(tau_mem).tau_syn(tau_syn))
+                }
             });
         }
         for (k, projection) in self.projections.iter().enumerate() {
             let layer = |index: i64| {
-                let known = usize::try_from(index).ok().and_then(|index| layers.get(index).copied());
+                let known =
+                    usize::try_from(index).ok().and_then(|index| layers.get(index).copied());
                 known.ok_or(format!("projection {k}: there is no layer {index}"))
             };
+            let present = |rows: &[Vec<Option<f64>>]| -> Vec<bool> {
+                rows.iter().flatten().map(Option::is_some).collect()
+            };
+            if present(&projection.weights) != present(&projection.delays) {
+                return Err(format!(
+                    "projection {k}: weights and delays have nulls in different places"
+                )
+                .into());
+            }
             let from = if projection.from == -1 { input } else { layer(projection.from)? };
             let to = layer(projection.to as i64)?;
             let mut dense = Dense::weights(matrix(&projection.weights, k, "weights")?)
@@ -179,16 +197,14 @@ impl Case {
     }
 }
 
-/// A full matrix of equally long rows.
+/// A full matrix of equally long rows. A missing synapse becomes one of weight 0 and delay 0, which
+/// does nothing; its gradients are left out of the answer.
 fn matrix(rows: &[Vec<Option<f64>>], k: usize, what: &str) -> Result<Array2<f64>, String> {
     let columns = rows.first().map_or(0, Vec::len);
     if rows.iter().any(|row| row.len() != columns) {
         return Err(format!("projection {k}: the rows of {what} differ in length"));
     }
-    let values: Option<Vec<f64>> = rows.iter().flatten().copied().collect();
-    let values = values.ok_or(format!(
-        "projection {k}: {what} has a null; projections that lack synapses are not supported yet"
-    ))?;
+    let values: Vec<f64> = rows.iter().flatten().map(|x| x.unwrap_or(0.0)).collect();
     Array2::from_shape_vec((rows.len(), columns), values).map_err(|e| e.to_string())
 }
 
@@ -200,7 +216,8 @@ fn table(
     rows: &[Vec<Option<f64>>],
 ) -> Vec<Vec<Option<f64>>> {
     let mut values = gradients.get(name, kind).unwrap_or(&[]).iter();
-    rows.iter().map(|row| row.iter().map(|_| values.next().copied()).collect()).collect()
+    let mut next = |synapse: &Option<f64>| values.next().copied().filter(|_| synapse.is_some());
+    rows.iter().map(|row| row.iter().map(&mut next).collect()).collect()
 }
 
 /// Reads the times of chosen spikes, given as (neuron, index); a missing one reads the duration.
@@ -242,7 +259,12 @@ struct HalfSquares;
 impl Loss<f64> for HalfSquares {
     type Target = Vec<f64>;
 
-    fn evaluate(&self, y: &[f64], target: &Vec<f64>, gradient: &mut [f64]) -> Result<f64, LossError> {
+    fn evaluate(
+        &self,
+        y: &[f64],
+        target: &Vec<f64>,
+        gradient: &mut [f64],
+    ) -> Result<f64, LossError> {
         for ((g, y), t) in gradient.iter_mut().zip(y).zip(target) {
             *g = y - t;
         }

@@ -130,7 +130,11 @@ impl<F: Real> ModeBank<F> {
         let threshold = self.threshold?;
         let currents = &state[1..];
         let most: F = currents.iter().map(|i| i.max(F::zero())).sum();
-        if most <= threshold {
+        // V' <= (most - V) / tau_mem, so V rises by less than this.
+        let rise = (most - state[0]).max(F::zero()) * self.rate_mem() * horizon;
+        let bound = state[0] + rise;
+        let margin = F::one() - F::of(8.0) * F::epsilon();
+        if most <= threshold || bound < threshold * margin {
             return None;
         }
         if let [current] = *currents {

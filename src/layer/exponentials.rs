@@ -8,16 +8,15 @@ use crate::Real;
 /// divided difference becomes s exp(-a s).
 pub(super) fn decay_and_difference<F: Real>(a: F, b: F, s: F, decay_a: F) -> (F, F) {
     let gap = b - a;
-    let decay_b = (-b * s).exp();
-    // Factor out the slower decay, so that nothing overflows.
-    let difference = if gap > F::zero() {
-        -decay_a * (-gap * s).exp_m1() / gap
-    } else if gap < F::zero() {
-        decay_b * (gap * s).exp_m1() / gap
-    } else {
-        decay_a * s
-    };
-    (decay_b, difference)
+    let x = gap * s;
+    if x.abs() > F::one() {
+        let decay_b = (-b * s).exp();
+        return (decay_b, (decay_a - decay_b) / gap);
+    }
+    // Close together: the difference of the exponentials would cancel, but not this.
+    let change = (-x).exp_m1();
+    let difference = if gap == F::zero() { s } else { -change / gap };
+    (decay_a * (F::one() + change), decay_a * difference)
 }
 
 /// int_0^s exp(-rate u) du.

@@ -2,9 +2,9 @@
 
 use super::groups::groups;
 use super::spiking::{NamedLayer, Origin, Projection, SpikingNetwork};
+use crate::Real;
 use crate::layer::{Layer, LayerError};
 use crate::synapse::{Connectivity, DelayedSynapses, SynapseError};
-use crate::Real;
 use rand::Rng;
 use thiserror::Error;
 
@@ -64,7 +64,9 @@ pub enum BuildError {
         source: SynapseError,
     },
     /// Synapses made for other sizes than those of the layers.
-    #[error("projection `{name}` has synapses for {found:?}, but the layers need {expected:?} (post x pre)")]
+    #[error(
+        "projection `{name}` has synapses for {found:?}, but the layers need {expected:?} (post x pre)"
+    )]
     Shape {
         /// The projection's name.
         name: String,
@@ -89,8 +91,9 @@ pub enum BuildError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PopulationId(usize);
 
-type Recipe<F> =
-    Box<dyn FnOnce(usize, usize, &mut dyn Rng) -> Result<Box<dyn DelayedSynapses<F>>, SynapseError>>;
+type Recipe<F> = Box<
+    dyn FnOnce(usize, usize, &mut dyn Rng) -> Result<Box<dyn DelayedSynapses<F>>, SynapseError>,
+>;
 
 enum Population<F: Real> {
     Input { size: usize },
@@ -156,7 +159,11 @@ impl<F: Real> NetworkBuilder<F> {
     }
 
     /// Adds a layer. The one added last is the network's output, unless an objective names another.
-    pub fn layer(&mut self, name: impl Into<String>, layer: impl Layer<F> + 'static) -> PopulationId {
+    pub fn layer(
+        &mut self,
+        name: impl Into<String>,
+        layer: impl Layer<F> + 'static,
+    ) -> PopulationId {
         self.add(name.into(), Population::Layer(Box::new(layer)))
     }
 
@@ -173,7 +180,8 @@ impl<F: Real> NetworkBuilder<F> {
         connectivity: impl Connectivity<F> + 'static,
     ) -> &mut Self {
         let tau_syn = connectivity.tau_syn();
-        let recipe: Recipe<F> = Box::new(move |post, pre, rng| connectivity.connect(post, pre, rng));
+        let recipe: Recipe<F> =
+            Box::new(move |post, pre, rng| connectivity.connect(post, pre, rng));
         self.plans.push(Plan { pre, post, tau_syn, recipe });
         self
     }
@@ -271,8 +279,9 @@ pub(super) fn assemble<F: Real>(
     for projection in &projections {
         let name = || projection.name.clone();
         let unknown = |index, populations| BuildError::UnknownPopulation { index, populations };
-        let target =
-            layers.get(projection.target).ok_or_else(|| unknown(projection.target, layers.len()))?;
+        let target = layers
+            .get(projection.target)
+            .ok_or_else(|| unknown(projection.target, layers.len()))?;
         let found = projection.synapses.shape();
         let (pre, missing) = match projection.origin {
             Origin::Layer(l) => match layers.get(l) {

@@ -10,23 +10,22 @@ pub(super) fn groups(layers: usize, edges: &[(usize, usize)]) -> Vec<Vec<usize>>
         reach[from][to] = true;
     }
     for via in 0..layers {
-        for from in 0..layers {
-            if reach[from][via] {
-                for to in 0..layers {
-                    reach[from][to] |= reach[via][to];
-                }
-            }
+        let onwards = reach[via].clone();
+        for row in reach.iter_mut().filter(|row| row[via]) {
+            row.iter_mut().zip(&onwards).for_each(|(reached, further)| *reached |= further);
         }
     }
+    let together = |a: usize, b: usize| reach[a][b] && reach[b][a];
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for node in 0..layers {
-        match groups.iter_mut().find(|g| reach[g[0]][node] && reach[node][g[0]]) {
+        match groups.iter_mut().find(|group| together(group[0], node)) {
             Some(group) => group.push(node),
             None => groups.push(vec![node]),
         }
     }
     // A group that reaches another is reached by fewer nodes outside of itself.
-    let reached_by = |g: &[usize]| (0..layers).filter(|&n| !g.contains(&n) && reach[n][g[0]]).count();
+    let reached_by =
+        |g: &[usize]| (0..layers).filter(|&n| !g.contains(&n) && reach[n][g[0]]).count();
     groups.sort_by_key(|g| (reached_by(g), g[0]));
     groups
 }

@@ -7,8 +7,8 @@ mod spiking;
 mod store;
 
 pub use builder::{BuildError, NetworkBuilder, PopulationId};
-pub(crate) use spiking::{Origin, Projection};
 pub use spiking::SpikingNetwork;
+pub(crate) use spiking::{Origin, Projection};
 
 use crate::readout::Recording;
 use crate::{

@@ -36,7 +36,9 @@ impl<F: Real + Serialize> Serialize for SpikingNetwork<F> {
         let layers = self
             .layers
             .iter()
-            .map(|l| Ok((l.name.clone(), l.layer.to_stored().ok_or_else(|| foreign("layer", &l.name))?)))
+            .map(|l| {
+                Ok((l.name.clone(), l.layer.to_stored().ok_or_else(|| foreign("layer", &l.name))?))
+            })
             .collect::<Result<_, S::Error>>()?;
         let projections = self
             .projections

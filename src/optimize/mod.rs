@@ -29,7 +29,9 @@ pub enum OptimizeError {
     #[error("the gradients have other blocks than the network's parameters")]
     Layout,
     /// The optimiser has seen a network with other parameters before.
-    #[error("the optimiser's state belongs to a network with other parameters; use a new optimiser")]
+    #[error(
+        "the optimiser's state belongs to a network with other parameters; use a new optimiser"
+    )]
     State,
     /// A constant of the optimiser has no meaning.
     #[error("{what} is {value}, but must be {rule}")]
@@ -82,9 +84,10 @@ impl<F: Real> Rates<F> {
     }
 
     fn check(&self) -> Result<(), OptimizeError> {
-        for (what, rate) in
-            [("the learning rate of weights", self.weights), ("the learning rate of delays", self.delays)]
-        {
+        for (what, rate) in [
+            ("the learning rate of weights", self.weights),
+            ("the learning rate of delays", self.delays),
+        ] {
             check_constant(what, rate, |r| r >= F::zero(), "finite and not negative")?;
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! All-to-all synapses, each with its own weight and delay.
 
-use super::{Connectivity, DelayedSynapses, Init, Row, Presynaptic, StoredSynapses, SynapseError};
+use super::{Connectivity, DelayedSynapses, Init, Presynaptic, Row, StoredSynapses, SynapseError};
 use crate::{Bounds, Parameter, ParameterKind, ParameterMut, Real};
 use ndarray::{Array2, ArrayView2};
 use rand::Rng;
@@ -97,7 +97,10 @@ impl<F: Real> Connectivity<F> for Dense<F> {
 /// [0, max_delay] by projection.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(try_from = "Raw<F>", bound(deserialize = "F: Real + serde::Deserialize<'de>")))]
+#[cfg_attr(
+    feature = "serde",
+    serde(try_from = "Raw<F>", bound(deserialize = "F: Real + serde::Deserialize<'de>"))
+)]
 pub struct DenseSynapses<F = f64> {
     weights: Array2<F>,
     delays: Array2<F>,
