@@ -5,7 +5,8 @@
 //! enters p by a rank-one update (Mészáros, Knight, Nowotny 2025, eqs. 7-11, in the mode form of
 //! `docs/design.md`).
 
-use crate::network::Origin;
+use crate::fast;
+use crate::network::{Engine, Origin};
 use crate::replay::{Event, Replay};
 use crate::{
     Gradients, Layer, LayerSensitivity, Network, PotentialSensitivity, Real, Sensitivity,
@@ -167,6 +168,9 @@ impl<F: Real> Backward<'_, F> {
         group: &[usize],
         potentials: &[Vec<PotentialSensitivity<F>>],
     ) -> Result<(), AdjointError> {
+        for &layer in group {
+            self.check_slopes(layer)?;
+        }
         let recurrent = self.network.projections.iter().any(|p| {
             group.contains(&p.target) && matches!(p.origin, Origin::Layer(l) if group.contains(&l))
         });
@@ -180,6 +184,18 @@ impl<F: Real> Backward<'_, F> {
             }
             return self.together(members.len());
         }
+        if self.network.engine == Engine::Fast {
+            let mut gathered = fast::Gathered {
+                weights: &mut self.weights,
+                delays: &mut self.delays,
+                input_times: &mut self.input_times,
+                layer_times: &mut self.layer_times,
+            };
+            let terms = &potentials[group[0]];
+            if fast::backward(self.network, self.trace, group[0], terms, &mut gathered) {
+                return Ok(());
+            }
+        }
         for member in members {
             self.prepare(0, group, member, potentials)?;
             while self.neurons[0].left > 0 {
@@ -187,6 +203,20 @@ impl<F: Real> Backward<'_, F> {
             }
         }
         Ok(())
+    }
+
+    /// Every spike needs a slope.
+    fn check_slopes(&self, layer: usize) -> Result<(), AdjointError> {
+        let fired = &self.trace.layers[layer];
+        let flat = |slope: &F| !(slope.is_finite() && *slope > F::zero());
+        let Some(spike) = fired.slopes.iter().position(flat) else { return Ok(()) };
+        let offsets = fired.spikes.offsets();
+        Err(AdjointError::ZeroSlope {
+            layer: self.network.layers[layer].name.clone(),
+            neuron: offsets.partition_point(|&start| start <= spike) - 1,
+            time: fired.spikes.times()[spike],
+            slope: fired.slopes[spike].as_f64(),
+        })
     }
 
     /// Walks the events of several neurons back in one order in which no spike comes before an
@@ -260,8 +290,7 @@ impl<F: Real> Backward<'_, F> {
     /// Takes one neuron back over its last event, and over the segment before that.
     fn step(&mut self, slot: usize) -> Result<(), AdjointError> {
         let neuron = &mut self.neurons[slot];
-        let named = &self.network.layers[neuron.layer];
-        let model = named.layer.as_ref();
+        let model = self.network.layers[neuron.layer].layer.as_ref();
         let at = neuron.left - 1;
         let (time, event) = neuron.replay.events[at];
         let state = neuron.replay.before(at);
@@ -287,14 +316,6 @@ impl<F: Real> Backward<'_, F> {
             }
             Event::Spike(s) => {
                 let slope = self.trace.layers[neuron.layer].slopes[s];
-                if !(slope.is_finite() && slope > F::zero()) {
-                    return Err(AdjointError::ZeroSlope {
-                        layer: named.name.clone(),
-                        neuron: neuron.index,
-                        time,
-                        slope: slope.as_f64(),
-                    });
-                }
                 let given = self.layer_times[neuron.layer][s];
                 model.fire_back(neuron.index, state, slope, given, &mut neuron.adjoint);
             }

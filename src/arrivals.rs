@@ -1,7 +1,7 @@
 //! What reaches a neuron, and when.
 
 use crate::network::{Origin, Projection};
-use crate::{Real, SimulationError, SpikingNetwork};
+use crate::{Real, SimulationError, SpikingNetwork, Synapse};
 
 /// A spike that reaches a neuron.
 #[derive(Debug, Clone, Copy)]
@@ -60,16 +60,8 @@ pub(crate) fn collect<'a, F: Real>(
             Origin::Layer(_) => 0,
         };
         for synapse in projection.synapses.row(neuron).iter() {
+            check_synapse(projection, neuron, &synapse)?;
             let delay = synapse.delay.as_f64();
-            if !(synapse.weight.is_finite() && delay.is_finite() && delay >= 0.0) {
-                return Err(SimulationError::BadSynapse {
-                    projection: projection.name.clone(),
-                    post: neuron,
-                    pre: synapse.pre,
-                    weight: synapse.weight.as_f64(),
-                    delay,
-                });
-            }
             let channel = first + synapse.pre;
             for spike in spikes.offsets[channel]..spikes.offsets[channel + 1] {
                 let time = spikes.times[spike] + delay;
@@ -91,4 +83,23 @@ pub(crate) fn collect<'a, F: Real>(
     }
     out.sort_unstable_by_key(Arrival::key);
     Ok(())
+}
+
+/// Refuses values that were set after the network was built and have no meaning.
+pub(crate) fn check_synapse<F: Real>(
+    projection: &Projection<F>,
+    post: usize,
+    synapse: &Synapse<F>,
+) -> Result<(), SimulationError> {
+    let delay = synapse.delay.as_f64();
+    if synapse.weight.is_finite() && delay.is_finite() && delay >= 0.0 {
+        return Ok(());
+    }
+    Err(SimulationError::BadSynapse {
+        projection: projection.name.clone(),
+        post,
+        pre: synapse.pre,
+        weight: synapse.weight.as_f64(),
+        delay,
+    })
 }

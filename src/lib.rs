@@ -55,6 +55,7 @@ mod batch;
 pub mod check;
 pub mod data;
 mod error;
+mod fast;
 mod layer;
 mod loss;
 mod network;
@@ -75,7 +76,9 @@ pub use batch::{BatchSummary, Sample, backward_batch, evaluate_batch};
 pub use error::Error;
 pub use layer::*;
 pub use loss::*;
-pub use network::{BuildError, Evaluation, Network, NetworkBuilder, PopulationId, SpikingNetwork};
+pub use network::{
+    BuildError, Engine, Evaluation, Network, NetworkBuilder, PopulationId, SpikingNetwork,
+};
 pub use optimize::{Adam, OptimizeError, Optimizer, Sgd};
 pub use parameter::*;
 pub use readout::*;

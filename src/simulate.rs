@@ -1,7 +1,8 @@
 //! The forward pass: exact, event by event.
 
 use crate::arrivals::{Arrival, SourceSpikes, collect};
-use crate::network::{Origin, Projection};
+use crate::fast;
+use crate::network::{Engine, Origin, Projection};
 use crate::trace::LayerTrace;
 use crate::{Network, Real, SpikeTrains, SpikingNetwork, Trace};
 use std::cmp::Reverse;
@@ -220,6 +221,16 @@ impl<F: Real> Simulation<'_, F> {
             |p: &&Projection<F>| matches!(p.origin, Origin::Layer(l) if layers.contains(&l));
         let recurrent =
             network.projections.iter().filter(internal).any(|p| layers.contains(&p.target));
+        if !recurrent && network.engine == Engine::Fast {
+            let layer = layers[0];
+            let trains = |p: &Projection<F>| self.trains(p);
+            if let Some(result) = fast::forward(network, layer, self.duration, trains) {
+                let (trace, ties) = result?;
+                self.fired[layer] = Some(trace);
+                self.ties += ties;
+                return Ok(());
+            }
+        }
         let mut fired = Vec::new();
         if recurrent {
             let members: Vec<(usize, usize)> = layers
@@ -238,6 +249,17 @@ impl<F: Real> Simulation<'_, F> {
             self.fired[layer] = Some(sort_by_neuron(layer, size, &fired)?);
         }
         Ok(())
+    }
+
+    /// The spikes of a projection's source, which has been simulated.
+    fn trains(&self, projection: &Projection<F>) -> &SpikeTrains {
+        match projection.origin {
+            Origin::Input { .. } => self.input,
+            Origin::Layer(l) => {
+                let trace = self.fired[l].as_ref();
+                &trace.expect("groups are simulated in the order of their projections").spikes
+            }
+        }
     }
 
     /// The synapses inside a group by source neuron; neurons numbered through the group.

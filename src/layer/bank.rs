@@ -1,7 +1,7 @@
 //! The state of a linear neuron: a membrane driven by exponential currents.
 
 use super::exponentials::{
-    Term, ascending_root, decay_and_difference, decay_integral, sign_changes,
+    Term, ascending_root, decay_and_difference, decay_integral, difference_integral, sign_changes,
 };
 use super::{ArrivalGradient, LayerError};
 use crate::Real;
@@ -52,7 +52,7 @@ impl<F: Real> ModeBank<F> {
     }
 
     /// Refuses constants that have no meaning.
-    pub(super) fn validate(&self) -> Result<(), LayerError> {
+    pub(crate) fn validate(&self) -> Result<(), LayerError> {
         positive("tau_mem", self.tau_mem)?;
         if self.tau_syn.is_empty() {
             return Err(LayerError::NoReceptor);
@@ -73,7 +73,7 @@ impl<F: Real> ModeBank<F> {
     }
 
     /// The receptor with time constant `tau`, added if there is none; `None` asks for the first.
-    pub(super) fn receptor(&mut self, tau: Option<F>) -> Result<usize, LayerError> {
+    pub(crate) fn receptor(&mut self, tau: Option<F>) -> Result<usize, LayerError> {
         let Some(tau) = tau else { return Ok(0) };
         positive("tau_syn", tau)?;
         Ok(self.tau_syn.iter().position(|&t| t == tau).unwrap_or_else(|| {
@@ -87,7 +87,7 @@ impl<F: Real> ModeBank<F> {
     }
 
     /// Calls `f(r, decay of I_r, response of V to I_r)` for every receptor; returns the decay of V.
-    fn propagator(&self, dt: F, mut f: impl FnMut(usize, F, F)) -> F {
+    pub(crate) fn propagator(&self, dt: F, mut f: impl FnMut(usize, F, F)) -> F {
         let rate_mem = self.rate_mem();
         let decay_mem = (-rate_mem * dt).exp();
         for (r, tau) in self.tau_syn.iter().enumerate() {
@@ -97,7 +97,7 @@ impl<F: Real> ModeBank<F> {
         decay_mem
     }
 
-    pub(super) fn flow(&self, dt: F, state: &mut [F]) {
+    pub(crate) fn flow(&self, dt: F, state: &mut [F]) {
         let (v, currents) = state.split_at_mut(1);
         let mut gain = F::zero();
         let decay_mem = self.propagator(dt, |r, decay, response| {
@@ -118,7 +118,7 @@ impl<F: Real> ModeBank<F> {
         (v, (drive - v) * self.rate_mem())
     }
 
-    pub(super) fn slope(&self, state: &[F]) -> F {
+    pub(crate) fn slope(&self, state: &[F]) -> F {
         (state[1..].iter().copied().sum::<F>() - state[0]) * self.rate_mem()
     }
 
@@ -126,7 +126,7 @@ impl<F: Real> ModeBank<F> {
     ///
     /// exp(t / tau_mem) (V - threshold) ascends exactly while the total current exceeds the
     /// threshold. So every interval in which it does holds one crossing or none, and its ends decide.
-    pub(super) fn next_spike(&self, state: &[F], horizon: F) -> Option<F> {
+    pub(crate) fn next_spike(&self, state: &[F], horizon: F) -> Option<F> {
         let threshold = self.threshold?;
         let currents = &state[1..];
         let most: F = currents.iter().map(|i| i.max(F::zero())).sum();
@@ -195,7 +195,7 @@ impl<F: Real> ModeBank<F> {
     ///
     /// exp(t / tau_mem) V' has the derivative -sum_r I_r / tau_r exp(-t / tau_r), up to a positive
     /// factor, whose sign changes separate its roots.
-    pub(super) fn stationary_points(&self, state: &[F], dt: F) -> Vec<F> {
+    pub(crate) fn stationary_points(&self, state: &[F], dt: F) -> Vec<F> {
         let terms: Vec<Term<F>> = state[1..]
             .iter()
             .zip(&self.tau_syn)
@@ -231,30 +231,31 @@ impl<F: Real> ModeBank<F> {
         (slope, (drive_slope - slope) * self.rate_mem())
     }
 
-    /// int_0^dt V exp(-rate s) ds, from the membrane equation integrated by parts.
-    pub(super) fn integral(&self, state: &[F], dt: F, rate: F) -> F {
-        let charge: F = state[1..]
-            .iter()
-            .zip(&self.tau_syn)
-            .map(|(&i, tau)| i * decay_integral(tau.recip() + rate, dt))
-            .sum();
-        let change = state[0] - self.peek(state, dt).0 * (-rate * dt).exp();
-        (charge + self.tau_mem * change) / (F::one() + self.tau_mem * rate)
+    /// int_0^dt V exp(-rate s) ds.
+    pub(crate) fn integral(&self, state: &[F], dt: F, rate: F) -> F {
+        let mut sum = state[0] * decay_integral(self.rate_mem() + rate, dt);
+        self.response_integrals(dt, rate, |r, response| sum += state[r + 1] * response);
+        sum
+    }
+
+    /// Calls `f(r, int_0^dt exp(-rate s) (response of V to I_r) ds)` for every receptor.
+    fn response_integrals(&self, dt: F, rate: F, mut f: impl FnMut(usize, F)) {
+        let rate_mem = self.rate_mem();
+        self.propagator(dt, |r, _, response| {
+            let (rate_syn, difference) = (self.tau_syn[r].recip(), response / rate_mem);
+            let integral = difference_integral(rate_mem, rate_syn, rate, dt, difference);
+            f(r, rate_mem * integral);
+        });
     }
 
     /// Adds `gradient` times the derivative of [`ModeBank::integral`] by the state.
-    pub(super) fn integral_back(&self, dt: F, rate: F, gradient: F, adjoint: &mut [F]) {
-        let discount = (-rate * dt).exp();
-        let scale = gradient / (F::one() + self.tau_mem * rate);
-        self.propagator(dt, |r, _, response| {
-            let charge = decay_integral(self.tau_syn[r].recip() + rate, dt);
-            adjoint[r + 1] += scale * (charge - self.tau_mem * response * discount);
-        });
+    pub(crate) fn integral_back(&self, dt: F, rate: F, gradient: F, adjoint: &mut [F]) {
+        self.response_integrals(dt, rate, |r, response| adjoint[r + 1] += gradient * response);
         adjoint[0] += gradient * decay_integral(self.rate_mem() + rate, dt);
     }
 
     /// The transpose of [`ModeBank::flow`].
-    pub(super) fn flow_back(&self, dt: F, adjoint: &mut [F]) {
+    pub(crate) fn flow_back(&self, dt: F, adjoint: &mut [F]) {
         let (v, currents) = adjoint.split_at_mut(1);
         let decay_mem = self.propagator(dt, |r, decay, response| {
             currents[r] = currents[r] * decay + v[0] * response;
@@ -263,7 +264,7 @@ impl<F: Real> ModeBank<F> {
     }
 
     /// dL/dw = p_r and dL/dt of the arrival = w (p_r / tau_r - p_V / tau_mem).
-    pub(super) fn receive_back(
+    pub(crate) fn receive_back(
         &self,
         receptor: usize,
         weight: F,
@@ -274,7 +275,7 @@ impl<F: Real> ModeBank<F> {
         ArrivalGradient { weight: p, time }
     }
 
-    pub(super) fn fire(&self, state: &mut [F]) {
+    pub(crate) fn fire(&self, state: &mut [F]) {
         // Exactly at threshold: this is the constant jump V -= threshold - reset.
         if self.threshold.is_some() {
             state[0] = self.reset;
@@ -283,7 +284,7 @@ impl<F: Real> ModeBank<F> {
 
     /// The rank-one update p -= e_V G / V', where G adds to the given gradient by the spike's time
     /// what the jump itself contributes.
-    pub(super) fn fire_back(&self, slope: F, time_gradient: F, adjoint: &mut [F]) {
+    pub(crate) fn fire_back(&self, slope: F, time_gradient: F, adjoint: &mut [F]) {
         if let Some(threshold) = self.threshold {
             let jump = self.reset - threshold;
             let total = time_gradient + adjoint[0] * jump * self.rate_mem();

@@ -24,6 +24,39 @@ pub(super) fn decay_integral<F: Real>(rate: F, s: F) -> F {
     if rate == F::zero() { s } else { -(-rate * s).exp_m1() / rate }
 }
 
+/// int_0^s exp(-q u) D(u) du, where D(u) is the divided difference of exp(-rate u) over a and b.
+///
+/// `difference` is D(s), which the caller has. The three forms are the same number; each loses no
+/// digits where it is used.
+pub(super) fn difference_integral<F: Real>(a: F, b: F, q: F, s: F, difference: F) -> F {
+    let (x, y) = ((a + q) * s, (b + q) * s);
+    if x >= F::one() {
+        // Integrated by parts.
+        let end = difference * (-q * s).exp();
+        return (decay_integral(b + q, s) - end) / (a + q);
+    }
+    if y > F::of(2.0) {
+        return (decay_integral(a + q, s) - decay_integral(b + q, s)) / (b - a);
+    }
+    // (1 - exp(-x))/x = sum_n (-x)^n / (n + 1)!, and the divided difference of x^n over x and y is
+    // sum_k x^k y^(n-1-k).
+    let mut powers = F::one();
+    let mut y_power = F::one();
+    let mut factor = F::of(-0.5);
+    let mut sum = factor;
+    for n in 2..40 {
+        y_power *= y;
+        powers = powers * x + y_power;
+        factor /= F::of(-f64::from(n + 1));
+        let term = factor * powers;
+        sum += term;
+        if term.abs() < F::epsilon() * sum.abs() / F::of(4.0) {
+            break;
+        }
+    }
+    -s * s * sum
+}
+
 /// The root in [low, high] of a function that ascends through zero there.
 ///
 /// `f` returns value and slope, with f(low) < 0 <= f(high). Newton steps that leave the bracket are
@@ -142,6 +175,34 @@ mod tests {
         }
         let (_, far) = decay_and_difference(10.0, 0.01, 1000.0, 0.0);
         assert_relative_eq!(far, (-10.0f64).exp() / 9.99, max_relative = 1e-14);
+    }
+
+    #[test]
+    fn the_forms_of_the_integral_meet() {
+        // Simpson's rule is exact enough for comparison with all of them.
+        for (a, b, q, s) in [
+            (0.05, 0.2, 0.01, 1.0),
+            (1e-6, 0.2, 0.0, 3.0),
+            (1e-6, 0.2, 0.0, 30.0),
+            (0.2, 0.2, 0.1, 2.0),
+            (0.2, 0.2, 0.1, 200.0),
+            (0.3, 1e-5, 0.0, 2.0),
+            (0.3, 1e-5, 0.0, 20.0),
+            (1e-7, 1e-7, 0.0, 10.0),
+        ] {
+            let value = |u: f64| (-q * u).exp() * decay_and_difference(a, b, u, (-a * u).exp()).1;
+            let n = 40_000;
+            let h = s / f64::from(n);
+            let simpson: f64 = (0..=n)
+                .map(|k| {
+                    let weight = if k == 0 || k == n { 1.0 } else { f64::from(2 + 2 * (k % 2)) };
+                    weight * value(f64::from(k) * h) * h / 3.0
+                })
+                .sum();
+            let (_, end) = decay_and_difference(a, b, s, (-a * s).exp());
+            let found = difference_integral(a, b, q, s, end);
+            assert_relative_eq!(found, simpson, max_relative = 1e-10);
+        }
     }
 
     proptest! {

@@ -159,6 +159,11 @@ pub trait Layer<F: Real>: DynClone + Debug + Send + Sync {
     ) {
     }
 
+    /// The constants of the neurons if they are linear; the fast engine needs no more.
+    fn mode_bank(&self) -> Option<&ModeBank<F>> {
+        None
+    }
+
     /// This layer as one that can be stored; `None` (the default) for models from outside the crate.
     fn to_stored(&self) -> Option<StoredLayer<F>> {
         None
@@ -245,6 +250,9 @@ impl<F: Real, T: LinearLayer<F>> Layer<F> for T {
     }
     fn integral_back(&self, _: usize, _: &[F], dt: F, rate: F, gradient: F, adjoint: &mut [F]) {
         self.bank().integral_back(dt, rate, gradient, adjoint);
+    }
+    fn mode_bank(&self) -> Option<&ModeBank<F>> {
+        Some(self.bank())
     }
     fn to_stored(&self) -> Option<StoredLayer<F>> {
         LinearLayer::to_stored(self)

@@ -7,7 +7,7 @@ mod spiking;
 mod store;
 
 pub use builder::{BuildError, NetworkBuilder, PopulationId};
-pub use spiking::SpikingNetwork;
+pub use spiking::{Engine, SpikingNetwork};
 pub(crate) use spiking::{Origin, Projection};
 
 use crate::readout::Recording;

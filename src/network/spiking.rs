@@ -46,6 +46,17 @@ impl<F: Real> Projection<F> {
     }
 }
 
+/// What simulates a network. Both engines are exact and agree to rounding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Engine {
+    /// Sums arrivals over short windows in which a neuron provably cannot fire, where the model allows
+    /// it and it pays; otherwise the plain engine.
+    #[default]
+    Fast,
+    /// One event after the other. Small and slow; the reference for the fast engine.
+    Plain,
+}
+
 /// A directed graph of layers, connected by synapses with delays; recurrence of any kind included.
 ///
 /// Made by [`NetworkBuilder`](crate::NetworkBuilder). It holds parameters and constants and nothing
@@ -58,6 +69,7 @@ pub struct SpikingNetwork<F: Real = f64> {
     /// Layers that are simulated together, in the order of simulation.
     pub(crate) groups: Vec<Vec<usize>>,
     pub(super) max_spikes: Option<usize>,
+    pub(crate) engine: Engine,
     /// Changes with the parameters, so that a trace knows whether it is still true.
     pub(crate) version: u64,
 }
@@ -75,13 +87,28 @@ impl<F: Real> SpikingNetwork<F> {
         groups: Vec<Vec<usize>>,
         max_spikes: Option<usize>,
     ) -> Self {
-        Self { inputs, layers, projections, groups, max_spikes, version: fresh_version() }
+        Self {
+            inputs,
+            layers,
+            projections,
+            groups,
+            max_spikes,
+            engine: Engine::Fast,
+            version: fresh_version(),
+        }
     }
 
     /// How often a neuron may fire in a trial of this many ms.
     pub(crate) fn spike_budget(&self, duration: f64) -> usize {
         // The conversion saturates for absurd durations.
         self.max_spikes.unwrap_or((1000.0 + 10.0 * duration) as usize)
+    }
+
+    /// The same network on this engine.
+    pub fn with_engine(mut self, engine: Engine) -> Self {
+        self.engine = engine;
+        self.version = fresh_version();
+        self
     }
 
     /// The number of a layer, by name.

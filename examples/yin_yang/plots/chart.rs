@@ -19,7 +19,7 @@ pub const GREEN: RGBColor = RGBColor(0, 158, 115);
 pub const VERMILLION: RGBColor = RGBColor(213, 94, 0);
 pub const PURPLE: RGBColor = RGBColor(204, 121, 167);
 pub const INK: RGBColor = RGBColor(51, 51, 51);
-pub const GREY: RGBColor = RGBColor(140, 140, 140);
+pub const GREY: RGBColor = RGBColor(120, 120, 120);
 
 pub const CLASSES: [(&str, RGBColor); 3] = [("yin", BLUE), ("yang", ORANGE), ("dot", GREEN)];
 
@@ -35,6 +35,11 @@ pub struct Scale {
 }
 
 impl Scale {
+    /// 0 to 1 without labels.
+    pub fn bare() -> Self {
+        Self { name: "", range: 0.0..1.0, ticks: vec![] }
+    }
+
     /// About `count` round steps.
     pub fn linear(name: &'static str, range: Range<f64>, count: f64) -> Self {
         let raw = (range.end - range.start) / count;
@@ -102,7 +107,7 @@ impl ValueFormatter<f64> for Scale {
     }
 }
 
-/// Shares of white in a colour, opaque so that shapes may overlap.
+/// A share of white in a colour, opaque so that shapes may overlap.
 pub fn pale(RGBColor(r, g, b): RGBColor, white: f64) -> RGBColor {
     let mix = |c: u8| (255.0 * white + f64::from(c) * (1.0 - white)).round() as u8;
     RGBColor(mix(r), mix(g), mix(b))
@@ -118,24 +123,25 @@ pub fn canvas(path: &Path, width: u32, height: u32) -> Result<Area<'_>> {
     Ok(root)
 }
 
-pub fn write(
-    area: &Area,
-    text: &str,
-    at: (i32, i32),
-    side: HPos,
-    size: i32,
-    ink: RGBColor,
-) -> Result {
-    let style = TextStyle::from(("sans-serif", size).into_font());
-    let style = style.color(&ink).pos(Pos::new(side, VPos::Center));
-    Ok(area.draw(&Text::new(text, at, style))?)
+fn font(size: i32, ink: RGBColor, side: HPos) -> TextStyle<'static> {
+    let mut style = TextStyle::from(("sans-serif", size).into_font());
+    style.color = ink.to_backend_color();
+    style.pos(Pos::new(side, VPos::Center))
 }
 
-/// The same, read from below and centred.
-pub fn write_up(area: &Area, text: &str, at: (i32, i32), ink: RGBColor) -> Result {
-    let style = TextStyle::from(("sans-serif", TEXT).into_font()).color(&ink);
-    let style = style.transform(FontTransform::Rotate270);
-    let style = style.pos(Pos::new(HPos::Center, VPos::Center));
+/// A heading.
+pub fn title(area: &Area, text: &str, at: (i32, i32)) -> Result {
+    Ok(area.draw(&Text::new(text, at, font(TITLE, INK, HPos::Left)))?)
+}
+
+/// Small print. `side` is the side of `at` where the text starts or ends.
+pub fn note(area: &Area, text: &str, at: (i32, i32), side: HPos, ink: RGBColor) -> Result {
+    Ok(area.draw(&Text::new(text, at, font(TEXT - 4, ink, side)))?)
+}
+
+/// Text read from below, centred.
+pub fn upright(area: &Area, text: &str, at: (i32, i32), ink: RGBColor) -> Result {
+    let style = font(TEXT, ink, HPos::Center).transform(FontTransform::Rotate270);
     Ok(area.draw(&Text::new(text, at, style))?)
 }
 
@@ -152,6 +158,8 @@ pub fn axes<'a>(
     let mut chart = ChartBuilder::on(area)
         .margin_top(top)
         .margin_right(right)
+        .margin_bottom(15)
+        .margin_left(15)
         .x_label_area_size(bottom)
         .y_label_area_size(left)
         .build_cartesian_2d(x, y)?;
@@ -183,8 +191,8 @@ pub fn legend(area: &Area, mut at: (i32, i32), entries: &[(Mark, RGBColor, &str)
     for (mark, ink, text) in entries {
         let (x, y) = at;
         match mark {
-            Mark::Dot => area.draw(&Circle::new((x + 20, y), 8, ink.filled()))?,
-            Mark::Ring => area.draw(&Circle::new((x + 20, y), 10, ink.stroke_width(3)))?,
+            Mark::Dot => area.draw(&Circle::new((x + 18, y), 8, ink.filled()))?,
+            Mark::Ring => area.draw(&Circle::new((x + 18, y), 10, ink.stroke_width(3)))?,
             Mark::Bar => {
                 area.draw(&Rectangle::new([(x, y - 10), (x + 30, y + 10)], ink.filled()))?
             }
@@ -193,9 +201,9 @@ pub fn legend(area: &Area, mut at: (i32, i32), entries: &[(Mark, RGBColor, &str)
                 area.draw(&PathElement::new(line, ink.stroke_width(*width)))?
             }
         }
-        write(area, text, (x + 40, y), HPos::Left, TEXT, INK)?;
+        area.draw(&Text::new(*text, (x + 40, y), font(TEXT, INK, HPos::Left)))?;
         // No font is at hand to measure with: an average width has to do.
-        at.0 += 84 + text.chars().count() as i32 * TEXT * 46 / 100;
+        at.0 += 90 + text.chars().count() as i32 * TEXT * 42 / 100;
     }
     Ok(())
 }
