@@ -304,7 +304,7 @@ impl<F: Real> Backward<'_, F> {
                     state,
                     &mut neuron.adjoint,
                 );
-                gradient.time += kink(neuron, at, model);
+                gradient.time += kink(neuron, at, model) + neuron.jump_in_integrals(model, at);
                 let (projection, synapse) = (arrival.projection as usize, arrival.synapse as usize);
                 self.weights[projection][synapse] += gradient.weight;
                 self.delays[projection][synapse] += gradient.time;
@@ -316,7 +316,7 @@ impl<F: Real> Backward<'_, F> {
             }
             Event::Spike(s) => {
                 let slope = self.trace.layers[neuron.layer].slopes[s];
-                let given = self.layer_times[neuron.layer][s];
+                let given = self.layer_times[neuron.layer][s] + neuron.jump_in_integrals(model, at);
                 model.fire_back(neuron.index, state, slope, given, &mut neuron.adjoint);
             }
             Event::Probe(k) => {
@@ -359,6 +359,16 @@ impl<F: Real> Neuron<F> {
             probes: Vec::new(),
             integrals: Vec::new(),
         }
+    }
+
+    /// What integrals of the potential contribute to dL/dt of event `at`: while it waits, the
+    /// potential stays what it was before.
+    fn jump_in_integrals(&self, model: &dyn Layer<F>, at: usize) -> F {
+        let time = F::of(self.replay.events[at].0);
+        let weight: F = self.integrals.iter().map(|&(rate, g)| g * (-rate * time).exp()).sum();
+        let before = model.potential(self.index, self.replay.before(at));
+        let after = model.potential(self.index, self.replay.segment(at + 1));
+        weight * (before - after)
     }
 
     /// From `end` to the start of the segment that ends with event `left`.

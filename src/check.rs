@@ -163,12 +163,16 @@ impl GradientCheck {
         mut f: impl FnMut(f64) -> Option<f64>,
     ) -> Option<(f64, f64)> {
         let center = f(x)?;
+        // What rounding leaves uncertain of a value; divided by the step, of the quotient.
+        let noise = 16.0 * f64::EPSILON * center.abs();
         let mut step = self.step;
         for _ in 0..CUTS {
             let found = match (x - step >= lower, x + step <= upper) {
-                (true, true) => ridders(step, 2, |h| Some((f(x + h)? - f(x - h)?) / (2.0 * h))),
-                (false, true) => ridders(step, 1, |h| Some((f(x + h)? - center) / h)),
-                (true, false) => ridders(step, 1, |h| Some((center - f(x - h)?) / h)),
+                (true, true) => {
+                    ridders(step, 2, noise, |h| Some((f(x + h)? - f(x - h)?) / (2.0 * h)))
+                }
+                (false, true) => ridders(step, 1, noise, |h| Some((f(x + h)? - center) / h)),
+                (true, false) => ridders(step, 1, noise, |h| Some((center - f(x - h)?) / h)),
                 (false, false) => None,
             };
             if found.is_some() {
@@ -184,6 +188,7 @@ impl GradientCheck {
 fn ridders(
     step: f64,
     order: i32,
+    noise: f64,
     mut quotient: impl FnMut(f64) -> Option<f64>,
 ) -> Option<(f64, f64)> {
     let mut best = (f64::NAN, f64::INFINITY);
@@ -195,7 +200,7 @@ fn ridders(
         for (k, previous) in last.iter().enumerate() {
             factor *= RATIO.powi(order);
             let better = (row[k] * factor - previous) / (factor - 1.0);
-            let error = (better - row[k]).abs().max((better - previous).abs());
+            let error = (better - row[k]).abs().max((better - previous).abs()) + noise / h;
             if error < best.1 {
                 best = (better, error);
             }

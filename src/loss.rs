@@ -115,16 +115,22 @@ impl<F: Real> Loss<F> for CrossEntropy<F> {
             let rule = "not 0";
             return Err(LossError::Constant { what: "the temperature", value, rule });
         }
-        let greatest = y.iter().map(|&y| y * self.scale).fold(F::neg_infinity(), F::max);
-        for (g, &y) in gradient.iter_mut().zip(y) {
-            *g = (y * self.scale - greatest).exp();
+        let winner = arg_max(y.iter().map(|&y| y * self.scale)).unwrap_or(label);
+        for (g, &value) in gradient.iter_mut().zip(y) {
+            *g = ((value - y[winner]) * self.scale).exp();
         }
-        let sum: F = gradient.iter().copied().sum();
-        for g in gradient.iter_mut() {
-            *g = *g / sum * self.scale;
+        // The winner's own term is 1. Kept apart, so that small losses and gradients keep their digits.
+        let mut others = F::zero();
+        for (k, &g) in gradient.iter().enumerate() {
+            others += if k == winner { F::zero() } else { g };
         }
-        gradient[label] -= self.scale;
-        Ok(sum.ln() + greatest - y[label] * self.scale)
+        let mut wrong = F::zero();
+        for (k, g) in gradient.iter_mut().enumerate() {
+            *g = *g / (F::one() + others) * self.scale;
+            wrong += if k == label { F::zero() } else { *g };
+        }
+        gradient[label] = -wrong;
+        Ok(others.ln_1p() + (y[winner] - y[label]) * self.scale)
     }
 
     fn predict(&self, y: &[F]) -> Option<usize> {
@@ -304,6 +310,14 @@ mod tests {
         let loss = CrossEntropy::new().evaluate(&[1e6, -1e6], &1, &mut gradient).unwrap();
         assert_eq!(loss, 2e6);
         assert_eq!(gradient, [1.0, -1.0]);
+    }
+
+    #[test]
+    fn small_losses_keep_their_digits() {
+        let mut gradient = [0.0; 2];
+        let loss = CrossEntropy::new().evaluate(&[1000.0, 960.0], &0, &mut gradient).unwrap();
+        assert_relative_eq!(loss, (-40f64).exp(), max_relative = 1e-15);
+        assert_relative_eq!(gradient[0], -(-40f64).exp(), max_relative = 1e-15);
     }
 
     #[test]

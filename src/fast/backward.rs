@@ -6,7 +6,7 @@
 //! A loss that reads int V exp(-q t) dt adds a particular solution X exp(-q t) to the adjoint; what is
 //! left decays freely.
 
-use super::grid::{Afferent, Grid};
+use super::grid::{Afferent, Grid, SynapseFactors};
 use crate::Real;
 use crate::layer::ModeBank;
 
@@ -58,6 +58,9 @@ pub(super) struct LayerReads<'a, F: Real, const R: usize> {
     pub discounts: &'a [Vec<F>],
     buckets: Vec<Bucket<F, R>>,
     segments: Vec<Segment<F, R>>,
+    synapses: Vec<SynapseFactors<F>>,
+    /// dL/dw and dL/dt of the arrivals at each synapse, the latter for weight 1.
+    sums: Vec<(F, F)>,
 }
 
 impl<'a, F: Real, const R: usize> LayerReads<'a, F, R> {
@@ -70,7 +73,17 @@ impl<'a, F: Real, const R: usize> LayerReads<'a, F, R> {
     ) -> Self {
         let empty = Bucket { mem: F::zero(), syn: [F::zero(); R] };
         let buckets = vec![empty; grid.buckets];
-        Self { bank, grid, duration, afferents, discounts, buckets, segments: Vec::new() }
+        Self {
+            bank,
+            grid,
+            duration,
+            afferents,
+            discounts,
+            buckets,
+            segments: Vec::new(),
+            synapses: Vec::new(),
+            sums: Vec::new(),
+        }
     }
 
     /// alpha / (beta_r - alpha).
@@ -85,6 +98,9 @@ impl<'a, F: Real, const R: usize> LayerReads<'a, F, R> {
         // (X_V, X_I) of the particular solution at time t.
         let mut particular = vec![F::zero(); R + 1];
         let rate = integral.map_or(F::zero(), |i| i.rate);
+        let gradient = integral.map_or(F::zero(), |i| i.gradient);
+        let drop =
+            self.bank.threshold().map_or(F::zero(), |threshold| threshold - self.bank.reset());
         if let Some(Integral { rate, gradient }) = integral {
             particular[0] = gradient / (rate_mem + rate);
             for (x, tau) in particular[1..].iter_mut().zip(self.bank.tau_syn()) {
@@ -103,7 +119,9 @@ impl<'a, F: Real, const R: usize> LayerReads<'a, F, R> {
             let discount = at(time);
             let jump = free[0] + particular[0] * discount;
             let mut total = [jump];
-            self.bank.fire_back(own.slopes[k], own.gradients[k], &mut total);
+            // The integral also depends on the spike's time by itself: until then V is not reset.
+            let by_time = own.gradients[k] + gradient * discount * drop;
+            self.bank.fire_back(own.slopes[k], by_time, &mut total);
             free[0] += total[0] - jump;
             to = time;
         }
@@ -161,66 +179,55 @@ impl<'a, F: Real, const R: usize> LayerReads<'a, F, R> {
 
     /// Reads the adjoint at every arrival from one afferent.
     pub fn read(
-        &self,
+        &mut self,
         neuron: usize,
         which: usize,
-        spikes: &[f64],
+        own: &[f64],
         integral: Option<Integral<F>>,
         sink: &mut Sink<'_, F>,
     ) {
         let afferent = &self.afferents[which];
         let receptor = afferent.projection.receptor;
+        let row = afferent.projection.synapses.row(neuron);
         let (rate_mem, rate_syn) =
             (self.bank.tau_mem().recip(), self.bank.tau_syn()[receptor].recip());
         let mixing = self.mixing(receptor);
-        let particular = integral.map(|i| {
-            let x = i.gradient * rate_mem / ((rate_mem + i.rate) * (rate_syn + i.rate));
-            (x, i.rate, self.discounts[which].as_slice())
-        });
+        afferent.synapses(neuron, self.grid, |_| mixing, |_| F::one(), &mut self.synapses);
+        self.sums.clear();
+        self.sums.resize(row.weights.len(), (F::zero(), F::zero()));
         let width = self.grid.width;
-        for synapse in afferent.projection.synapses.row(neuron).iter() {
-            let delay = synapse.delay.as_f64();
-            let f = afferent.synapse(self.grid, delay);
-            let f_mem = f.mem.map(|x| x * mixing);
-            let channel = afferent.first + synapse.pre;
-            let offsets = afferent.trains.offsets();
-            let (from, to) = (offsets[channel], offsets[channel + 1]);
-            // Sums of the two exponentials of p_I over the arrivals.
-            let (mut of_mem, mut of_syn) = (F::zero(), F::zero());
-            let mut heard = to - from;
-            for (k, spike) in afferent.factors[from..to].iter().enumerate() {
-                let carry = usize::from(spike.offset + f.offset >= width);
-                let at = spike.bucket as usize + f.bucket as usize + carry;
-                let Some(bucket) = self.buckets.get(at) else {
-                    heard = k;
-                    break;
-                };
-                let mut mem = bucket.mem * spike.mem * f_mem[carry];
-                let mut syn = bucket.syn[receptor] * spike.syn * f.syn[carry];
-                if mem.is_nan() {
-                    let time = afferent.trains.times()[from + k] + delay;
-                    (mem, syn) = self.beside_spike(time, spikes, receptor);
-                }
-                of_mem += mem;
-                of_syn += syn;
-                if let Some(times) = sink.times.as_deref_mut() {
-                    times[from + k] += synapse.weight * (rate_mem * mem + rate_syn * syn);
-                }
+        for (k, spike) in afferent.spikes.iter().enumerate() {
+            let pre = spike.pre as usize;
+            let synapse = &self.synapses[pre];
+            let carry = usize::from(spike.offset + synapse.offset >= width);
+            let at = spike.bucket as usize + synapse.bucket as usize + carry;
+            let Some(bucket) = self.buckets.get(at) else { continue };
+            let mut mem = bucket.mem * synapse.mem * spike.mem * afferent.carry_mem[carry];
+            let mut syn =
+                bucket.syn[receptor] * synapse.syn * spike.syn * afferent.carry_syn[carry];
+            if mem.is_nan() {
+                let time = afferent.times[k] + row.delays[pre].as_f64();
+                (mem, syn) = self.beside_spike(time, own, receptor);
             }
-            let mut by_weight = of_mem + of_syn;
-            let mut by_time = rate_mem * of_mem + rate_syn * of_syn;
-            if let Some((x, rate, discounts)) = particular {
-                let x = x * (-rate * synapse.delay).exp();
-                for (k, &discount) in discounts[from..from + heard].iter().enumerate() {
-                    by_weight += x * discount;
-                    by_time -= rate * x * discount;
-                    if let Some(times) = sink.times.as_deref_mut() {
-                        times[from + k] -= synapse.weight * rate * x * discount;
-                    }
-                }
+            // p_I is the sum of the two; with their rates it gives dL/dt.
+            let mut by_weight = mem + syn;
+            let mut by_time = rate_mem * mem + rate_syn * syn;
+            if let Some(Integral { rate, gradient }) = integral {
+                let scale = gradient * rate_mem / ((rate_mem + rate) * (rate_syn + rate));
+                let x = scale * self.discounts[which][k] * (-rate * row.delays[pre]).exp();
+                by_weight += x;
+                by_time -= rate * x;
             }
-            sink.weights[synapse.index] += by_weight;
-            sink.delays[synapse.index] += synapse.weight * by_time;
+            let sums = &mut self.sums[pre];
+            sums.0 += by_weight;
+            sums.1 += by_time;
+            if let Some(times) = sink.times.as_deref_mut() {
+                times[afferent.places[k] as usize] += row.weights[pre] * by_time;
+            }
+        }
+        for (k, &(by_weight, by_time)) in self.sums.iter().enumerate() {
+            sink.weights[row.first + k] += by_weight;
+            sink.delays[row.first + k] += row.weights[k] * by_time;
         }
     }
 

@@ -3,7 +3,7 @@
 //! Modes add: over a bucket in which the neuron cannot fire only the sums of its arrivals count. A
 //! rigorous bound says which buckets those are; the few others are sorted and stepped through.
 
-use super::grid::{Afferent, Grid};
+use super::grid::{Afferent, Grid, SynapseFactors};
 use crate::layer::ModeBank;
 use crate::trace::LayerTrace;
 use crate::{Real, SimulationError, SpikeTrains};
@@ -19,7 +19,7 @@ struct Bucket<F, const R: usize> {
     mem: F,
     /// The sum of w exp(s / tau_r), by receptor.
     syn: [F; R],
-    /// The sum of positive weights.
+    /// A bound on the sum of positive weights.
     rise: F,
     count: u32,
     named: [u32; NAMED],
@@ -76,13 +76,12 @@ impl<F: Real, const R: usize> LayerRun<'_, F, R> {
         let mut fired = Fired::default();
         let mut offsets = vec![0];
         let step = self.step();
-        // Which channel a spike is on, and where each afferent's spikes start.
-        let channels: Vec<Vec<u32>> = self.afferents.iter().map(channels_of).collect();
+        let mut synapses = Vec::new();
         for neuron in 0..size {
             overflow.clear();
-            self.fill(neuron, &mut buckets, &mut overflow)?;
+            self.fill(neuron, &mut synapses, &mut buckets, &mut overflow)?;
             overflow.sort_unstable();
-            self.scan(neuron, &step, &mut buckets, &overflow, &channels, &mut hot, &mut fired)?;
+            self.scan(neuron, &step, &mut buckets, &overflow, &mut hot, &mut fired)?;
             offsets.push(fired.times.len());
         }
         let ranks = (0..fired.times.len() as u32).collect();
@@ -110,43 +109,39 @@ impl<F: Real, const R: usize> LayerRun<'_, F, R> {
     fn fill(
         &self,
         neuron: usize,
+        synapses: &mut Vec<SynapseFactors<F>>,
         buckets: &mut [Bucket<F, R>],
         overflow: &mut Vec<(u32, u32)>,
     ) -> Result<(), SimulationError> {
         let Self { grid, bank, .. } = self;
-        let mut base = 0;
+        let mut id = 0;
         for afferent in &self.afferents {
             let projection = afferent.projection;
             let receptor = projection.receptor;
+            for synapse in projection.synapses.row(neuron).iter() {
+                crate::arrivals::check_synapse(projection, neuron, &synapse)?;
+            }
             let tau = bank.tau_syn()[receptor];
             let gain = tau / (tau - bank.tau_mem());
-            let row = projection.synapses.row(neuron);
-            let offsets = afferent.trains.offsets();
-            for synapse in row.iter() {
-                let (weight, delay) = (synapse.weight, synapse.delay.as_f64());
-                crate::arrivals::check_synapse(projection, neuron, &synapse)?;
-                let f = afferent.synapse(*grid, delay);
-                let mem = f.mem.map(|x| -gain * weight * x);
-                let syn = f.syn.map(|x| weight * x);
-                let rise = weight.max(F::zero());
-                let channel = afferent.first + synapse.pre;
-                let (from, to) = (offsets[channel], offsets[channel + 1]);
-                for (k, spike) in afferent.factors[from..to].iter().enumerate() {
-                    let carry = usize::from(spike.offset + f.offset >= grid.width);
-                    let at = spike.bucket as usize + f.bucket as usize + carry;
-                    let Some(bucket) = buckets.get_mut(at) else { break };
-                    bucket.mem += mem[carry] * spike.mem;
-                    bucket.syn[receptor] += syn[carry] * spike.syn;
-                    bucket.rise += rise;
-                    let id = (base + from + k) as u32;
+            afferent.synapses(neuron, *grid, |w| -gain * w, |w| w, synapses);
+            for spike in &afferent.spikes {
+                let synapse = &synapses[spike.pre as usize];
+                let carry = usize::from(spike.offset + synapse.offset >= grid.width);
+                let at = spike.bucket as usize + synapse.bucket as usize + carry;
+                if let Some(bucket) = buckets.get_mut(at) {
+                    let syn = synapse.syn * spike.syn * afferent.carry_syn[carry];
+                    bucket.mem += synapse.mem * spike.mem * afferent.carry_mem[carry];
+                    bucket.syn[receptor] += syn;
+                    // exp(s / tau) >= 1: no less than the weight, if that is positive.
+                    bucket.rise += syn.max(F::zero());
                     match bucket.named.get_mut(bucket.count as usize) {
                         Some(name) => *name = id,
                         None => overflow.push((at as u32, id)),
                     }
                     bucket.count += 1;
                 }
+                id += 1;
             }
-            base += afferent.trains.len();
         }
         Ok(())
     }
@@ -159,7 +154,6 @@ impl<F: Real, const R: usize> LayerRun<'_, F, R> {
         step: &Step<F, R>,
         buckets: &mut [Bucket<F, R>],
         overflow: &[(u32, u32)],
-        channels: &[Vec<u32>],
         hot: &mut Vec<Arrival<F>>,
         fired: &mut Fired<F>,
     ) -> Result<(), SimulationError> {
@@ -183,7 +177,7 @@ impl<F: Real, const R: usize> LayerRun<'_, F, R> {
                 }
                 v[0] = next;
             } else {
-                self.gather(neuron, number, bucket, overflow, channels, hot);
+                self.gather(neuron, number, bucket, overflow, hot);
                 self.step_through(neuron, number, &mut state, received, hot, first_spike, fired)?;
             }
             received += bucket.count;
@@ -199,7 +193,6 @@ impl<F: Real, const R: usize> LayerRun<'_, F, R> {
         number: usize,
         bucket: &Bucket<F, R>,
         overflow: &[(u32, u32)],
-        channels: &[Vec<u32>],
         hot: &mut Vec<Arrival<F>>,
     ) {
         hot.clear();
@@ -208,15 +201,17 @@ impl<F: Real, const R: usize> LayerRun<'_, F, R> {
         let more = overflow[from..].iter().take_while(|(b, _)| *b as usize == number);
         for id in named.iter().copied().chain(more.map(|(_, id)| *id)) {
             let mut spike = id as usize;
-            let mut which = 0;
-            while spike >= self.afferents[which].trains.len() {
-                spike -= self.afferents[which].trains.len();
-                which += 1;
-            }
-            let afferent = &self.afferents[which];
-            let pre = channels[which][spike] as usize - afferent.first;
+            let mut afferents = self.afferents.iter();
+            let afferent = loop {
+                let Some(afferent) = afferents.next() else { return };
+                if spike < afferent.spikes.len() {
+                    break afferent;
+                }
+                spike -= afferent.spikes.len();
+            };
+            let pre = afferent.spikes[spike].pre as usize;
             let row = afferent.projection.synapses.row(neuron);
-            let time = afferent.trains.times()[spike] + row.delays[pre].as_f64();
+            let time = afferent.times[spike] + row.delays[pre].as_f64();
             if time < self.duration {
                 let receptor = afferent.projection.receptor as u32;
                 hot.push(Arrival { time, spike: id, receptor, weight: row.weights[pre] });
@@ -279,9 +274,4 @@ impl<F: Real, const R: usize> LayerRun<'_, F, R> {
             Err(SimulationError::Overflow { layer: self.name.into(), neuron, time })
         }
     }
-}
-
-fn channels_of<F: Real>(afferent: &Afferent<'_, F>) -> Vec<u32> {
-    let trains = afferent.trains.iter().enumerate();
-    trains.flat_map(|(c, train)| std::iter::repeat_n(c as u32, train.len())).collect()
 }

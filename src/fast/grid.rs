@@ -12,11 +12,38 @@ use crate::{Real, SpikeTrains};
 /// Mean arrivals per bucket: few enough to step through, many enough to be worth summing.
 const PER_BUCKET: f64 = 4.0;
 
+/// The length of a bucket in the shortest time constant, at most. Exponents within a bucket are no
+/// larger, which [`exp_small`] relies on.
+const LONGEST: f64 = 0.25;
+
+/// exp(x) for 0 <= x <= [`LONGEST`], to rounding: a dozen terms of its series, without branches, so
+/// that the compiler can do several at once.
+#[inline]
+fn exp_small<F: Real>(x: F) -> F {
+    const TERMS: [f64; 12] = [
+        1.0 / 479_001_600.0,
+        1.0 / 39_916_800.0,
+        1.0 / 3_628_800.0,
+        1.0 / 362_880.0,
+        1.0 / 40_320.0,
+        1.0 / 5_040.0,
+        1.0 / 720.0,
+        1.0 / 120.0,
+        1.0 / 24.0,
+        1.0 / 6.0,
+        0.5,
+        1.0,
+    ];
+    let sum = TERMS.iter().fold(F::zero(), |sum, &term| (sum + F::of(term)) * x);
+    F::one() + sum
+}
+
 /// Equal buckets over a trial.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Grid {
     pub width: f64,
     pub buckets: usize,
+    per_ms: f64,
 }
 
 impl Grid {
@@ -24,17 +51,21 @@ impl Grid {
     /// buckets do not pay.
     pub fn new(duration: f64, arrivals: usize, shortest_tau: f64) -> Option<Self> {
         let arrivals = arrivals as f64;
-        let width = (PER_BUCKET * duration / arrivals).min(0.25 * shortest_tau);
+        let width = (PER_BUCKET * duration / arrivals).min(LONGEST * shortest_tau);
         let buckets = (duration / width).ceil();
         // Also false if anything overflowed.
         let pays = buckets <= arrivals && buckets < f64::from(u32::MAX) / 4.0;
-        pays.then(|| Self { width: duration / buckets, buckets: buckets as usize })
+        let (width, per_ms) = (duration / buckets, buckets / duration);
+        pays.then_some(Self { width, buckets: buckets as usize, per_ms })
     }
 
-    /// The bucket of a time, and the time since its start; bucket `u32::MAX / 2` is far outside.
+    /// The bucket of a time, and the time since its start. Rounding may put a time next to a boundary
+    /// into the neighbour, with an offset that says so. The bucket of a time far outside of the trial
+    /// saturates.
+    #[inline]
     pub fn split(&self, time: f64) -> (u32, f64) {
-        let bucket = (time / self.width).floor().min(f64::from(u32::MAX / 2));
-        (bucket as u32, bucket.mul_add(-self.width, time))
+        let bucket = (time * self.per_ms) as u32;
+        (bucket, time - f64::from(bucket) * self.width)
     }
 
     pub fn start(&self, bucket: usize) -> f64 {
@@ -52,31 +83,36 @@ pub(super) struct SpikeFactors<F> {
     /// exp(offset / tau_syn).
     pub syn: F,
     pub bucket: u32,
+    /// The source neuron.
+    pub pre: u32,
 }
 
-/// A synapse's share of the factors: without and with a carry into the next bucket.
+/// A synapse as its spikes see it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SynapseFactors<F> {
     pub offset: f64,
+    /// exp(offset / tau_mem), times whatever all its arrivals share.
+    pub mem: F,
+    /// exp(offset / tau_syn), likewise.
+    pub syn: F,
     pub bucket: u32,
-    /// exp((offset - carry width) / tau_mem).
-    pub mem: [F; 2],
-    /// exp((offset - carry width) / tau_syn).
-    pub syn: [F; 2],
 }
 
-/// The spikes of a projection's source, and the constants of its receptor.
+/// The spikes of a projection's source in the order of time, and the constants of its receptor.
+///
+/// In that order the buckets that are written to lie close together.
 pub(super) struct Afferent<'a, F: Real> {
     pub projection: &'a Projection<F>,
     pub number: usize,
-    /// The source's spikes; its channels start at `first`.
-    pub trains: &'a SpikeTrains,
-    pub first: usize,
-    pub factors: Vec<SpikeFactors<F>>,
+    pub spikes: Vec<SpikeFactors<F>>,
+    /// The time of each, and its place among the source's spike trains.
+    pub times: Vec<f64>,
+    pub places: Vec<u32>,
+    /// exp(-carry width / tau_mem) for carry 0 and 1.
+    pub carry_mem: [F; 2],
+    pub carry_syn: [F; 2],
     rate_mem: F,
     rate_syn: F,
-    carry_mem: F,
-    carry_syn: F,
 }
 
 impl<'a, F: Real> Afferent<'a, F> {
@@ -93,41 +129,84 @@ impl<'a, F: Real> Afferent<'a, F> {
             Origin::Input { first } => first,
             Origin::Layer(_) => 0,
         };
-        let factors = trains
-            .times()
-            .iter()
-            .map(|&time| {
-                let (bucket, offset) = grid.split(time);
-                let x = F::of(offset);
-                let (mem, syn) = ((x * rate_mem).exp(), (x * rate_syn).exp());
-                SpikeFactors { offset, mem, syn, bucket }
+        let sources = projection.synapses.shape().1;
+        let mut order: Vec<(f64, u32, u32)> = (first..first + sources)
+            .flat_map(|channel| {
+                let from = trains.offsets()[channel];
+                let pre = (channel - first) as u32;
+                let train = trains.channel(channel).iter().enumerate();
+                train.map(move |(k, &time)| (time, (from + k) as u32, pre))
             })
             .collect();
+        order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let factors = |&(time, _, pre): &(f64, u32, u32)| {
+            let (bucket, offset) = grid.split(time);
+            let x = F::of(offset);
+            let (mem, syn) = (exp_small(x * rate_mem), exp_small(x * rate_syn));
+            SpikeFactors { offset, mem, syn, bucket, pre }
+        };
         let width = F::of(grid.width);
-        let carry_mem = (-width * rate_mem).exp();
-        let carry_syn = (-width * rate_syn).exp();
         Self {
             projection,
             number,
-            trains,
-            first,
-            factors,
+            spikes: order.iter().map(factors).collect(),
+            times: order.iter().map(|o| o.0).collect(),
+            places: order.iter().map(|o| o.1).collect(),
+            carry_mem: [F::one(), (-width * rate_mem).exp()],
+            carry_syn: [F::one(), (-width * rate_syn).exp()],
             rate_mem,
             rate_syn,
-            carry_mem,
-            carry_syn,
         }
     }
 
-    pub fn synapse(&self, grid: Grid, delay: f64) -> SynapseFactors<F> {
-        let (bucket, offset) = grid.split(delay);
-        let x = F::of(offset);
-        let (mem, syn) = ((x * self.rate_mem).exp(), (x * self.rate_syn).exp());
-        SynapseFactors {
-            offset,
-            bucket,
-            mem: [mem, mem * self.carry_mem],
-            syn: [syn, syn * self.carry_syn],
+    /// The factors of every synapse onto a neuron, times `mem` and `syn` of its weight.
+    pub fn synapses(
+        &self,
+        neuron: usize,
+        grid: Grid,
+        mem: impl Fn(F) -> F,
+        syn: impl Fn(F) -> F,
+        out: &mut Vec<SynapseFactors<F>>,
+    ) {
+        out.clear();
+        let row = self.projection.synapses.row(neuron);
+        out.extend(row.weights.iter().zip(row.delays).map(|(&weight, delay)| {
+            let (bucket, offset) = grid.split(delay.as_f64());
+            let x = F::of(offset);
+            SynapseFactors {
+                offset,
+                mem: mem(weight) * exp_small(x * self.rate_mem),
+                syn: syn(weight) * exp_small(x * self.rate_syn),
+                bucket,
+            }
+        }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_relative_eq;
+
+    #[test]
+    fn small_exponentials_are_exact_to_rounding() {
+        for k in -10..=1000 {
+            let x = LONGEST * f64::from(k) / 1000.0;
+            assert_relative_eq!(exp_small(x), x.exp(), max_relative = 4.0 * f64::EPSILON);
         }
+    }
+
+    #[test]
+    fn times_split_and_add_up() {
+        let grid = Grid::new(1000.0, 8000, 5.0).unwrap();
+        for k in 0..1000 {
+            let time = f64::from(k) * 0.9999;
+            let (bucket, offset) = grid.split(time);
+            assert_relative_eq!(grid.start(bucket as usize) + offset, time, epsilon = 1e-12);
+            assert!(offset > -1e-9 && offset < grid.width + 1e-9);
+        }
+        assert!(grid.split(1e300).0 as usize > grid.buckets);
+        assert_eq!(Grid::new(1000.0, 3, 5.0), None);
+        assert_eq!(Grid::new(1e300, 1000, 5.0), None);
     }
 }

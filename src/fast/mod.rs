@@ -113,7 +113,7 @@ pub(crate) fn backward<F: Real>(
         None => Vec::new(),
         Some(Integral { rate, .. }) => {
             let of = |t: &f64| (-rate * F::of(*t)).exp();
-            afferents.iter().map(|a| a.trains.times().iter().map(of).collect()).collect()
+            afferents.iter().map(|a| a.times.iter().map(of).collect()).collect()
         }
     };
     macro_rules! run {
