@@ -1,0 +1,157 @@
+//! The fast engine does what the plain one does: the same spikes and the same gradients.
+
+use eventprop::{
+    CrossEntropy, Dense, Engine, ExpWeightedMeanVoltage, FirstSpikeTime, Gradients,
+    LeakyIntegrator, Lif, MaxVoltage, MeanVoltage, Network, NetworkBuilder, Objective, Readout,
+    SpikeTrains, SpikingNetwork, Trace,
+};
+use proptest::prelude::*;
+use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
+use rand_distr::{Normal, Uniform};
+
+/// A feed-forward network under a load that is heavy enough for the fast engine.
+#[derive(Debug, Clone)]
+struct Load {
+    seed: u64,
+    channels: usize,
+    hidden: usize,
+    /// Input spikes in a trial of `duration` ms.
+    spikes: usize,
+    duration: f64,
+    tau_mem: f64,
+    tau_syn: f64,
+    second_receptor: bool,
+    reset: f64,
+    longest_delay: f64,
+    /// Mean of the weights, in thresholds that the whole drive would reach at its mean.
+    drive: f64,
+    /// Events come on a grid of this many ms, if at all: many ties.
+    quantum: Option<f64>,
+    burst: bool,
+    output_fires: bool,
+}
+
+fn load() -> impl Strategy<Value = Load> {
+    let tau = || prop_oneof![2.0..30.0, Just(5.0), Just(20.0)];
+    let shape = (any::<u64>(), 1..12usize, 1..6usize, 100..900usize, 20.0..300.0);
+    let neuron = (tau(), tau(), any::<bool>(), prop_oneof![Just(0.0), -1.0..0.9]);
+    let delay = prop_oneof![Just(0.0), 0.0..40.0, 200.0..800.0];
+    let quantum = prop_oneof![Just(None), Just(Some(1.0)), Just(Some(0.25))];
+    let rest = (delay, 0.3..3.0, quantum, any::<bool>(), any::<bool>());
+    (shape, neuron, rest).prop_map(|(shape, neuron, rest)| Load {
+        seed: shape.0,
+        channels: shape.1,
+        hidden: shape.2,
+        spikes: shape.3,
+        duration: shape.4,
+        tau_mem: neuron.0,
+        tau_syn: neuron.1,
+        second_receptor: neuron.2,
+        reset: neuron.3,
+        longest_delay: rest.0,
+        drive: rest.1,
+        quantum: rest.2,
+        burst: rest.3,
+        output_fires: rest.4,
+    })
+}
+
+fn build(load: &Load) -> (SpikingNetwork, SpikeTrains) {
+    let mut rng = ChaCha8Rng::seed_from_u64(load.seed);
+    let mut net = NetworkBuilder::new();
+    let input = net.input("input", load.channels);
+    let lif =
+        |n| Lif::new(n).tau_mem(load.tau_mem).tau_syn(load.tau_syn).reset(load.reset.min(0.9));
+    let hidden = net.layer("hidden", lif(load.hidden));
+    let output = if load.output_fires {
+        net.layer("output", lif(2))
+    } else {
+        net.layer("output", LeakyIntegrator::new(2).tau_mem(load.tau_mem).tau_syn(load.tau_syn))
+    };
+    // The mean current of all spikes is rate * weight * tau_syn.
+    let weight = load.drive * load.duration / (load.spikes as f64 * load.tau_syn);
+    let delays = || Uniform::new_inclusive(0.0, load.longest_delay).unwrap();
+    let weights = || Normal::new(weight, weight).unwrap();
+    net.connect(input, hidden, Dense::weights(weights()).delays(delays()));
+    if load.second_receptor {
+        net.connect(input, hidden, Dense::weights(weights()).delays(delays()).tau_syn(11.0));
+    }
+    net.connect(hidden, output, Dense::weights(Normal::new(0.5, 1.0).unwrap()).delays(delays()));
+    let net = net.build(&mut rng).unwrap();
+    let span = if load.burst { load.duration * 0.05 } else { load.duration };
+    let events = (0..load.spikes).map(|_| {
+        let time = rng.random::<f64>() * span;
+        let time = load.quantum.map_or(time, |q| (time / q).floor() * q);
+        (time, rng.random_range(0..load.channels))
+    });
+    (net, SpikeTrains::from_events(load.channels, events.collect::<Vec<_>>()).unwrap())
+}
+
+fn same_spikes(fast: &Trace, plain: &Trace) -> Result<(), TestCaseError> {
+    for layer in 0..plain.layers() {
+        prop_assert_eq!(fast.spikes(layer).offsets(), plain.spikes(layer).offsets());
+        for (a, b) in fast.spikes(layer).times().iter().zip(plain.spikes(layer).times()) {
+            prop_assert!((a - b).abs() <= 1e-12 * b, "{a} against {b}");
+        }
+    }
+    Ok(())
+}
+
+fn same_gradients(
+    fast: &Gradients,
+    plain: &Gradients,
+    least_slope: f64,
+) -> Result<(), TestCaseError> {
+    // A flat crossing amplifies rounding by the square of its slope, whatever the engine.
+    let relative = 1e-9 * (1.0 + 1e-6 / (least_slope * least_slope));
+    let blocks = fast.blocks().zip(plain.blocks()).map(|((b, x), (_, y))| (b.owner.as_str(), x, y));
+    let times = ("input times", &fast.input_times[..], &plain.input_times[..]);
+    for (name, fast, plain) in blocks.chain([times]) {
+        // Gradients are sums over many arrivals: rounding is relative to the largest of a block.
+        let largest = plain.iter().fold(0.0, |m: f64, g| m.max(g.abs()));
+        for (a, b) in fast.iter().zip(plain) {
+            prop_assert!(
+                (a - b).abs() <= relative * largest + 1e-13,
+                "{name}: {a:e} against {b:e}"
+            );
+        }
+    }
+    Ok(())
+}
+
+fn compare<R: Readout<f64>>(
+    load: &Load,
+    objective: &Objective<R, CrossEntropy>,
+) -> Result<(), TestCaseError> {
+    let (fast, input) = build(load);
+    let plain = fast.clone().with_engine(Engine::Plain);
+    let (a, b) = (fast.forward(&input, load.duration), plain.forward(&input, load.duration));
+    let (Ok(a), Ok(b)) = (&a, &b) else {
+        prop_assert_eq!(a.is_err(), b.is_err());
+        return Ok(());
+    };
+    same_spikes(a, b)?;
+    let slopes = (0..b.layers()).flat_map(|l| b.slopes(l).iter().copied());
+    let least_slope = slopes.fold(f64::INFINITY, f64::min);
+    let a = fast.backward(a, objective, &1);
+    let b = plain.backward(b, objective, &1);
+    let (Ok((a, fast)), Ok((b, plain))) = (&a, &b) else {
+        prop_assert_eq!(a.is_err(), b.is_err());
+        return Ok(());
+    };
+    prop_assert!((a.loss - b.loss).abs() <= 1e-9 * (1.0 + b.loss.abs()));
+    same_gradients(fast, plain, least_slope)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn the_engines_agree(load in load()) {
+        let ce = CrossEntropy::new;
+        compare(&load, &Objective::new(ExpWeightedMeanVoltage, ce()))?;
+        compare(&load, &Objective::new(MeanVoltage, ce()))?;
+        compare(&load, &Objective::new(MaxVoltage, ce()))?;
+        compare(&load, &Objective::new(FirstSpikeTime, CrossEntropy::first_to_fire(5.0)))?;
+    }
+}

@@ -1,0 +1,147 @@
+//! Values survive JSON with the same bits, and hostile JSON is an error.
+#![cfg(feature = "serde")]
+
+use eventprop::check::{CheckReport, GradientCheck};
+use eventprop::{
+    Adam, BatchSummary, CrossEntropy, Dense, Evaluation, Gradients, LeakyIntegrator, Lif,
+    MeanVoltage, Network, NetworkBuilder, Objective, Optimizer, Sample, Sgd, SpikeTrains,
+    SpikingNetwork, backward_batch,
+};
+use rand::{SeedableRng, rngs::ChaCha8Rng};
+use rand_distr::{Normal, Uniform};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+fn network() -> SpikingNetwork {
+    let mut net = NetworkBuilder::new();
+    let input = net.input("input", 3);
+    let hidden = net.layer("hidden", Lif::new(4).reset(-0.1));
+    let output = net.layer("output", LeakyIntegrator::new(2));
+    let delays = || Uniform::new(0.0, 10.0).unwrap();
+    let weights = Normal::new(3.0, 1.0).unwrap();
+    net.connect(input, hidden, Dense::weights(weights).delays(delays()).max_delay(20.0));
+    net.connect(hidden, hidden, Dense::weights(-0.3).delays(delays()).tau_syn(7.0));
+    net.connect(hidden, output, Dense::weights(Normal::new(0.0, 1.0).unwrap()).fixed_delays(1.0));
+    net.max_spikes(500);
+    net.build(&mut ChaCha8Rng::seed_from_u64(5)).unwrap()
+}
+
+fn input() -> SpikeTrains {
+    SpikeTrains::from_channels([vec![1.0, 1.0 / 3.0 + 5.0], vec![2.0, 9.7], vec![]]).unwrap()
+}
+
+fn objective() -> Objective<MeanVoltage, CrossEntropy> {
+    Objective::new(MeanVoltage, CrossEntropy::new())
+}
+
+fn there_and_back<T: Serialize + DeserializeOwned>(value: &T) -> T {
+    let text = serde_json::to_string(value).unwrap();
+    let back: T = serde_json::from_str(&text).unwrap();
+    assert_eq!(serde_json::to_string(&back).unwrap(), text);
+    back
+}
+
+fn bits(net: &SpikingNetwork) -> Vec<u64> {
+    net.parameters().iter().flat_map(|p| p.1.values.iter().map(|v| v.to_bits())).collect()
+}
+
+#[test]
+fn a_network_survives_with_the_same_bits() {
+    let net = network();
+    let back = there_and_back(&net);
+    assert_eq!(bits(&net), bits(&back));
+    let (a, b) = (net.forward(&input(), 60.0).unwrap(), back.forward(&input(), 60.0).unwrap());
+    assert!(!a.spikes(0).is_empty());
+    assert_eq!(a.spikes(0), b.spikes(0));
+    let gradients = |n: &SpikingNetwork, t| n.backward(t, &objective(), &1).unwrap();
+    assert_eq!(gradients(&net, &a), gradients(&back, &b));
+}
+
+#[test]
+fn values_survive() {
+    let net = network();
+    let trace = net.forward(&input(), 60.0).unwrap();
+    let (evaluation, gradients) = net.backward(&trace, &objective(), &1).unwrap();
+    assert_eq!(there_and_back::<SpikeTrains>(&input()), input());
+    assert_eq!(there_and_back::<Evaluation>(&evaluation), evaluation);
+    assert_eq!(there_and_back::<Gradients>(&gradients), gradients);
+    let samples = [Sample { input: &input(), target: &1usize }];
+    let (summary, _) = backward_batch(&net, &samples, 60.0, &objective()).unwrap();
+    assert_eq!(there_and_back::<BatchSummary>(&summary), summary);
+    let report = GradientCheck::new().run(&net, &input(), 60.0, &objective(), &1).unwrap();
+    assert_eq!(there_and_back::<CheckReport>(&report), report);
+}
+
+#[test]
+fn training_goes_on_with_the_same_bits() {
+    fn check<O: Optimizer<f64> + Serialize + DeserializeOwned>(mut optimizer: O) {
+        let step = |net: &mut SpikingNetwork, optimizer: &mut O| {
+            let trace = net.forward(&input(), 60.0).unwrap();
+            let (_, gradients) = net.backward(&trace, &objective(), &1).unwrap();
+            optimizer.step(net, &gradients).unwrap();
+        };
+        let mut net = network();
+        step(&mut net, &mut optimizer);
+        let (mut net2, mut optimizer2) = (there_and_back(&net), there_and_back(&optimizer));
+        for _ in 0..3 {
+            step(&mut net, &mut optimizer);
+            step(&mut net2, &mut optimizer2);
+        }
+        assert_eq!(bits(&net), bits(&net2));
+    }
+    check(Adam::new(0.01).delay_rate(0.1));
+    check(Sgd::new(0.01).momentum(0.9));
+}
+
+#[test]
+fn hostile_spike_trains_are_refused() {
+    for bad in [
+        json!({"offsets": [0, 2], "times": [2.0, 1.0]}),
+        json!({"offsets": [0, 3], "times": [1.0]}),
+        json!({"offsets": [], "times": []}),
+        json!({"offsets": [0, 1], "times": [-1.0]}),
+        json!({"offsets": [0, 18446744073709551615u64, 1], "times": [1.0]}),
+    ] {
+        assert!(serde_json::from_value::<SpikeTrains>(bad.clone()).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn hostile_networks_are_refused() {
+    let good = serde_json::to_value(network()).unwrap();
+    assert!(serde_json::from_value::<SpikingNetwork>(good.clone()).is_ok());
+    let synapses = "/projections/0/synapses/Dense";
+    let lif = "/layers/0/1/Lif";
+    let edits: Vec<(String, Value)> = vec![
+        (format!("{synapses}/delays/data/0"), json!(-1.0)),
+        (format!("{synapses}/delays/data/0"), json!(21.0)),
+        (format!("{synapses}/delays/dim"), json!([3, 4])),
+        (format!("{synapses}/weights/dim"), json!([4, 4])),
+        (format!("{synapses}/weights/dim"), json!([u64::MAX, 4])),
+        (format!("{synapses}/weights/data/0"), json!(null)),
+        (format!("{synapses}/max_delay"), json!(-1.0)),
+        ("/projections/0/receptor".into(), json!(2)),
+        ("/projections/0/target".into(), json!(9)),
+        ("/projections/1/origin".into(), json!({"Layer": 9})),
+        ("/projections/0/origin".into(), json!({"Input": {"first": 1}})),
+        ("/projections/0/origin".into(), json!({"Input": {"first": u64::MAX}})),
+        ("/inputs/0/1".into(), json!(0)),
+        ("/inputs/0/1".into(), json!(2)),
+        ("/inputs/0/0".into(), json!("hidden")),
+        (format!("{lif}/size"), json!(0)),
+        (format!("{lif}/size"), json!(5)),
+        (format!("{lif}/size"), json!(u64::MAX)),
+        (format!("{lif}/bank/tau_syn"), json!([])),
+        (format!("{lif}/bank/tau_syn"), json!([5.0])),
+        (format!("{lif}/bank/tau_mem"), json!(0.0)),
+        (format!("{lif}/bank/reset"), json!(1.0)),
+        (format!("{lif}/bank/threshold"), json!(-1.0)),
+        ("/layers".into(), json!([])),
+    ];
+    for (path, value) in edits {
+        let mut bad = good.clone();
+        *bad.pointer_mut(&path).unwrap_or_else(|| panic!("no {path}")) = value.clone();
+        let result = serde_json::from_value::<SpikingNetwork>(bad);
+        assert!(result.is_err(), "{path} = {value} was accepted");
+    }
+}
