@@ -87,11 +87,13 @@ fn build(load: &Load) -> (SpikingNetwork, SpikeTrains) {
     (net, SpikeTrains::from_events(load.channels, events.collect::<Vec<_>>()).unwrap())
 }
 
-fn same_spikes(fast: &Trace, plain: &Trace) -> Result<(), TestCaseError> {
+fn same_spikes(fast: &Trace, plain: &Trace, least_slope: f64) -> Result<(), TestCaseError> {
+    // 1e-12 relative, but a flat crossing amplifies the rounding of the potential.
+    let relative = 1e-12 * (1.0 + 1e-2 / least_slope);
     for layer in 0..plain.layers() {
         prop_assert_eq!(fast.spikes(layer).offsets(), plain.spikes(layer).offsets());
         for (a, b) in fast.spikes(layer).times().iter().zip(plain.spikes(layer).times()) {
-            prop_assert!((a - b).abs() <= 1e-12 * b, "{a} against {b}");
+            prop_assert!((a - b).abs() <= relative * b, "{a} against {b}");
         }
     }
     Ok(())
@@ -130,9 +132,9 @@ fn compare<R: Readout<f64>>(
         prop_assert_eq!(a.is_err(), b.is_err());
         return Ok(());
     };
-    same_spikes(a, b)?;
     let slopes = (0..b.layers()).flat_map(|l| b.slopes(l).iter().copied());
     let least_slope = slopes.fold(f64::INFINITY, f64::min);
+    same_spikes(a, b, least_slope)?;
     let a = fast.backward(a, objective, &1);
     let b = plain.backward(b, objective, &1);
     let (Ok((a, fast)), Ok((b, plain))) = (&a, &b) else {
