@@ -303,7 +303,7 @@ impl CheckClass {
         let error = (adjoint - numeric).abs();
         // A gap many times the estimated error is a mismatch, however coarse the difference.
         let coarse = numeric_error > allowed;
-        if coarse && error <= 10.0 * numeric_error {
+        if coarse && error > allowed && error <= 10.0 * numeric_error {
             self.inconclusive += 1;
             return;
         }
