@@ -423,8 +423,8 @@ impl<F: Real> Simulation<'_, F> {
         }
         neuron.arrivals += 1;
         neuron.last_arrival = neuron.time;
-        // Ranks of arrivals count from 1: those of earlier spikes are at most the last spike's.
-        let unrelated = |(time, rank)| time == neuron.time && arrival.rank <= rank;
+        // Ranks of arrivals count from 1.
+        let unrelated = |(time, rank)| time == neuron.time && arrival.rank != rank + 1;
         self.ties += usize::from(neuron.last_spike.is_some_and(unrelated));
         let receptor = arrival.receptor as usize;
         let model = model(self.network, neuron.layer).model;

@@ -61,7 +61,7 @@ impl<F: Real> Trace<F> {
         &self.layers[layer].slopes
     }
 
-    /// How many spikes fell exactly on an arrival at their own neuron that they did not cause. There
+    /// How often a spike and an arrival at the same neuron, not sent by that spike, fell together. There
     /// the gradient is the one-sided one that belongs to the order of events that was simulated.
     pub fn ties(&self) -> usize {
         self.ties

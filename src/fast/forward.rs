@@ -170,10 +170,10 @@ impl<F: Real, const R: usize> LayerRun<'_, F, R> {
             let bound = v[0] + (drive - v[0]).max(F::zero()) * rate;
             if bound < limit {
                 let mut next = (v[0] + bucket.mem) * step.decay_mem;
-                for r in 0..R {
+                for (r, current) in currents.iter_mut().enumerate() {
                     let arrived = bucket.syn[r] * step.decay[r];
-                    next += currents[r] * step.response[r] + step.gain[r] * arrived;
-                    currents[r] = currents[r] * step.decay[r] + arrived;
+                    next += *current * step.response[r] + step.gain[r] * arrived;
+                    *current = *current * step.decay[r] + arrived;
                 }
                 v[0] = next;
             } else {

@@ -150,22 +150,27 @@ impl<F: Real> ModeBank<F> {
         );
         // The constant term dominates in the end, so the last interval is finite.
         let last = self.drive_below(most, threshold);
-        let changes = sign_changes(&terms, last);
-        let mut driven = currents.iter().copied().sum::<F>() > threshold;
         let mut from = F::zero();
-        for to in changes.into_iter().chain([last]) {
+        for to in sign_changes(&terms, last).into_iter().chain([last]) {
             if from >= horizon {
                 return None;
             }
-            if driven {
+            // The drive keeps its side of the threshold throughout, so its middle tells.
+            if self.drive(state, from + (to - from) / F::of(2.0)) > threshold {
                 let found = self.crossing_in(state, threshold, from, to, horizon);
                 if found.is_some() {
                     return found;
                 }
             }
-            (from, driven) = (to, !driven);
+            from = to;
         }
         None
+    }
+
+    /// The sum of the currents after `dt`.
+    fn drive(&self, state: &[F], dt: F) -> F {
+        let decayed = |(&i, &tau): (&F, &F)| i * (-dt / tau).exp();
+        state[1..].iter().zip(&self.tau_syn).map(decayed).sum()
     }
 
     /// A time after which the currents, `most` at first, no longer add up to `threshold`.

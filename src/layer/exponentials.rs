@@ -106,7 +106,8 @@ fn sum<F: Real>(terms: &[Term<F>], s: F) -> F {
     terms.iter().map(|t| t.coefficient * (-t.rate * s).exp()).sum()
 }
 
-/// All points in (0, end) at which the sum of the terms changes sign, ascending.
+/// All points in (0, end] at which the sum of the terms changes sign, ascending. Points at which it
+/// only touches zero may be among them.
 ///
 /// By Rolle's theorem two roots of f are separated by one of (exp(rate_0 s) f)', which has a term
 /// less: so the roots of that, found first, cut (0, end) into pieces with at most one root each
@@ -144,8 +145,9 @@ fn isolate<F: Real>(terms: &[Term<F>], end: F) -> Vec<F> {
     for piece in knots.windows(2) {
         let (low, high) = (piece[0], piece[1]);
         let (at_low, at_high) = (sum(&lifted, low), sum(&lifted, high));
-        let up = at_low < F::zero() && at_high > F::zero();
-        let down = at_low > F::zero() && at_high < F::zero();
+        // A root right on a knot counts for the piece below it.
+        let up = at_low < F::zero() && at_high >= F::zero();
+        let down = at_low > F::zero() && at_high <= F::zero();
         if up || down {
             let sign = if up { F::one() } else { -F::one() };
             roots.push(ascending_root(low, high, |s| {
