@@ -1,0 +1,103 @@
+//! Optimisers against their formulas, bounds, and the remedy for silent neurons.
+
+use approx::assert_relative_eq;
+use eventprop::remedy::SilentNeuronLift;
+use eventprop::{
+    Adam, CrossEntropy, Dense, FirstSpikeTime, Gradients, Lif, Network, NetworkBuilder, Objective,
+    Optimizer, ParameterKind, Sample, Sgd, SpikeTrains, SpikingNetwork, evaluate_batch,
+};
+use rand::{SeedableRng, rngs::ChaCha8Rng};
+
+/// One synapse onto a layer that is also recurrent.
+fn net(weight: f64, delay: f64) -> SpikingNetwork {
+    let mut net = NetworkBuilder::new();
+    let input = net.input("input", 1);
+    let output = net.layer("output", Lif::new(1));
+    net.connect(input, output, Dense::weights(weight).delays(delay).max_delay(2.0));
+    net.connect(output, output, Dense::weights(-0.5));
+    net.build(&mut ChaCha8Rng::seed_from_u64(0)).unwrap()
+}
+
+fn values(net: &SpikingNetwork) -> Vec<f64> {
+    net.parameters().iter().flat_map(|p| p.1.values.to_vec()).collect()
+}
+
+/// A step with these gradients by the weight, its delay, and the recurrent weight.
+fn step(optimizer: &mut dyn Optimizer<f64>, net: &mut SpikingNetwork, values: [f64; 3]) {
+    let mut gradients = Gradients::zeros(net.layout());
+    gradients.values_mut().copy_from_slice(&values);
+    optimizer.step(net, &gradients).unwrap();
+}
+
+#[test]
+fn sgd_with_momentum() {
+    let mut net = net(1.0, 1.0);
+    let mut sgd = Sgd::new(0.1).delay_rate(0.5).momentum(0.9);
+    step(&mut sgd, &mut net, [2.0, 0.4, 0.0]);
+    assert_relative_eq!(values(&net)[..], [0.8, 0.8, -0.5], max_relative = 1e-15);
+    // The velocity is 0.9 * 2 + 1 = 2.8 for the weight, 0.36 for the delay.
+    step(&mut sgd, &mut net, [1.0, 0.0, 1.0]);
+    assert_relative_eq!(values(&net)[..], [0.52, 0.62, -0.6], max_relative = 1e-14);
+}
+
+#[test]
+fn adam_takes_steps_of_its_rate_and_follows_its_formula() {
+    let mut net = net(1.0, 1.0);
+    let mut adam = Adam::new(0.01).delay_rate(0.2);
+    step(&mut adam, &mut net, [1e-3, -50.0, 0.0]);
+    assert_relative_eq!(values(&net)[..], [0.99, 1.2, -0.5], max_relative = 1e-6);
+    let (first, second) = (0.9 * 1e-4 + 0.1 * 3e-3, 0.999 * 1e-9 + 0.001 * 9e-6);
+    let change = (first / (1.0 - 0.81)) / ((second / (1.0 - 0.998_001f64)).sqrt() + 1e-8);
+    let before = values(&net)[0];
+    step(&mut adam, &mut net, [3e-3, 0.0, 0.0]);
+    assert_relative_eq!(values(&net)[0], before - 0.01 * change, max_relative = 1e-12);
+}
+
+#[test]
+fn delays_stay_within_their_bounds() {
+    let mut net = net(1.0, 1.0);
+    step(&mut Sgd::new(1.0), &mut net, [0.0, 5.0, 0.0]);
+    assert_eq!(values(&net)[1], 0.0);
+    step(&mut Sgd::new(1.0), &mut net, [0.0, -5.0, 0.0]);
+    assert_eq!(values(&net)[1], 2.0);
+}
+
+#[test]
+fn fixed_delays_are_no_parameters() {
+    let net = net(1.0, 1.0);
+    let kinds: Vec<_> = net.layout().into_iter().map(|b| (b.owner, b.kind)).collect();
+    let (weight, delay) = (ParameterKind::Weight, ParameterKind::Delay);
+    let expected =
+        [("input->output", weight), ("input->output", delay), ("output->output", weight)];
+    assert_eq!(kinds, expected.map(|(owner, kind)| (owner.to_owned(), kind)));
+}
+
+#[test]
+fn silent_neurons_are_lifted_until_they_fire() {
+    let mut net = net(1.0, 0.0);
+    let input = SpikeTrains::from_channels([[1.0]]).unwrap();
+    let samples = [Sample { input: &input, target: &0usize }; 4];
+    let objective = Objective::new(FirstSpikeTime, CrossEntropy::new());
+    let lift = SilentNeuronLift::new(0.5);
+    let mut lifts = 0;
+    loop {
+        let summary = evaluate_batch(&net, &samples, 50.0, &objective).unwrap();
+        if lift.apply(&mut net, 0, &summary) == 0 {
+            break;
+        }
+        lifts += 1;
+    }
+    // V peaks at w 4^(-1/3) / 4 = 0.157 w: 6.5 is the first weight that fires.
+    assert_eq!((lifts, values(&net)[0]), (11, 6.5));
+    assert_eq!(values(&net)[2], -0.5, "recurrent weights are left alone");
+}
+
+#[test]
+fn public_types_cross_threads() {
+    fn check<T: Send + Sync>() {}
+    check::<SpikingNetwork>();
+    check::<Adam>();
+    check::<eventprop::Trace>();
+    check::<Gradients>();
+    check::<eventprop::Error>();
+}
