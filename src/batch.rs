@@ -1,6 +1,8 @@
 //! Batches: the mean loss and gradient of many samples, on all cores.
 
-use crate::{Error, Gradients, Loss, Network, Objective, Readout, Real, SpikeTrains, Trace};
+use crate::{
+    Error, Evaluation, Gradients, Loss, Network, Objective, Readout, Real, SpikeTrains, Trace,
+};
 use std::borrow::Borrow;
 
 /// One sample of a batch.
@@ -98,21 +100,12 @@ where
     T: Borrow<L::Target> + Sync + ?Sized,
 {
     let chunk = |start: usize, samples: &[Sample<'_, T>]| {
-        let mut summary = BatchSummary::new(network);
         let mut sum = Gradients::zeros(network.layout());
-        for (k, sample) in samples.iter().enumerate() {
-            let one = || -> Result<_, Error> {
-                let trace = network.forward(sample.input, duration)?;
-                let result = network.backward(&trace, objective, sample.target.borrow())?;
-                Ok((trace, result))
-            };
-            let (trace, (evaluation, gradients)) = one().map_err(|e| in_sample(start + k, e))?;
+        let summary = summarize(network, start, samples, duration, |trace, target| {
+            let (evaluation, gradients) = network.backward(trace, objective, target.borrow())?;
             sum.add(&gradients);
-            summary.count(&trace);
-            summary.samples += 1;
-            summary.loss += evaluation.loss;
-            summary.predictions.push(evaluation.prediction);
-        }
+            Ok(evaluation)
+        })?;
         Ok((summary, sum))
     };
     let mut summary = BatchSummary::new(network);
@@ -148,20 +141,9 @@ where
     T: Borrow<L::Target> + Sync + ?Sized,
 {
     let chunk = |start: usize, samples: &[Sample<'_, T>]| {
-        let mut summary = BatchSummary::new(network);
-        for (k, sample) in samples.iter().enumerate() {
-            let one = || -> Result<_, Error> {
-                let trace = network.forward(sample.input, duration)?;
-                let evaluation = network.evaluate(&trace, objective, sample.target.borrow())?;
-                Ok((trace, evaluation))
-            };
-            let (trace, evaluation) = one().map_err(|e| in_sample(start + k, e))?;
-            summary.count(&trace);
-            summary.samples += 1;
-            summary.loss += evaluation.loss;
-            summary.predictions.push(evaluation.prediction);
-        }
-        Ok(summary)
+        summarize(network, start, samples, duration, |trace, target| {
+            network.evaluate(trace, objective, target.borrow())
+        })
     };
     let mut summary = BatchSummary::new(network);
     for part in map_chunks(samples, chunk) {
@@ -173,8 +155,26 @@ where
     Ok(summary)
 }
 
-fn in_sample(index: usize, source: Error) -> Error {
-    Error::Sample { index, source: Box::new(source) }
+/// Simulates consecutive samples, of which the first has the number `start`, and sums up what
+/// `evaluate` makes of each.
+fn summarize<F: Real, N: Network<F>, T: ?Sized>(
+    network: &N,
+    start: usize,
+    samples: &[Sample<'_, T>],
+    duration: f64,
+    mut evaluate: impl FnMut(&Trace<F>, &T) -> Result<Evaluation<F>, Error>,
+) -> Result<BatchSummary<F>, Error> {
+    let mut summary = BatchSummary::new(network);
+    for (k, sample) in samples.iter().enumerate() {
+        let in_sample = |source| Error::Sample { index: start + k, source: Box::new(source) };
+        let trace = network.forward(sample.input, duration).map_err(|e| in_sample(e.into()))?;
+        let evaluation = evaluate(&trace, sample.target).map_err(in_sample)?;
+        summary.count(&trace);
+        summary.samples += 1;
+        summary.loss += evaluation.loss;
+        summary.predictions.push(evaluation.prediction);
+    }
+    Ok(summary)
 }
 
 /// Calls `f(index of the first sample, samples)` for every chunk; results in order.

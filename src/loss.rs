@@ -1,6 +1,6 @@
 //! Losses, and objectives: a read-out and a loss.
 
-use crate::readout::{Readout, ReadoutError};
+use crate::readout::{Readout, ReadoutError, Recording};
 use crate::{Error, Evaluation, Network, Real, Sensitivity, Trace};
 use thiserror::Error;
 
@@ -243,13 +243,8 @@ impl<R, L> Objective<R, L> {
         R: Readout<F>,
         L: Loss<F>,
     {
-        let layer = self.layer_of(network)?;
-        let recording = network.record(trace, layer, self.readout.needs_potentials())?;
-        let readout = self.readout.read(&recording)?;
-        let mut gradient = vec![F::zero(); readout.len()];
-        let loss = self.loss.evaluate(&readout, target, &mut gradient)?;
-        let prediction = self.loss.predict(&readout);
-        Ok(Evaluation { loss, readout, prediction })
+        let recording = self.record(network, trace)?;
+        Ok(self.assess(&recording, target)?.0)
     }
 
     pub(crate) fn differentiate<F: Real>(
@@ -262,15 +257,41 @@ impl<R, L> Objective<R, L> {
         R: Readout<F>,
         L: Loss<F>,
     {
+        let recording = self.record(network, trace)?;
+        let (evaluation, gradient) = self.assess(&recording, target)?;
+        let mut sensitivity = Sensitivity::none(trace);
+        let layer = &mut sensitivity.layers[self.layer_of(network)?];
+        self.readout.pull_back(&recording, &gradient, layer)?;
+        Ok((evaluation, sensitivity))
+    }
+
+    fn record<'a, F: Real>(
+        &self,
+        network: &'a impl Network<F>,
+        trace: &'a Trace<F>,
+    ) -> Result<Recording<'a, F>, Error>
+    where
+        R: Readout<F>,
+    {
         let layer = self.layer_of(network)?;
-        let recording = network.record(trace, layer, self.readout.needs_potentials())?;
-        let readout = self.readout.read(&recording)?;
+        Ok(network.record(trace, layer, self.readout.needs_potentials())?)
+    }
+
+    /// The evaluation, and dL/dy.
+    fn assess<F: Real>(
+        &self,
+        recording: &Recording<'_, F>,
+        target: &L::Target,
+    ) -> Result<(Evaluation<F>, Vec<F>), Error>
+    where
+        R: Readout<F>,
+        L: Loss<F>,
+    {
+        let readout = self.readout.read(recording)?;
         let mut gradient = vec![F::zero(); readout.len()];
         let loss = self.loss.evaluate(&readout, target, &mut gradient)?;
-        let mut sensitivity = Sensitivity::none(trace);
-        self.readout.pull_back(&recording, &gradient, &mut sensitivity.layers[layer])?;
         let prediction = self.loss.predict(&readout);
-        Ok((Evaluation { loss, readout, prediction }, sensitivity))
+        Ok((Evaluation { loss, readout, prediction }, gradient))
     }
 }
 

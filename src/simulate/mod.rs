@@ -1,81 +1,18 @@
 //! The forward pass: exact, event by event.
 
+mod error;
+mod neuron;
+
+pub use error::SimulationError;
+
 use crate::arrivals::{Arrival, SourceSpikes, collect};
 use crate::fast;
 use crate::network::{Engine, Origin, Projection};
 use crate::trace::LayerTrace;
 use crate::{Network, Real, SpikeTrains, SpikingNetwork, Trace};
+use neuron::{Fired, Neuron, Next, Pending, sort_by_neuron};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use thiserror::Error;
-
-/// Why a trial could not be simulated.
-#[derive(Debug, Clone, PartialEq, Error)]
-#[non_exhaustive]
-pub enum SimulationError {
-    /// The input has another number of channels than the network.
-    #[error("the input has {found} channels, but the network has {expected}")]
-    Channels {
-        /// The channels of the input.
-        found: usize,
-        /// The channels of the network.
-        expected: usize,
-    },
-    /// The duration of the trial is not positive or not finite.
-    #[error("the duration is {duration} ms, but must be finite and above 0")]
-    Duration {
-        /// The duration in ms.
-        duration: f64,
-    },
-    /// More spikes than can be numbered.
-    #[error("more than {most} spikes in one trial are not supported; cut it into shorter trials")]
-    TooManySpikes {
-        /// The limit.
-        most: usize,
-    },
-    /// A synapse was given a value that has no meaning after the network was built.
-    #[error(
-        "projection `{projection}`, synapse (post {post}, pre {pre}): weight {weight} must be finite and delay {delay} ms finite and not negative"
-    )]
-    BadSynapse {
-        /// The projection.
-        projection: String,
-        /// The target neuron.
-        post: usize,
-        /// The source neuron.
-        pre: usize,
-        /// Its weight.
-        weight: f64,
-        /// Its delay in ms.
-        delay: f64,
-    },
-    /// A state left the range of the number type.
-    #[error(
-        "the state of neuron {neuron} of layer `{layer}` overflowed by {time} ms; lower the weights"
-    )]
-    Overflow {
-        /// The layer.
-        layer: String,
-        /// The neuron.
-        neuron: usize,
-        /// When, in ms.
-        time: f64,
-    },
-    /// A neuron fired more often than the budget of the network allows.
-    #[error(
-        "neuron {neuron} of layer `{layer}` fired more than {budget} times by {time} ms; lower the weights that drive it, or raise the budget with `max_spikes`"
-    )]
-    Runaway {
-        /// The layer.
-        layer: String,
-        /// The neuron.
-        neuron: usize,
-        /// When, in ms.
-        time: f64,
-        /// The budget of spikes per neuron.
-        budget: usize,
-    },
-}
 
 /// Simulates a trial.
 pub(crate) fn forward<F: Real>(
@@ -110,91 +47,6 @@ pub(crate) fn forward<F: Real>(
     let Simulation { fired, ties, .. } = simulation;
     let layers = fired.into_iter().map(|l| l.expect("every layer is in a group")).collect();
     Ok(Trace { input: input.clone(), duration, layers, ties, version: network.version })
-}
-
-/// What a neuron does next.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Next {
-    /// Fires.
-    Spike,
-    /// Receives the next of the arrivals known from the start.
-    Known,
-    /// Receives the first of the arrivals from its own group.
-    Pending,
-    /// Nothing before the end of the trial.
-    Rest,
-}
-
-/// An arrival from the neuron's own group, ordered so that a heap yields the first.
-struct Pending<F>(Arrival<F>);
-
-impl<F> PartialEq for Pending<F> {
-    fn eq(&self, other: &Self) -> bool {
-        !self.0.before(&other.0) && !other.0.before(&self.0)
-    }
-}
-impl<F> Eq for Pending<F> {}
-impl<F> PartialOrd for Pending<F> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl<F> Ord for Pending<F> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        // Reversed: the heap has its greatest on top.
-        self.0.before(&other.0).cmp(&other.0.before(&self.0))
-    }
-}
-
-/// A neuron in the middle of a trial.
-struct Neuron<F> {
-    layer: usize,
-    index: usize,
-    /// The time of the state.
-    time: f64,
-    state: Vec<F>,
-    known: Vec<Arrival<F>>,
-    /// How many of `known` have been received.
-    received: usize,
-    pending: BinaryHeap<Pending<F>>,
-    /// Arrivals received of either sort.
-    arrivals: u32,
-    last_arrival: f64,
-    /// Time and rank of the last spike.
-    last_spike: Option<(f64, u32)>,
-    spikes: usize,
-    next: (f64, Next),
-    /// Counts plans, so that the queue can tell outdated ones.
-    plan: u64,
-}
-
-impl<F> Default for Neuron<F> {
-    fn default() -> Self {
-        Self {
-            layer: 0,
-            index: 0,
-            time: 0.0,
-            state: Vec::new(),
-            known: Vec::new(),
-            received: 0,
-            pending: BinaryHeap::new(),
-            arrivals: 0,
-            last_arrival: -1.0,
-            last_spike: None,
-            spikes: 0,
-            next: (0.0, Next::Rest),
-            plan: 0,
-        }
-    }
-}
-
-/// A spike, in the order of firing.
-struct Fired<F> {
-    layer: usize,
-    neuron: usize,
-    time: f64,
-    slope: F,
-    arrivals: u32,
 }
 
 struct Simulation<'a, F: Real> {
@@ -468,35 +320,4 @@ struct NamedModel<'a, F: Real> {
 fn model<F: Real>(network: &SpikingNetwork<F>, layer: usize) -> NamedModel<'_, F> {
     let named = &network.layers[layer];
     NamedModel { name: &named.name, model: named.layer.as_ref() }
-}
-
-/// The spikes of one layer, neuron by neuron.
-fn sort_by_neuron<F: Real>(
-    layer: usize,
-    size: usize,
-    fired: &[Fired<F>],
-) -> Result<LayerTrace<F>, SimulationError> {
-    let mut offsets = vec![0; size + 1];
-    for spike in fired.iter().filter(|s| s.layer == layer) {
-        offsets[spike.neuron + 1] += 1;
-    }
-    for n in 0..size {
-        offsets[n + 1] += offsets[n];
-    }
-    let count = offsets[size];
-    let mut next = offsets.clone();
-    let mut times = vec![0.0; count];
-    let mut slopes = vec![F::zero(); count];
-    let (mut arrivals, mut ranks) = (vec![0; count], vec![0; count]);
-    for (rank, spike) in fired.iter().enumerate().filter(|(_, s)| s.layer == layer) {
-        let at = next[spike.neuron];
-        next[spike.neuron] += 1;
-        times[at] = spike.time;
-        slopes[at] = spike.slope;
-        arrivals[at] = spike.arrivals;
-        ranks[at] = rank as u32;
-    }
-    let spikes = SpikeTrains::from_csr(offsets, times)
-        .expect("a neuron fires at finite times that do not descend");
-    Ok(LayerTrace { spikes, slopes, arrivals, ranks })
 }

@@ -1,0 +1,71 @@
+//! Why a trial could not be simulated.
+
+use thiserror::Error;
+
+/// Why a trial could not be simulated.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum SimulationError {
+    /// The input has another number of channels than the network.
+    #[error("the input has {found} channels, but the network has {expected}")]
+    Channels {
+        /// The channels of the input.
+        found: usize,
+        /// The channels of the network.
+        expected: usize,
+    },
+    /// The duration of the trial is not positive or not finite.
+    #[error("the duration is {duration} ms, but must be finite and above 0")]
+    Duration {
+        /// The duration in ms.
+        duration: f64,
+    },
+    /// More spikes than can be numbered.
+    #[error("more than {most} spikes in one trial are not supported; cut it into shorter trials")]
+    TooManySpikes {
+        /// The limit.
+        most: usize,
+    },
+    /// A synapse was given a value that has no meaning after the network was built.
+    #[error(
+        "projection `{projection}`, synapse (post {post}, pre {pre}): weight {weight} must be finite and delay {delay} ms finite and not negative"
+    )]
+    BadSynapse {
+        /// The projection.
+        projection: String,
+        /// The target neuron.
+        post: usize,
+        /// The source neuron.
+        pre: usize,
+        /// Its weight.
+        weight: f64,
+        /// Its delay in ms.
+        delay: f64,
+    },
+    /// A state left the range of the number type.
+    #[error(
+        "the state of neuron {neuron} of layer `{layer}` overflowed by {time} ms; lower the weights"
+    )]
+    Overflow {
+        /// The layer.
+        layer: String,
+        /// The neuron.
+        neuron: usize,
+        /// When, in ms.
+        time: f64,
+    },
+    /// A neuron fired more often than the budget of the network allows.
+    #[error(
+        "neuron {neuron} of layer `{layer}` fired more than {budget} times by {time} ms; lower the weights that drive it, or raise the budget with `max_spikes`"
+    )]
+    Runaway {
+        /// The layer.
+        layer: String,
+        /// The neuron.
+        neuron: usize,
+        /// When, in ms.
+        time: f64,
+        /// The budget of spikes per neuron.
+        budget: usize,
+    },
+}
