@@ -34,6 +34,14 @@ pub enum LossError {
         /// What it must be.
         rule: &'static str,
     },
+    /// The loss or its gradient left the range of the number type.
+    #[error(
+        "the loss is {loss}: it or its gradient overflowed; lower the weights or the scale of the loss"
+    )]
+    NotFinite {
+        /// The loss.
+        loss: f64,
+    },
     /// A target value is not finite.
     #[error("target value {index} is {value}, but must be finite")]
     Target {
@@ -290,6 +298,9 @@ impl<R, L> Objective<R, L> {
         let readout = self.readout.read(recording)?;
         let mut gradient = vec![F::zero(); readout.len()];
         let loss = self.loss.evaluate(&readout, target, &mut gradient)?;
+        if !(loss.is_finite() && gradient.iter().all(|g| g.is_finite())) {
+            return Err(LossError::NotFinite { loss: loss.as_f64() }.into());
+        }
         let prediction = self.loss.predict(&readout);
         Ok((Evaluation { loss, readout, prediction }, gradient))
     }

@@ -78,6 +78,7 @@ pub struct Block {
 /// Blocks come in the order of [`Network::parameters`](crate::Network::parameters).
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "Raw<F>"))]
 pub struct Gradients<F = f64> {
     layout: Vec<Block>,
     values: Vec<F>,
@@ -141,5 +142,29 @@ impl<F: Real> Gradients<F> {
         for g in self.values.iter_mut().chain(&mut self.input_times) {
             *g *= factor;
         }
+    }
+}
+
+#[cfg(feature = "serde")]
+#[derive(serde::Deserialize)]
+struct Raw<F> {
+    layout: Vec<Block>,
+    values: Vec<F>,
+    input_times: Vec<F>,
+}
+
+#[cfg(feature = "serde")]
+impl<F> TryFrom<Raw<F>> for Gradients<F> {
+    type Error = String;
+    fn try_from(raw: Raw<F>) -> Result<Self, String> {
+        let Raw { layout, values, input_times } = raw;
+        let expected = layout.iter().fold(0, |sum: usize, block| sum.saturating_add(block.len));
+        if expected != values.len() {
+            return Err(format!(
+                "the blocks need {expected} gradients, but there are {}",
+                values.len()
+            ));
+        }
+        Ok(Self { layout, values, input_times })
     }
 }

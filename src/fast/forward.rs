@@ -55,7 +55,8 @@ pub(super) struct LayerRun<'a, F: Real, const R: usize> {
     pub bank: &'a ModeBank<F>,
     pub grid: Grid,
     pub duration: f64,
-    pub budget: usize,
+    /// How often a neuron may have fired by a time.
+    pub budget: &'a dyn Fn(f64) -> usize,
     pub afferents: Vec<Afferent<'a, F>>,
 }
 
@@ -246,12 +247,13 @@ impl<F: Real, const R: usize> LayerRun<'_, F, R> {
                 }
                 self.bank.flow(F::of(at - time), state);
                 time = at;
-                if fired.times.len() - first_spike >= self.budget {
+                let budget = (self.budget)(time);
+                if fired.times.len() - first_spike >= budget {
                     return Err(SimulationError::Runaway {
                         layer: self.name.into(),
                         neuron,
                         time,
-                        budget: self.budget,
+                        budget,
                     });
                 }
                 fired.times.push(time);

@@ -54,7 +54,7 @@ impl Grid {
         let width = (PER_BUCKET * duration / arrivals).min(LONGEST * shortest_tau);
         let buckets = (duration / width).ceil();
         // Also false if anything overflowed.
-        let pays = buckets <= arrivals && buckets < f64::from(u32::MAX) / 4.0;
+        let pays = buckets >= 1.0 && buckets <= arrivals && buckets < f64::from(u32::MAX) / 4.0;
         let (width, per_ms) = (duration / buckets, buckets / duration);
         pays.then_some(Self { width, buckets: buckets as usize, per_ms })
     }

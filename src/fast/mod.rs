@@ -20,7 +20,7 @@ use grid::{Afferent, Grid};
 
 /// Time constants closer than this share are left to the plain engine: the sums over buckets are
 /// those of single modes, which cancel as the constants meet.
-const LEAST_GAP: f64 = 1e-2;
+const LEAST_GAP: f64 = 0.1;
 
 /// Simulates a layer if this engine suits it: its spikes, and the number of ties.
 pub(crate) fn forward<'a, F: Real>(
@@ -35,7 +35,7 @@ pub(crate) fn forward<'a, F: Real>(
     let afferents = network.projections.iter().enumerate().filter(|(_, p)| p.target == layer);
     let afferents: Vec<_> =
         afferents.map(|(number, p)| Afferent::new(number, p, trains(p), bank, grid)).collect();
-    let budget = network.spike_budget(duration);
+    let budget: &dyn Fn(f64) -> usize = &|time| network.spike_budget(time);
     macro_rules! run {
         ($receptors:literal) => {{
             let name = named.name.as_str();

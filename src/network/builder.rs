@@ -21,8 +21,8 @@ pub enum BuildError {
         /// Its name.
         name: String,
     },
-    /// Two populations share a name.
-    #[error("the name `{name}` is taken; every input and layer needs its own")]
+    /// Two populations, or two projections, share a name.
+    #[error("the name `{name}` is taken; every input, layer and projection needs its own")]
     DuplicateName {
         /// The name.
         name: String,
@@ -187,7 +187,7 @@ impl<F: Real> NetworkBuilder<F> {
     }
 
     /// How often a neuron may fire in a trial before it is called a runaway. Without it the budget
-    /// is 1000 spikes and 10 more per ms of the trial.
+    /// is 1000 spikes and 10 more per ms since the start of the trial.
     pub fn max_spikes(&mut self, max_spikes: usize) -> &mut Self {
         self.max_spikes = Some(max_spikes);
         self
@@ -228,8 +228,10 @@ impl<F: Real> NetworkBuilder<F> {
                 return Err(BuildError::InputAsTarget { name: names[post].clone() });
             };
             let base = format!("{}->{}", names[pre], names[post]);
-            let twins = projections.iter().filter(|p| p.base_name() == base).count();
-            let name = if twins == 0 { base } else { format!("{base}#{}", twins + 1) };
+            let free = |name: &String| projections.iter().all(|p| p.name != *name);
+            let mut numbered = (2..).map(|n| format!("{base}#{n}"));
+            let name = std::iter::once(base.clone()).chain(&mut numbered).find(free);
+            let name = name.unwrap_or(base);
             check_size(&name, sizes[post], sizes[pre])?;
             let synapses = (plan.recipe)(sizes[post], sizes[pre], &mut rng)
                 .map_err(|source| BuildError::Synapses { name: name.clone(), source })?;
@@ -274,6 +276,11 @@ pub(super) fn assemble<F: Real>(
     }
     for NamedLayer { name, layer } in &layers {
         layer.validate().map_err(|source| BuildError::Layer { name: name.clone(), source })?;
+    }
+    let mut projected: Vec<&String> = projections.iter().map(|p| &p.name).collect();
+    projected.sort();
+    if let Some(pair) = projected.windows(2).find(|w| w[0] == w[1]) {
+        return Err(BuildError::DuplicateName { name: pair[0].clone() });
     }
     let channels = inputs.iter().fold(0, |sum: usize, (_, size)| sum.saturating_add(*size));
     for projection in &projections {

@@ -39,13 +39,6 @@ pub(crate) struct Projection<F: Real> {
     pub synapses: Box<dyn DelayedSynapses<F>>,
 }
 
-impl<F: Real> Projection<F> {
-    /// The name without the number that tells twins apart.
-    pub(super) fn base_name(&self) -> &str {
-        self.name.split('#').next().unwrap_or(&self.name)
-    }
-}
-
 /// What simulates a network. Both engines are exact and agree to rounding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Engine {
@@ -98,10 +91,10 @@ impl<F: Real> SpikingNetwork<F> {
         }
     }
 
-    /// How often a neuron may fire in a trial of this many ms.
-    pub(crate) fn spike_budget(&self, duration: f64) -> usize {
-        // The conversion saturates for absurd durations.
-        self.max_spikes.unwrap_or((1000.0 + 10.0 * duration) as usize)
+    /// How often a neuron may have fired by this time of a trial, in ms.
+    pub(crate) fn spike_budget(&self, time: f64) -> usize {
+        // The conversion saturates for absurd times.
+        self.max_spikes.unwrap_or((1000.0 + 10.0 * time) as usize)
     }
 
     /// The same network on this engine.

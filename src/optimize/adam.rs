@@ -67,7 +67,7 @@ impl<F: Real> Optimizer<F> for Adam<F> {
         }
         self.first.resize(gradients.values().len(), F::zero());
         self.second.resize(gradients.values().len(), F::zero());
-        self.steps += 1;
+        self.steps = self.steps.saturating_add(1);
         let power = i32::try_from(self.steps).unwrap_or(i32::MAX);
         let one = F::one();
         let correct1 = one - self.beta1.powi(power);

@@ -5,7 +5,7 @@ mod neuron;
 
 pub use error::SimulationError;
 
-use crate::arrivals::{Arrival, SourceSpikes, collect};
+use crate::arrivals::{Arrival, SourceSpikes, check_synapse, collect};
 use crate::fast;
 use crate::network::{Engine, Origin, Projection};
 use crate::trace::LayerTrace;
@@ -35,7 +35,6 @@ pub(crate) fn forward<F: Real>(
         network,
         input,
         duration,
-        budget: network.spike_budget(duration),
         fired: (0..network.layers.len()).map(|_| None).collect(),
         ties: 0,
         neurons: Vec::new(),
@@ -53,7 +52,6 @@ struct Simulation<'a, F: Real> {
     network: &'a SpikingNetwork<F>,
     input: &'a SpikeTrains,
     duration: f64,
-    budget: usize,
     /// The layers simulated so far.
     fired: Vec<Option<LayerTrace<F>>>,
     ties: usize,
@@ -89,7 +87,7 @@ impl<F: Real> Simulation<'_, F> {
                 .iter()
                 .flat_map(|&l| (0..network.layers[l].layer.size()).map(move |n| (l, n)))
                 .collect();
-            let outgoing = self.outgoing(layers);
+            let outgoing = self.outgoing(layers)?;
             self.run(&members, &outgoing, layers, &mut fired)?;
         } else {
             for neuron in 0..network.layers[layers[0]].layer.size() {
@@ -115,7 +113,7 @@ impl<F: Real> Simulation<'_, F> {
     }
 
     /// The synapses inside a group by source neuron; neurons numbered through the group.
-    fn outgoing(&self, layers: &[usize]) -> Outgoing<F> {
+    fn outgoing(&self, layers: &[usize]) -> Result<Outgoing<F>, SimulationError> {
         let network = self.network;
         let mut first = Vec::new();
         let mut size = 0;
@@ -132,6 +130,7 @@ impl<F: Real> Simulation<'_, F> {
             };
             for target in 0..projection.synapses.shape().0 {
                 for synapse in projection.synapses.row(target).iter() {
+                    check_synapse(projection, target, &synapse)?;
                     let template = Arrival {
                         time: 0.0,
                         rank: 0,
@@ -146,7 +145,7 @@ impl<F: Real> Simulation<'_, F> {
                 }
             }
         }
-        outgoing
+        Ok(outgoing)
     }
 
     /// Simulates neurons that may drive each other (`outgoing` is empty if they do not).
@@ -287,12 +286,13 @@ impl<F: Real> Simulation<'_, F> {
         let neuron = &mut self.neurons[slot];
         let NamedModel { name, model } = model(self.network, neuron.layer);
         neuron.spikes += 1;
-        if neuron.spikes > self.budget {
+        let budget = self.network.spike_budget(neuron.time);
+        if neuron.spikes > budget {
             return Err(SimulationError::Runaway {
                 layer: name.into(),
                 neuron: neuron.index,
                 time: neuron.time,
-                budget: self.budget,
+                budget,
             });
         }
         if rank >= u32::MAX - 1 {
