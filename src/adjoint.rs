@@ -178,12 +178,6 @@ impl<F: Real> Backward<'_, F> {
             (0..self.network.layers[layer].layer.size()).map(move |n| (layer, n))
         });
         let members: Vec<(usize, usize)> = members.collect();
-        if recurrent {
-            for (slot, &member) in members.iter().enumerate() {
-                self.prepare(slot, group, member, potentials)?;
-            }
-            return self.together(members.len());
-        }
         if self.network.engine == Engine::Fast {
             let mut gathered = fast::Gathered {
                 weights: &mut self.weights,
@@ -191,10 +185,16 @@ impl<F: Real> Backward<'_, F> {
                 input_times: &mut self.input_times,
                 layer_times: &mut self.layer_times,
             };
-            let terms = &potentials[group[0]];
-            if fast::backward(self.network, self.trace, group[0], terms, &mut gathered) {
+            let (network, trace) = (self.network, self.trace);
+            if fast::backward(network, trace, group, recurrent, potentials, &mut gathered) {
                 return Ok(());
             }
+        }
+        if recurrent {
+            for (slot, &member) in members.iter().enumerate() {
+                self.prepare(slot, group, member, potentials)?;
+            }
+            return self.together(members.len());
         }
         for member in members {
             self.prepare(0, group, member, potentials)?;

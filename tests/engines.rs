@@ -10,7 +10,7 @@ use proptest::test_runner::RngSeed;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Normal, Uniform};
 
-/// A feed-forward network under a load that is heavy enough for the fast engine.
+/// A network under a load that is heavy enough for the fast engine.
 #[derive(Debug, Clone)]
 struct Load {
     seed: u64,
@@ -30,6 +30,10 @@ struct Load {
     quantum: Option<f64>,
     burst: bool,
     output_fires: bool,
+    /// Strength and longest delay of synapses among the hidden neurons, if there are any.
+    recurrent: Option<(f64, f64)>,
+    /// The output drives the hidden layer as well.
+    feedback: bool,
 }
 
 fn load() -> impl Strategy<Value = Load> {
@@ -38,7 +42,9 @@ fn load() -> impl Strategy<Value = Load> {
     let neuron = (tau(), tau(), any::<bool>(), prop_oneof![Just(0.0), -1.0..0.9]);
     let delay = prop_oneof![Just(0.0), 0.0..40.0, 200.0..800.0];
     let quantum = prop_oneof![Just(None), Just(Some(1.0)), Just(Some(0.25))];
-    let rest = (delay, 0.3..3.0, quantum, any::<bool>(), any::<bool>());
+    let recurrent = (0.1..1.5, prop_oneof![Just(0.0), 0.0..2.0, 0.0..100.0]);
+    let recurrent = (prop_oneof![Just(None), recurrent.prop_map(Some)], any::<bool>());
+    let rest = (delay, 0.3..3.0, quantum, any::<bool>(), any::<bool>(), recurrent);
     (shape, neuron, rest).prop_map(|(shape, neuron, rest)| Load {
         seed: shape.0,
         channels: shape.1,
@@ -54,6 +60,8 @@ fn load() -> impl Strategy<Value = Load> {
         quantum: rest.2,
         burst: rest.3,
         output_fires: rest.4,
+        recurrent: rest.5.0,
+        feedback: rest.5.1,
     })
 }
 
@@ -78,6 +86,14 @@ fn build(load: &Load) -> (SpikingNetwork, SpikeTrains) {
         net.connect(input, hidden, Dense::weights(weights()).delays(delays()).tau_syn(11.0));
     }
     net.connect(hidden, output, Dense::weights(Normal::new(0.5, 1.0).unwrap()).delays(delays()));
+    if let Some((strength, longest)) = load.recurrent {
+        let weights = || Normal::new(0.0, strength).unwrap();
+        let delays = || Uniform::new_inclusive(0.0, longest).unwrap();
+        net.connect(hidden, hidden, Dense::weights(weights()).delays(delays()));
+        if load.feedback {
+            net.connect(output, hidden, Dense::weights(weights()).delays(delays()));
+        }
+    }
     let net = net.build(&mut rng).unwrap();
     let span = if load.burst { load.duration * 0.05 } else { load.duration };
     let events = (0..load.spikes).map(|_| {

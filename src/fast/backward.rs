@@ -1,14 +1,21 @@
-//! The backward pass of a layer by segments.
+//! The backward pass of a group of neurons by segments.
 //!
 //! Between two spikes of a neuron its adjoint is a handful of exponentials. So an arrival is read in
 //! closed form at its time, with the factors of the forward pass, and no list of events is needed.
 //!
+//! The slabs of the forward pass are taken in reverse. In a slab first come its spikes, latest first;
+//! each reads what it did inside of the slab. Then all that arrived from before the slab is read.
+//!
 //! A loss that reads int V exp(-q t) dt adds a particular solution X exp(-q t) to the adjoint; what is
 //! left decays freely.
 
-use super::grid::{Afferent, Grid, SynapseFactors};
-use crate::Real;
+use super::grid::{Afferent, Factors, Grid, source};
+use super::walk::State;
+use super::Gathered;
 use crate::layer::ModeBank;
+use crate::network::Origin;
+use crate::trace::LayerTrace;
+use crate::{Real, Trace};
 
 /// The freely decaying part of the adjoint at the start of a bucket.
 #[derive(Debug, Clone, Copy)]
@@ -27,122 +34,292 @@ struct Segment<F, const R: usize> {
     syn: [F; R],
 }
 
-/// The spikes of one neuron, and what the loss makes of them.
-pub(super) struct Own<'a, F> {
-    pub times: &'a [f64],
-    pub slopes: &'a [F],
-    pub gradients: &'a [F],
-}
-
-/// How the loss depends on the potential: through int_0^T V exp(-rate t) dt.
+/// How the loss depends on a potential: through int_0^T V exp(-rate t) dt.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Integral<F> {
     pub rate: F,
     pub gradient: F,
 }
 
-/// Where gradients go, one list per projection of the network.
-pub(super) struct Sink<'a, F> {
-    pub weights: &'a mut [F],
-    pub delays: &'a mut [F],
-    /// dL/dt of the source's spikes, if wanted.
-    pub times: Option<&'a mut [F]>,
-}
-
-pub(super) struct LayerReads<'a, F: Real, const R: usize> {
+/// A layer of the group.
+pub(super) struct Population<'a, F: Real> {
+    pub layer: usize,
     pub bank: &'a ModeBank<F>,
-    pub grid: Grid,
-    pub duration: f64,
-    pub afferents: &'a [Afferent<'a, F>],
-    /// exp(-rate t) of every afferent spike, if the loss integrates potentials.
-    pub discounts: &'a [Vec<F>],
-    buckets: Vec<Bucket<F, R>>,
-    segments: Vec<Segment<F, R>>,
-    synapses: Vec<SynapseFactors<F>>,
-    /// dL/dw and dL/dt of the arrivals at each synapse, the latter for weight 1.
-    sums: Vec<(F, F)>,
+    pub fired: &'a LayerTrace<F>,
+    /// One per neuron, all at one rate; empty if the loss does not integrate potentials.
+    pub integrals: Vec<Integral<F>>,
+    pub afferents: Vec<usize>,
 }
 
-impl<'a, F: Real, const R: usize> LayerReads<'a, F, R> {
+struct Member<F, const R: usize> {
+    population: usize,
+    index: usize,
+    integral: Option<Integral<F>>,
+    /// (X_V, X_I) of the particular solution at time 0.
+    particular: State<F>,
+    /// The free part at time `time`.
+    free: State<F>,
+    time: f64,
+    /// Latest first; those that the present slab touches.
+    segments: Vec<Segment<F, R>>,
+    synapses: Vec<Factors<F>>,
+    /// How many spikes of each synapse's source are still to be read.
+    cursors: Vec<u32>,
+}
+
+/// The delays from each neuron of one layer of the group to all of another.
+struct Outgoing<F> {
+    afferent: usize,
+    source: usize,
+    target: usize,
+    skip: usize,
+    synapses: Vec<Factors<F>>,
+}
+
+pub(super) struct GroupReads<'a, 'g, 'h, F: Real, const R: usize> {
+    trace: &'a Trace<F>,
+    grid: Grid,
+    slab: usize,
+    populations: Vec<Population<'a, F>>,
+    afferents: Vec<Afferent<'a, F>>,
+    /// exp(-rate t) of every spike of each afferent, where the loss integrates potentials.
+    discounts: Vec<Vec<F>>,
+    outgoing: Vec<Outgoing<F>>,
+    members: Vec<Member<F, R>>,
+    /// Neuron by neuron, those of a slab.
+    buckets: Vec<Bucket<F, R>>,
+    gathered: &'g mut Gathered<'h, F>,
+}
+
+/// A spike of the group in a slab.
+struct Own {
+    time: f64,
+    rank: u32,
+    slot: usize,
+    /// Its place among the spikes of its layer, and among those of its neuron.
+    place: usize,
+    nth: usize,
+}
+
+impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
     pub fn new(
-        bank: &'a ModeBank<F>,
+        trace: &'a Trace<F>,
         grid: Grid,
-        duration: f64,
-        afferents: &'a [Afferent<'a, F>],
-        discounts: &'a [Vec<F>],
+        slab: usize,
+        populations: Vec<Population<'a, F>>,
+        afferents: Vec<Afferent<'a, F>>,
+        gathered: &'g mut Gathered<'h, F>,
     ) -> Self {
-        let empty = Bucket { mem: F::zero(), syn: [F::zero(); R] };
-        let buckets = vec![empty; grid.buckets];
+        let discounts = afferents.iter().map(|afferent| {
+            let target = populations.iter().find(|p| p.layer == afferent.projection.target);
+            let rate = target.and_then(|p| p.integrals.first()).map(|i| i.rate);
+            let of = |rate: F| afferent.times().iter().map(|&t| (-rate * F::of(t)).exp()).collect();
+            rate.map(of).unwrap_or_default()
+        });
         Self {
-            bank,
+            discounts: discounts.collect(),
+            trace,
             grid,
-            duration,
+            slab: slab.min(grid.buckets),
+            populations,
             afferents,
-            discounts,
-            buckets,
-            segments: Vec::new(),
-            synapses: Vec::new(),
-            sums: Vec::new(),
+            outgoing: Vec::new(),
+            members: Vec::new(),
+            buckets: Vec::new(),
+            gathered,
         }
     }
 
-    /// alpha / (beta_r - alpha).
-    fn mixing(&self, receptor: usize) -> F {
-        let tau = self.bank.tau_syn()[receptor];
-        tau / (self.bank.tau_mem() - tau)
+    /// Neurons that do not drive each other.
+    pub fn one_by_one(mut self) {
+        self.allocate(1);
+        for index in 0..self.populations[0].fired.spikes.channels() {
+            self.prepare(0, 0, index);
+            self.run();
+        }
     }
 
-    /// Takes the adjoint of a neuron back over its trial.
-    pub fn sweep(&mut self, own: &Own<'_, F>, integral: Option<Integral<F>>) {
-        let rate_mem = self.bank.tau_mem().recip();
-        // (X_V, X_I) of the particular solution at time t.
-        let mut particular = vec![F::zero(); R + 1];
-        let rate = integral.map_or(F::zero(), |i| i.rate);
-        let gradient = integral.map_or(F::zero(), |i| i.gradient);
-        let drop =
-            self.bank.threshold().map_or(F::zero(), |threshold| threshold - self.bank.reset());
-        if let Some(Integral { rate, gradient }) = integral {
-            particular[0] = gradient / (rate_mem + rate);
-            for (x, tau) in particular[1..].iter_mut().zip(self.bank.tau_syn()) {
-                *x = gradient / (rate_mem + rate) * rate_mem / (tau.recip() + rate);
+    /// Neurons that may drive each other.
+    pub fn together(mut self) {
+        let sizes: Vec<usize> =
+            self.populations.iter().map(|p| p.fired.spikes.channels()).collect();
+        self.allocate(sizes.iter().sum());
+        let mut slot = 0;
+        for (population, &size) in sizes.iter().enumerate() {
+            for index in 0..size {
+                self.prepare(slot, population, index);
+                slot += 1;
             }
         }
-        let at = |time: f64| (-rate * F::of(time)).exp();
-        let end = at(self.duration);
-        let mut free: Vec<F> = particular.iter().map(|&x| -x * end).collect();
-        self.segments.clear();
-        let mut to = self.duration;
-        for k in (0..own.times.len()).rev() {
-            self.push_segment(to, &free);
-            let time = own.times[k];
-            self.bank.flow_back(F::of(to - time), &mut free);
-            let discount = at(time);
-            let jump = free[0] + particular[0] * discount;
-            let mut total = [jump];
+        self.link(&sizes);
+        self.run();
+    }
+
+    fn allocate(&mut self, members: usize) {
+        self.members.resize_with(members, || Member {
+            population: 0,
+            index: 0,
+            integral: None,
+            particular: State::default(),
+            free: State::default(),
+            time: 0.0,
+            segments: Vec::new(),
+            synapses: Vec::new(),
+            cursors: Vec::new(),
+        });
+        let empty = Bucket { mem: F::zero(), syn: [F::zero(); R] };
+        self.buckets.resize(members * self.slab, empty);
+    }
+
+    /// The adjoint of a neuron at the end of the trial.
+    fn prepare(&mut self, slot: usize, population: usize, index: usize) {
+        let Self { grid, populations, afferents, members, trace, .. } = self;
+        let Population { bank, integrals, afferents: own, .. } = &populations[population];
+        let member = &mut members[slot];
+        member.population = population;
+        member.index = index;
+        member.integral = integrals.get(index).copied();
+        member.particular = State::default();
+        member.free = State::default();
+        member.time = trace.duration;
+        if let Some(Integral { rate, gradient }) = member.integral {
+            let rate_mem = bank.tau_mem().recip();
+            member.particular[0] = gradient / (rate_mem + rate);
+            for (x, tau) in member.particular[1..].iter_mut().zip(bank.tau_syn()) {
+                *x = gradient / (rate_mem + rate) * rate_mem / (tau.recip() + rate);
+            }
+            let end = (-rate * F::of(trace.duration)).exp();
+            member.free = member.particular.map(|x| -x * end);
+        }
+        member.segments.clear();
+        member.segments.push(segment(bank, trace.duration, &member.free));
+        member.synapses.clear();
+        member.cursors.clear();
+        for afferent in own.iter().map(|&a| &afferents[a]) {
+            let projection = afferent.projection;
+            let row = projection.synapses.row(index);
+            let mixing = mixing(bank, projection.receptor);
+            afferent.synapses(&row, grid, |_| mixing, |_| F::one(), &mut member.synapses);
+            let counts = (0..row.weights.len()).map(|k| afferent.of(source(&row, k)).len() as u32);
+            member.cursors.extend(counts);
+        }
+    }
+
+    /// Sorts the synapses inside the group by source.
+    fn link(&mut self, sizes: &[usize]) {
+        let first = |p: usize| sizes[..p].iter().sum::<usize>();
+        for (number, afferent) in self.afferents.iter().enumerate() {
+            let Origin::Layer(origin) = afferent.projection.origin else { continue };
+            let of = |layer| self.populations.iter().position(|p| p.layer == layer);
+            let (Some(source), Some(at)) = (of(origin), of(afferent.projection.target)) else {
+                continue;
+            };
+            let before = self.populations[at].afferents.iter().take_while(|&&a| a < number);
+            let sources = |a: usize| self.afferents[a].projection.synapses.shape().1;
+            let skip: usize = before.map(|&a| sources(a)).sum();
+            let target = first(at);
+            let mut synapses = Vec::with_capacity(sources(number) * sizes[at]);
+            for pre in 0..sources(number) {
+                let targets = &self.members[target..target + sizes[at]];
+                synapses.extend(targets.iter().map(|m| m.synapses[skip + pre]));
+            }
+            self.outgoing.push(Outgoing { afferent: number, source, target, skip, synapses });
+        }
+    }
+
+    fn run(&mut self) {
+        let mut end = self.grid.buckets;
+        while end > 0 {
+            let from = (end - 1) / self.slab * self.slab;
+            for slot in 0..self.members.len() {
+                let segments = &mut self.members[slot].segments;
+                let last = segments.len() - 1;
+                segments.drain(..last);
+                self.tabulate(slot, from, end - 1);
+            }
+            for spike in self.spikes(from, end) {
+                self.spike(&spike, from, end);
+            }
+            for slot in 0..self.members.len() {
+                self.pull(slot, from, end);
+            }
+            end = from;
+        }
+    }
+
+    /// The spikes of the group in a slab, latest first.
+    fn spikes(&self, from: usize, end: usize) -> Vec<Own> {
+        let mut all = Vec::new();
+        for (slot, member) in self.members.iter().enumerate() {
+            let fired = &self.populations[member.population].fired;
+            let first = fired.spikes.offsets()[member.index];
+            let times = fired.spikes.channel(member.index);
+            let bucket = |time: f64| self.bucket_of(time);
+            let low = times.partition_point(|&t| bucket(t) < from);
+            let high = times.partition_point(|&t| bucket(t) < end);
+            all.extend((low..high).map(|nth| {
+                let place = first + nth;
+                Own { time: times[nth], rank: fired.ranks[place], slot, place, nth }
+            }));
+        }
+        all.sort_unstable_by_key(|s| std::cmp::Reverse((s.time.to_bits(), s.rank)));
+        all
+    }
+
+    /// The bucket of a spike of the group.
+    fn bucket_of(&self, time: f64) -> usize {
+        self.grid.split(time).0.min(self.grid.buckets - 1)
+    }
+
+    /// Takes a neuron's adjoint back over one of its spikes.
+    fn spike(&mut self, spike: &Own, from: usize, end: usize) {
+        let population = self.members[spike.slot].population;
+        let layer = self.populations[population].layer;
+        let index = self.members[spike.slot].index;
+        for k in 0..self.outgoing.len() {
+            if self.outgoing[k].source == population {
+                let by_time = self.read_outgoing(k, index, spike.nth, (from, end));
+                self.gathered.layer_times[layer][spike.place] += by_time;
+            }
+        }
+        let Population { bank, fired, .. } = &self.populations[population];
+        let member = &mut self.members[spike.slot];
+        let len = bank.tau_syn().len() + 1;
+        bank.flow_back(F::of(member.time - spike.time), &mut member.free[..len]);
+        member.time = spike.time;
+        let mut jump = member.free[0];
+        let mut by_time = self.gathered.layer_times[layer][spike.place];
+        if let Some(Integral { rate, gradient }) = member.integral {
+            let discount = (-rate * F::of(spike.time)).exp();
+            jump += member.particular[0] * discount;
             // The integral also depends on the spike's time by itself: until then V is not reset.
-            let by_time = own.gradients[k] + gradient * discount * drop;
-            self.bank.fire_back(own.slopes[k], by_time, &mut total);
-            free[0] += total[0] - jump;
-            to = time;
+            let drop = bank.threshold().map_or(F::zero(), |threshold| threshold - bank.reset());
+            by_time += gradient * discount * drop;
         }
-        self.push_segment(to, &free);
-        self.segments.reverse();
-        self.tabulate(own.times);
+        let mut total = [jump];
+        bank.fire_back(fired.slopes[spike.place], by_time, &mut total);
+        member.free[0] += total[0] - jump;
+        member.segments.push(segment(bank, spike.time, &member.free));
+        let bucket = self.bucket_of(spike.time);
+        self.tabulate(spike.slot, from, bucket);
+        // Where a spike falls, the side of it decides. So it does next to a boundary, which rounding
+        // may have moved an arrival across.
+        let near = 1e-6 * self.grid.width;
+        let offset = spike.time - self.grid.start(bucket);
+        let first = bucket.saturating_sub(usize::from(offset < near)).max(from);
+        let last = (bucket + usize::from(offset > self.grid.width - near)).min(end - 1);
+        let start = spike.slot * self.slab;
+        let mixed = &mut self.buckets[start + first - from..=start + last - from];
+        mixed.iter_mut().for_each(|b| b.mem = F::nan());
     }
 
-    fn push_segment(&mut self, end: f64, free: &[F]) {
-        let mut syn = [F::zero(); R];
-        for (r, s) in syn.iter_mut().enumerate() {
-            *s = free[r + 1] - free[0] * self.mixing(r);
-        }
-        self.segments.push(Segment { end, mem: free[0], syn });
-    }
-
-    /// The free part at the start of every bucket.
-    fn tabulate(&mut self, spikes: &[f64]) {
-        let Self { bank, grid, .. } = self;
-        let last = grid.buckets - 1;
-        let bucket_of = |time: f64| (grid.split(time).0 as usize).min(last);
+    /// The free part of a neuron's adjoint at the start of the buckets `from` to `top`, which lie in
+    /// its last segment.
+    fn tabulate(&mut self, slot: usize, from: usize, top: usize) {
+        let Self { grid, populations, members, buckets, slab, .. } = self;
+        let member = &members[slot];
+        let bank = populations[member.population].bank;
+        let Some(segment) = member.segments.last() else { return };
         let decays = |dt: f64| {
             let mut decay = [F::zero(); R];
             for (d, tau) in decay.iter_mut().zip(bank.tau_syn()) {
@@ -151,91 +328,209 @@ impl<'a, F: Real, const R: usize> LayerReads<'a, F, R> {
             ((-F::of(dt) / bank.tau_mem()).exp(), decay)
         };
         let (decay_mem, decay) = decays(grid.width);
-        let mut start = 0.0;
-        for segment in &self.segments {
-            let top = bucket_of(segment.end);
-            let (to_start_mem, to_start) = decays(segment.end - grid.start(top));
-            let mut mem = segment.mem * to_start_mem;
-            let mut syn = segment.syn;
-            syn.iter_mut().zip(&to_start).for_each(|(s, d)| *s *= *d);
-            for bucket in self.buckets[bucket_of(start)..=top].iter_mut().rev() {
-                *bucket = Bucket { mem, syn };
-                mem *= decay_mem;
-                syn.iter_mut().zip(&decay).for_each(|(s, d)| *s *= *d);
-            }
-            start = segment.end;
-        }
-        // Where a spike falls, the side of it decides. So it does next to a boundary, which rounding
-        // may have moved an arrival across.
-        let near = 1e-6 * grid.width;
-        for &spike in spikes {
-            let (_, offset) = grid.split(spike);
-            let bucket = bucket_of(spike);
-            let first = bucket.saturating_sub(usize::from(offset < near));
-            let end = bucket + usize::from(offset > grid.width - near);
-            self.buckets[first..=end.min(last)].iter_mut().for_each(|b| b.mem = F::nan());
+        let (to_start_mem, to_start) = decays(segment.end - grid.start(top));
+        let mut mem = segment.mem * to_start_mem;
+        let mut syn = segment.syn;
+        syn.iter_mut().zip(&to_start).for_each(|(s, d)| *s *= *d);
+        let start = slot * *slab;
+        for bucket in buckets[start..=start + top - from].iter_mut().rev() {
+            // A spike close by has made a bucket above mixed; all below are of this segment.
+            *bucket = Bucket { mem, syn };
+            mem *= decay_mem;
+            syn.iter_mut().zip(&decay).for_each(|(s, d)| *s *= *d);
         }
     }
 
-    /// Reads the adjoint at every arrival from one afferent.
-    pub fn read(
-        &mut self,
-        neuron: usize,
-        which: usize,
-        own: &[f64],
-        integral: Option<Integral<F>>,
-        sink: &mut Sink<'_, F>,
-    ) {
+    /// Reads what a spike of the group did inside of the present slab; what that adds to its dL/dt.
+    fn read_outgoing(&mut self, k: usize, pre: usize, nth: usize, (from, end): (usize, usize)) -> F {
+        let Outgoing { afferent: which, target, skip, .. } = self.outgoing[k];
         let afferent = &self.afferents[which];
-        let receptor = afferent.projection.receptor;
-        let row = afferent.projection.synapses.row(neuron);
-        let (rate_mem, rate_syn) =
-            (self.bank.tau_mem().recip(), self.bank.tau_syn()[receptor].recip());
-        let mixing = self.mixing(receptor);
-        afferent.synapses(neuron, self.grid, |_| mixing, |_| F::one(), &mut self.synapses);
-        self.sums.clear();
-        self.sums.resize(row.weights.len(), (F::zero(), F::zero()));
-        let width = self.grid.width;
-        for (k, spike) in afferent.spikes.iter().enumerate() {
-            let pre = spike.pre as usize;
-            let synapse = &self.synapses[pre];
-            let carry = usize::from(spike.offset + synapse.offset >= width);
-            let at = spike.bucket as usize + synapse.bucket as usize + carry;
-            let Some(bucket) = self.buckets.get(at) else { continue };
-            let mut mem = bucket.mem * synapse.mem * spike.mem * afferent.carry_mem[carry];
-            let mut syn =
-                bucket.syn[receptor] * synapse.syn * spike.syn * afferent.carry_syn[carry];
-            if mem.is_nan() {
-                let time = afferent.times[k] + row.delays[pre].as_f64();
-                (mem, syn) = self.beside_spike(time, own, receptor);
+        let size = afferent.projection.synapses.shape().0;
+        let spike = &afferent.of(pre)[nth];
+        let mut total = F::zero();
+        for j in 0..size {
+            let (at, carry) = spike.meet(&self.outgoing[k].synapses[pre * size + j]);
+            if at >= end {
+                continue;
             }
-            // p_I is the sum of the two; with their rates it gives dL/dt.
-            let mut by_weight = mem + syn;
-            let mut by_time = rate_mem * mem + rate_syn * syn;
-            if let Some(Integral { rate, gradient }) = integral {
-                let scale = gradient * rate_mem / ((rate_mem + rate) * (rate_syn + rate));
-                let x = scale * self.discounts[which][k] * (-rate * row.delays[pre]).exp();
-                by_weight += x;
-                by_time -= rate * x;
-            }
-            let sums = &mut self.sums[pre];
-            sums.0 += by_weight;
-            sums.1 += by_time;
-            if let Some(times) = sink.times.as_deref_mut() {
-                times[afferent.places[k] as usize] += row.weights[pre] * by_time;
+            let slot = target + j;
+            let member = &self.members[slot];
+            let row = afferent.projection.synapses.row(member.index);
+            let reader = self.reader(slot, which, row.delays[pre]);
+            let table = &self.buckets[slot * self.slab..];
+            let synapse = &member.synapses[skip + pre];
+            let time = || afferent.of_source(pre)[nth] + row.delays[pre].as_f64();
+            let free = reader.free(&table[at - from], synapse, spike, carry, time);
+            let discount = self.discounts[which].get(afferent.place(pre) + nth).copied();
+            let (by_weight, by_time) = reader.gradient(free, discount);
+            let by_time = row.weights[pre] * by_time;
+            self.gathered.weights[afferent.number][row.first + pre] += by_weight;
+            self.gathered.delays[afferent.number][row.first + pre] += by_time;
+            total += by_time;
+        }
+        total
+    }
+
+    /// Reads the adjoint of a neuron at every arrival in the buckets `from..end` of a spike from
+    /// outside of the group or from before them.
+    fn pull(&mut self, slot: usize, from: usize, end: usize) {
+        let population = &self.populations[self.members[slot].population];
+        let mut cursors = std::mem::take(&mut self.members[slot].cursors);
+        let member = &self.members[slot];
+        let table = &self.buckets[slot * self.slab..slot * self.slab + end - from];
+        let mut number = 0;
+        for &which in &population.afferents {
+            let afferent = &self.afferents[which];
+            let row = afferent.projection.synapses.row(member.index);
+            let inside = self.outgoing.iter().any(|o| o.afferent == which);
+            let (weights, delays, times) = self.gathered.of(afferent);
+            let mut reader = Reader::new(population, member, afferent);
+            for (k, (&weight, &delay)) in row.weights.iter().zip(row.delays).enumerate() {
+                let pre = source(&row, k);
+                let synapse = member.synapses[number];
+                let spikes = afferent.of(pre);
+                let place = afferent.place(pre);
+                reader.lag(delay);
+                let (mut by_weight, mut by_time) = (F::zero(), F::zero());
+                let mut left = cursors[number] as usize;
+                while let Some(spike) = left.checked_sub(1).map(|last| &spikes[last]) {
+                    let (at, carry) = spike.meet(&synapse);
+                    if at < from {
+                        break;
+                    }
+                    left -= 1;
+                    let Some(bucket) = table.get(at - from) else { continue };
+                    if inside && spike.bucket() >= from {
+                        continue;
+                    }
+                    let time = || afferent.of_source(pre)[left] + delay.as_f64();
+                    let free = reader.free(bucket, &synapse, spike, carry, time);
+                    let discount = self.discounts[which].get(place + left).copied();
+                    let (by_w, by_t) = reader.gradient(free, discount);
+                    by_weight += by_w;
+                    by_time += by_t;
+                    times[place + left + afferent.first_place()] += weight * by_t;
+                }
+                cursors[number] = left as u32;
+                weights[row.first + k] += by_weight;
+                delays[row.first + k] += weight * by_time;
+                number += 1;
             }
         }
-        for (k, &(by_weight, by_time)) in self.sums.iter().enumerate() {
-            sink.weights[row.first + k] += by_weight;
-            sink.delays[row.first + k] += row.weights[k] * by_time;
+        self.members[slot].cursors = cursors;
+    }
+
+    fn reader(&self, slot: usize, which: usize, delay: F) -> Reader<'_, F, R> {
+        let member = &self.members[slot];
+        let population = &self.populations[member.population];
+        let mut reader = Reader::new(population, member, &self.afferents[which]);
+        reader.lag(delay);
+        reader
+    }
+}
+
+/// Reads the adjoint of one neuron for arrivals at one receptor.
+struct Reader<'a, F: Real, const R: usize> {
+    bank: &'a ModeBank<F>,
+    segments: &'a [Segment<F, R>],
+    receptor: usize,
+    carry_mem: [F; 2],
+    carry_syn: [F; 2],
+    rate_mem: F,
+    rate_syn: F,
+    mixing: F,
+    /// The rate of the integral in the loss, the particular solution of I at time 0, and that at the
+    /// delay of a synapse.
+    rate: F,
+    scale: F,
+    lagged: F,
+}
+
+impl<'a, F: Real, const R: usize> Reader<'a, F, R> {
+    fn new(
+        population: &Population<'a, F>,
+        member: &'a Member<F, R>,
+        afferent: &Afferent<'_, F>,
+    ) -> Self {
+        let bank = population.bank;
+        let receptor = afferent.projection.receptor;
+        Self {
+            bank,
+            segments: &member.segments,
+            receptor,
+            carry_mem: afferent.carry_mem,
+            carry_syn: afferent.carry_syn,
+            rate_mem: bank.tau_mem().recip(),
+            rate_syn: bank.tau_syn()[receptor].recip(),
+            mixing: mixing(bank, receptor),
+            rate: member.integral.map_or(F::zero(), |i| i.rate),
+            scale: member.particular[receptor + 1],
+            lagged: F::zero(),
         }
     }
 
-    /// The two exponentials of p_I at a time near a spike. A spike precedes an arrival of its time.
-    fn beside_spike(&self, time: f64, spikes: &[f64], receptor: usize) -> (F, F) {
-        let segment = &self.segments[spikes.partition_point(|&s| s <= time)];
-        let gap = F::of((segment.end - time).max(0.0));
-        let mem = segment.mem * self.mixing(receptor) * (-gap / self.bank.tau_mem()).exp();
-        (mem, segment.syn[receptor] * (-gap / self.bank.tau_syn()[receptor]).exp())
+    /// Turns to a synapse with this delay.
+    fn lag(&mut self, delay: F) {
+        if self.scale != F::zero() {
+            self.lagged = self.scale * (-self.rate * delay).exp();
+        }
     }
+
+    /// The two exponentials of the free part of p_I at an arrival.
+    #[inline]
+    fn free(
+        &self,
+        bucket: &Bucket<F, R>,
+        synapse: &Factors<F>,
+        spike: &Factors<F>,
+        carry: usize,
+        time: impl FnOnce() -> f64,
+    ) -> (F, F) {
+        let mem = bucket.mem * (synapse.mem * self.carry_mem[carry]) * spike.mem;
+        if mem.is_nan() {
+            return self.beside_spike(time());
+        }
+        (mem, bucket.syn[self.receptor] * (synapse.syn * self.carry_syn[carry]) * spike.syn)
+    }
+
+    /// The same at a time near a spike. A spike precedes an arrival of its time.
+    fn beside_spike(&self, time: f64) -> (F, F) {
+        let after = self.segments.partition_point(|s| s.end > time).saturating_sub(1);
+        let segment = &self.segments[after];
+        let gap = F::of((segment.end - time).max(0.0));
+        let mem = segment.mem * self.mixing * (-gap * self.rate_mem).exp();
+        (mem, segment.syn[self.receptor] * (-gap / self.bank.tau_syn()[self.receptor]).exp())
+    }
+
+    /// dL/dw and, for weight 1, dL/dt of an arrival. p_I is the sum of its parts; with their rates
+    /// that gives dL/dt.
+    #[inline]
+    fn gradient(&self, (mem, syn): (F, F), discount: Option<F>) -> (F, F) {
+        let (by_weight, by_time) = (mem + syn, self.rate_mem * mem + self.rate_syn * syn);
+        match discount {
+            None => (by_weight, by_time),
+            Some(discount) => {
+                let x = self.lagged * discount;
+                (by_weight + x, by_time - self.rate * x)
+            }
+        }
+    }
+}
+
+/// alpha / (beta_r - alpha).
+fn mixing<F: Real>(bank: &ModeBank<F>, receptor: usize) -> F {
+    let tau = bank.tau_syn()[receptor];
+    tau / (bank.tau_mem() - tau)
+}
+
+fn segment<F: Real, const R: usize>(
+    bank: &ModeBank<F>,
+    end: f64,
+    free: &State<F>,
+) -> Segment<F, R> {
+    let mut syn = [F::zero(); R];
+    for (r, s) in syn.iter_mut().enumerate().take(bank.tau_syn().len()) {
+        *s = free[r + 1] - free[0] * mixing(bank, r);
+    }
+    Segment { end, mem: free[0], syn }
 }

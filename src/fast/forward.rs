@@ -1,279 +1,564 @@
-//! The bucketed forward pass of a layer whose input is known.
+//! The bucketed forward pass of a group of neurons.
 //!
-//! Modes add: over a bucket in which the neuron cannot fire only the sums of its arrivals count. A
+//! Modes add: over a bucket in which a neuron cannot fire only the sums of its arrivals count. A
 //! rigorous bound says which buckets those are; the few others are sorted and stepped through.
+//!
+//! Neurons that do not drive each other are a group of one. Those that do go through time together:
+//! slab by slab, and in it bucket by bucket. What arrives in a later slab is found when that slab
+//! starts; what arrives in the present one is added at once, and may call a neuron back that was
+//! not expected to fire in this bucket.
 
-use super::grid::{Afferent, Grid, SynapseFactors};
+use super::grid::{Afferent, Grid, Spikes};
+use super::inbox::{Bucket, Inbox};
+use super::walk::{Arrival, State, Walk};
 use crate::layer::ModeBank;
 use crate::trace::LayerTrace;
-use crate::{Real, SimulationError, SpikeTrains};
+use crate::{Real, Row, SimulationError, SpikeTrains, SpikingNetwork};
 
-/// Arrivals that a bucket can name; the rest go to a list.
-const NAMED: usize = 9;
-
-/// What arrives in one bucket: the sums of the jumps, carried to its start, and who arrived.
-#[derive(Debug, Clone, Copy)]
-#[repr(align(64))]
-struct Bucket<F, const R: usize> {
-    /// The sum of -g_r w exp(s / tau_mem).
-    mem: F,
-    /// The sum of w exp(s / tau_r), by receptor.
-    syn: [F; R],
-    /// A bound on the sum of positive weights.
-    rise: F,
-    count: u32,
-    named: [u32; NAMED],
-}
-
-impl<F: Real, const R: usize> Bucket<F, R> {
-    fn empty() -> Self {
-        Self { mem: F::zero(), syn: [F::zero(); R], rise: F::zero(), count: 0, named: [0; NAMED] }
-    }
-}
-
-/// An arrival in a bucket that is stepped through.
-#[derive(Debug, Clone, Copy)]
-struct Arrival<F> {
-    time: f64,
-    /// Number of the spike among all afferent ones: ties act in this order, as in the plain engine.
-    spike: u32,
-    receptor: u32,
-    weight: F,
-}
-
-/// Constants of a neuron over a whole bucket.
+/// Constants of a layer's neurons over a whole bucket.
 struct Step<F, const R: usize> {
     decay_mem: F,
     decay: [F; R],
     response: [F; R],
     gain: [F; R],
+    /// width / tau_mem.
+    rate: F,
+    /// Slightly below the threshold.
+    limit: F,
 }
 
-/// Simulates one layer, neuron by neuron.
-pub(super) struct LayerRun<'a, F: Real, const R: usize> {
-    pub name: &'a str,
-    pub bank: &'a ModeBank<F>,
-    pub grid: Grid,
-    pub duration: f64,
-    /// How often a neuron may have fired by a time.
-    pub budget: &'a dyn Fn(f64) -> usize,
-    pub afferents: Vec<Afferent<'a, F>>,
+/// A layer of the group.
+pub(super) struct Population<'a, F: Real, const R: usize> {
+    pub layer: usize,
+    name: &'a str,
+    bank: &'a ModeBank<F>,
+    step: Step<F, R>,
+    /// What drives it.
+    afferents: Vec<usize>,
 }
 
-/// What one neuron did, appended to what those before it did.
+/// The part of a neuron that every bucket needs.
+#[derive(Clone, Copy)]
+struct Neuron<F> {
+    state: State<F>,
+    /// The greatest positive weight.
+    heaviest: F,
+    received: u32,
+    /// 1 + its place among those that are stepped through, or 0.
+    hot: u32,
+}
+
+/// The rest of it.
+struct Member<F> {
+    population: usize,
+    index: usize,
+    inbox: Inbox<F>,
+    last_spike: Option<(f64, u32)>,
+    fired: Fired<F>,
+}
+
+/// The spikes of one neuron or of several in a row.
 #[derive(Default)]
-pub(super) struct Fired<F> {
+struct Fired<F> {
     times: Vec<f64>,
     slopes: Vec<F>,
     arrivals: Vec<u32>,
-    pub ties: usize,
+    ranks: Vec<u32>,
 }
 
-impl<F: Real, const R: usize> LayerRun<'_, F, R> {
-    pub fn run(&self, size: usize) -> Result<(LayerTrace<F>, usize), SimulationError> {
-        let mut buckets = vec![Bucket::<F, R>::empty(); self.grid.buckets];
-        let mut overflow = Vec::new();
-        let mut hot = Vec::new();
-        let mut fired = Fired::default();
-        let mut offsets = vec![0];
-        let step = self.step();
-        let mut synapses = Vec::new();
-        for neuron in 0..size {
-            overflow.clear();
-            self.fill(neuron, &mut synapses, &mut buckets, &mut overflow)?;
-            overflow.sort_unstable();
-            self.scan(neuron, &step, &mut buckets, &overflow, &mut hot, &mut fired)?;
-            offsets.push(fired.times.len());
-        }
-        let ranks = (0..fired.times.len() as u32).collect();
-        let spikes = SpikeTrains::from_csr(offsets, fired.times)
-            .expect("a neuron fires at finite times that do not descend");
-        let trace = LayerTrace { spikes, slopes: fired.slopes, arrivals: fired.arrivals, ranks };
-        Ok((trace, fired.ties))
+/// A neuron that is stepped through a bucket.
+struct Hot<F> {
+    slot: usize,
+    arrivals: Vec<Arrival<F>>,
+    /// What is certain, and what follows unless more arrives.
+    now: Walk<F>,
+    ahead: Walk<F>,
+    fires: bool,
+}
+
+/// The delays from each neuron of one layer of the group to all of another.
+struct Outgoing<F> {
+    afferent: usize,
+    target: usize,
+    /// Source by source.
+    synapses: Vec<super::grid::Factors<F>>,
+}
+
+pub(super) struct GroupRun<'a, F: Real, const R: usize> {
+    network: &'a SpikingNetwork<F>,
+    grid: Grid,
+    slab: usize,
+    populations: Vec<Population<'a, F, R>>,
+    afferents: Vec<Afferent<'a, F>>,
+    outgoing: Vec<Outgoing<F>>,
+    members: Vec<Member<F>>,
+    neurons: Vec<Neuron<F>>,
+    /// Neuron by neuron, those of a slab.
+    buckets: Vec<Bucket<F, R>>,
+    hot: Vec<Hot<F>>,
+    hots: usize,
+    rank: u32,
+    ties: usize,
+}
+
+impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
+    pub fn new(
+        network: &'a SpikingNetwork<F>,
+        layers: &[usize],
+        grid: Grid,
+        slab: usize,
+        afferents: Vec<Afferent<'a, F>>,
+    ) -> Option<Self> {
+        let populations = layers.iter().map(|&layer| {
+            let named = &network.layers[layer];
+            let bank = named.layer.mode_bank()?;
+            let drives = |(_, a): &(usize, &Afferent<'_, F>)| a.projection.target == layer;
+            Some(Population {
+                layer,
+                name: &named.name,
+                bank,
+                step: Step::new(bank, &grid),
+                afferents: afferents.iter().enumerate().filter(drives).map(|(k, _)| k).collect(),
+            })
+        });
+        Some(Self {
+            network,
+            grid,
+            slab: slab.min(grid.buckets),
+            populations: populations.collect::<Option<_>>()?,
+            afferents,
+            outgoing: Vec::new(),
+            members: Vec::new(),
+            neurons: Vec::new(),
+            buckets: Vec::new(),
+            hot: Vec::new(),
+            hots: 0,
+            rank: 0,
+            ties: 0,
+        })
     }
 
-    fn step(&self) -> Step<F, R> {
+    /// Simulates a layer whose neurons do not drive each other.
+    pub fn one_by_one(mut self) -> Result<(LayerTrace<F>, usize), SimulationError> {
+        let size = self.network.layers[self.populations[0].layer].layer.size();
+        let mut fired = Fired::default();
+        let mut offsets = vec![0];
+        self.allocate(1);
+        for index in 0..size {
+            self.prepare(0, 0, index)?;
+            self.run()?;
+            fired.append(&mut self.members[0].fired);
+            offsets.push(fired.times.len());
+        }
+        Ok((fired.into_trace(offsets), self.ties))
+    }
+
+    /// Simulates layers whose neurons may drive each other; a trace for each.
+    pub fn together(mut self) -> Result<(Vec<LayerTrace<F>>, usize), SimulationError> {
+        let size = |layer: usize| self.network.layers[layer].layer.size();
+        let sizes: Vec<usize> = self.populations.iter().map(|p| size(p.layer)).collect();
+        self.allocate(sizes.iter().sum());
+        let mut slot = 0;
+        for (population, &size) in sizes.iter().enumerate() {
+            for index in 0..size {
+                self.prepare(slot, population, index)?;
+                slot += 1;
+            }
+        }
+        self.link(&sizes);
+        self.run()?;
+        let mut members = self.members.iter_mut();
+        let traces = sizes.iter().map(|&size| {
+            let mut fired = Fired::default();
+            let mut offsets = vec![0];
+            for member in members.by_ref().take(size) {
+                fired.append(&mut member.fired);
+                offsets.push(fired.times.len());
+            }
+            fired.into_trace(offsets)
+        });
+        Ok((traces.collect(), self.ties))
+    }
+
+    fn allocate(&mut self, members: usize) {
+        self.members.resize_with(members, || Member {
+            population: 0,
+            index: 0,
+            inbox: Inbox::default(),
+            last_spike: None,
+            fired: Fired::default(),
+        });
+        let rest = Neuron {
+            state: State::default(),
+            heaviest: F::zero(),
+            received: 0,
+            hot: 0,
+        };
+        self.neurons.resize(members, rest);
+        self.buckets.resize(members * self.slab, Bucket::empty());
+    }
+
+    /// Puts a neuron to rest.
+    fn prepare(
+        &mut self,
+        slot: usize,
+        population: usize,
+        index: usize,
+    ) -> Result<(), SimulationError> {
+        let Self { grid, populations, afferents, members, neurons, .. } = self;
+        let Population { bank, afferents: own, .. } = &populations[population];
+        let member = &mut members[slot];
+        member.population = population;
+        member.index = index;
+        member.last_spike = None;
+        member.inbox.synapses.clear();
+        let mut heaviest = F::zero();
+        for afferent in own.iter().map(|&a| &afferents[a]) {
+            let projection = afferent.projection;
+            let row = projection.synapses.row(index);
+            for synapse in row.iter() {
+                crate::arrivals::check_synapse(projection, index, &synapse)?;
+                heaviest = heaviest.max(synapse.weight);
+            }
+            let tau = bank.tau_syn()[projection.receptor];
+            let gain = tau / (tau - bank.tau_mem());
+            let synapses = &mut member.inbox.synapses;
+            afferent.synapses(&row, grid, |w| -gain * w, |w| w, synapses);
+        }
+        member.inbox.start();
+        neurons[slot] = Neuron { state: State::default(), heaviest, received: 0, hot: 0 };
+        Ok(())
+    }
+
+    /// Sorts the synapses inside the group by source.
+    fn link(&mut self, sizes: &[usize]) {
+        for (number, afferent) in self.afferents.iter().enumerate() {
+            let Spikes::Group { .. } = afferent.spikes else { continue };
+            let target = afferent.projection.target;
+            let Some(at) = self.populations.iter().position(|p| p.layer == target) else { continue };
+            let first: usize = sizes[..at].iter().sum();
+            let skip = self.skip(at, number);
+            let sources = afferent.projection.synapses.shape().1;
+            let mut synapses = Vec::with_capacity(sources * sizes[at]);
+            for pre in 0..sources {
+                let targets = &self.members[first..first + sizes[at]];
+                synapses.extend(targets.iter().map(|m| m.inbox.synapses[skip + pre]));
+            }
+            self.outgoing.push(Outgoing { afferent: number, target: first, synapses });
+        }
+    }
+
+    /// The number of synapses onto each neuron of a population from the afferents before this one.
+    fn skip(&self, population: usize, afferent: usize) -> usize {
+        let before = self.populations[population].afferents.iter().take_while(|&&a| a < afferent);
+        before.map(|&a| self.afferents[a].projection.synapses.shape().1).sum()
+    }
+
+    fn run(&mut self) -> Result<(), SimulationError> {
+        let mut from = 0;
+        while from < self.grid.buckets {
+            let len = self.slab.min(self.grid.buckets - from);
+            for slot in 0..self.members.len() {
+                let Member { population, index, inbox, .. } = &mut self.members[slot];
+                let own = self.populations[*population].afferents.iter();
+                let afferents = own.map(|&a| {
+                    let afferent = &self.afferents[a];
+                    (afferent, afferent.projection.synapses.row(*index))
+                });
+                let start = slot * self.slab;
+                inbox.pull(afferents, from, &mut self.buckets[start..start + len]);
+            }
+            for bucket in from..from + len {
+                self.bucket(bucket, from, from + len)?;
+            }
+            from += len;
+        }
+        Ok(())
+    }
+
+    /// Takes all neurons through one bucket.
+    fn bucket(&mut self, number: usize, from: usize, end: usize) -> Result<(), SimulationError> {
+        let local = number - from;
+        for slot in 0..self.members.len() {
+            let bucket = &self.buckets[slot * self.slab + local];
+            let neuron = &self.neurons[slot];
+            let step = &self.populations[self.members[slot].population].step;
+            let rise = neuron.heaviest * F::of(f64::from(bucket.count));
+            if step.bound(&neuron.state, rise) >= step.limit || !neuron.state[0].is_finite() {
+                self.heat(slot, number, local);
+            }
+        }
+        while let Some(first) = self.first_to_fire() {
+            self.fire(first, number, from, end)?;
+        }
+        for slot in 0..self.members.len() {
+            let bucket = &mut self.buckets[slot * self.slab + local];
+            let neuron = &mut self.neurons[slot];
+            neuron.received += bucket.count;
+            if neuron.hot == 0 {
+                let step = &self.populations[self.members[slot].population].step;
+                step.take(bucket, &mut neuron.state);
+            }
+            *bucket = Bucket::empty();
+        }
+        self.cool()
+    }
+
+    /// The hot neuron that fires next.
+    fn first_to_fire(&self) -> Option<usize> {
+        let firing = self.hot[..self.hots].iter().enumerate().filter(|(_, h)| h.fires);
+        let key = |h: &Hot<F>| (h.ahead.time.to_bits(), h.slot);
+        firing.min_by_key(|(_, h)| key(h)).map(|(k, _)| k)
+    }
+
+    /// Steps a neuron through a bucket from its start, if it may fire there.
+    fn heat(&mut self, slot: usize, number: usize, local: usize) {
+        if self.hots == self.hot.len() {
+            let now = Walk::new(State::default(), 0.0, None);
+            self.hot.push(Hot { slot, arrivals: Vec::new(), now, ahead: now, fires: false });
+        }
+        let mut arrivals = std::mem::take(&mut self.hot[self.hots].arrivals);
+        self.gather(slot, local, &mut arrivals);
+        let Member { population, last_spike, .. } = &self.members[slot];
+        let Population { bank, step, .. } = &self.populations[*population];
+        let state = self.neurons[slot].state;
+        let rise = arrivals.iter().map(|a| a.weight.max(F::zero())).sum();
+        let hot = &mut self.hot[self.hots];
+        if step.bound(&state, rise) < step.limit && state[0].is_finite() {
+            hot.arrivals = arrivals;
+            return;
+        }
+        let now = Walk::new(state, self.grid.start(number), *last_spike);
+        let mut ahead = now;
+        let fires = ahead.on(bank, &arrivals, self.grid.end(number), self.grid.duration);
+        *hot = Hot { slot, arrivals, now, ahead, fires };
+        self.hots += 1;
+        self.neurons[slot].hot = self.hots as u32;
+    }
+
+    /// Lists the arrivals of a bucket in the order in which they act.
+    fn gather(&self, slot: usize, local: usize, out: &mut Vec<Arrival<F>>) {
+        out.clear();
+        let bucket = &self.buckets[slot * self.slab + local];
+        let entries = self.members[slot].inbox.entries(bucket);
+        let arrivals = entries.map(|e| self.arrival(slot, e.synapse, e.spike));
+        out.extend(arrivals.filter(|a| a.time < self.grid.duration));
+        out.sort_unstable_by_key(Arrival::key);
+    }
+
+    fn arrival(&self, slot: usize, synapse: u32, spike: u32) -> Arrival<F> {
+        let Member { population, index, .. } = self.members[slot];
+        let mut k = synapse as usize;
+        let mut afferents = self.populations[population].afferents.iter().map(|&a| {
+            let afferent = &self.afferents[a];
+            (afferent, afferent.projection.synapses.row(index))
+        });
+        let (afferent, row): (_, Row<'_, F>) = loop {
+            let (afferent, row) = afferents.next().expect("a synapse of one of the afferents");
+            if k < row.weights.len() {
+                break (afferent, row);
+            }
+            k -= row.weights.len();
+        };
+        let pre = super::grid::source(&row, k);
+        let (sent, rank) = match afferent.spikes {
+            Spikes::Known { trains, first, .. } => (trains.channel(first + pre)[spike as usize], 0),
+            Spikes::Group { layer, .. } => {
+                let fired = &self.members[self.first_of(layer) + pre].fired;
+                (fired.times[spike as usize], fired.ranks[spike as usize] + 1)
+            }
+        };
+        Arrival {
+            time: sent + row.delays[k].as_f64(),
+            rank,
+            synapse,
+            spike,
+            receptor: afferent.projection.receptor as u32,
+            weight: row.weights[k],
+        }
+    }
+
+    /// The slot of the first neuron of a layer.
+    fn first_of(&self, layer: usize) -> usize {
+        let before = self.populations.iter().take_while(|p| p.layer != layer);
+        before.map(|p| self.network.layers[p.layer].layer.size()).sum()
+    }
+
+    /// The hot neuron `which` fires; its spike goes to all of its targets that it reaches in this slab.
+    fn fire(
+        &mut self,
+        which: usize,
+        number: usize,
+        from: usize,
+        end: usize,
+    ) -> Result<(), SimulationError> {
+        let rank = self.rank;
+        let hot = &mut self.hot[which];
+        let slot = hot.slot;
+        let member = &mut self.members[slot];
+        let Population { layer, name, bank, .. } = self.populations[member.population];
+        let mut walk = hot.ahead;
+        let time = walk.time;
+        let budget = self.network.spike_budget(time);
+        if member.fired.times.len() >= budget {
+            let (layer, neuron) = (name.into(), member.index);
+            return Err(SimulationError::Runaway { layer, neuron, time, budget });
+        }
+        if rank >= u32::MAX - 1 {
+            return Err(SimulationError::TooManySpikes { most: u32::MAX as usize - 1 });
+        }
+        self.rank += 1;
+        let arrivals = self.neurons[slot].received + walk.next as u32;
+        let slope = walk.fire(bank, rank);
+        member.last_spike = walk.last_spike;
+        member.fired.push(time, slope, arrivals, rank);
+        let (index, nth) = (member.index, member.fired.times.len() as u32 - 1);
+        hot.now = walk;
+        hot.ahead = walk;
+        let bucket_end = self.grid.end(number);
+        hot.fires = hot.ahead.on(bank, &hot.arrivals, bucket_end, self.grid.duration);
+
+        // The bucket that is being simulated counts, even if rounding puts the time outside of it.
+        let offset = (time - self.grid.start(number)).clamp(0.0, self.grid.width);
+        for k in 0..self.outgoing.len() {
+            let Outgoing { afferent, target, .. } = self.outgoing[k];
+            let Spikes::Group { layer: source, .. } = self.afferents[afferent].spikes else {
+                continue;
+            };
+            if source != layer {
+                continue;
+            }
+            let factors = self.afferents[afferent].factors(&self.grid, number, offset);
+            if let Spikes::Group { factors: sent, .. } = &mut self.afferents[afferent].spikes {
+                sent[index].push(factors);
+            }
+            let population = self.members[target].population;
+            let synapse = (self.skip(population, afferent) + index) as u32;
+            let size = self.afferents[afferent].projection.synapses.shape().0;
+            for j in 0..size {
+                let (at, carry) = factors.meet(&self.outgoing[k].synapses[index * size + j]);
+                if at >= end {
+                    continue;
+                }
+                let slot = target + j;
+                let bucket = &mut self.buckets[slot * self.slab + at - from];
+                let afferent = &self.afferents[afferent];
+                self.members[slot].inbox.push(afferent, carry, &factors, (synapse, nth), bucket);
+                if at == number {
+                    self.recall(slot, number, from, (synapse, nth));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Something more arrives at a neuron in the bucket that is being simulated.
+    fn recall(&mut self, slot: usize, number: usize, from: usize, (synapse, spike): (u32, u32)) {
+        let local = number - from;
+        let Some(which) = (self.neurons[slot].hot as usize).checked_sub(1) else {
+            let bucket = &self.buckets[slot * self.slab + local];
+            let neuron = &self.neurons[slot];
+            let step = &self.populations[self.members[slot].population].step;
+            let rise = neuron.heaviest * F::of(f64::from(bucket.count));
+            if step.bound(&neuron.state, rise) >= step.limit {
+                self.heat(slot, number, local);
+            }
+            return;
+        };
+        let arrival = self.arrival(slot, synapse, spike);
+        if arrival.time >= self.grid.duration {
+            return;
+        }
+        let hot = &mut self.hot[which];
+        // What has been received is past.
+        let pending = &hot.arrivals[hot.now.next..];
+        let place = hot.now.next + pending.partition_point(|a| a.key() < arrival.key());
+        hot.arrivals.insert(place, arrival);
+        let bank = self.populations[self.members[slot].population].bank;
+        hot.ahead = hot.now;
+        let (end, duration) = (self.grid.end(number), self.grid.duration);
+        hot.fires = hot.ahead.on(bank, &hot.arrivals, end, duration);
+    }
+
+    /// Ends a bucket for those that were stepped through it.
+    fn cool(&mut self) -> Result<(), SimulationError> {
+        for hot in &mut self.hot[..self.hots] {
+            let neuron = &mut self.neurons[hot.slot];
+            neuron.state = hot.ahead.state;
+            neuron.hot = 0;
+            self.ties += hot.ahead.ties;
+            if !hot.ahead.is_finite() {
+                let member = &self.members[hot.slot];
+                return Err(SimulationError::Overflow {
+                    layer: self.populations[member.population].name.into(),
+                    neuron: member.index,
+                    time: hot.ahead.time,
+                });
+            }
+        }
+        self.hots = 0;
+        Ok(())
+    }
+}
+
+impl<F: Real, const R: usize> Step<F, R> {
+    fn new(bank: &ModeBank<F>, grid: &Grid) -> Self {
         let mut decay = [F::zero(); R];
         let mut response = [F::zero(); R];
-        let decay_mem = self.bank.propagator(F::of(self.grid.width), |r, d, v| {
+        let decay_mem = bank.propagator(F::of(grid.width), |r, d, v| {
             decay[r] = d;
             response[r] = v;
         });
         let mut gain = [F::zero(); R];
-        for (g, &tau) in gain.iter_mut().zip(self.bank.tau_syn()) {
-            *g = tau / (tau - self.bank.tau_mem());
+        for (g, &tau) in gain.iter_mut().zip(bank.tau_syn()) {
+            *g = tau / (tau - bank.tau_mem());
         }
-        Step { decay_mem, decay, response, gain }
-    }
-
-    /// Adds up what arrives at a neuron, bucket by bucket.
-    fn fill(
-        &self,
-        neuron: usize,
-        synapses: &mut Vec<SynapseFactors<F>>,
-        buckets: &mut [Bucket<F, R>],
-        overflow: &mut Vec<(u32, u32)>,
-    ) -> Result<(), SimulationError> {
-        let Self { grid, bank, .. } = self;
-        let mut id = 0;
-        for afferent in &self.afferents {
-            let projection = afferent.projection;
-            let receptor = projection.receptor;
-            for synapse in projection.synapses.row(neuron).iter() {
-                crate::arrivals::check_synapse(projection, neuron, &synapse)?;
-            }
-            let tau = bank.tau_syn()[receptor];
-            let gain = tau / (tau - bank.tau_mem());
-            afferent.synapses(neuron, *grid, |w| -gain * w, |w| w, synapses);
-            for spike in &afferent.spikes {
-                let synapse = &synapses[spike.pre as usize];
-                let carry = usize::from(spike.offset + synapse.offset >= grid.width);
-                let at = spike.bucket as usize + synapse.bucket as usize + carry;
-                if let Some(bucket) = buckets.get_mut(at) {
-                    let syn = synapse.syn * spike.syn * afferent.carry_syn[carry];
-                    bucket.mem += synapse.mem * spike.mem * afferent.carry_mem[carry];
-                    bucket.syn[receptor] += syn;
-                    // exp(s / tau) >= 1: no less than the weight, if that is positive.
-                    bucket.rise += syn.max(F::zero());
-                    match bucket.named.get_mut(bucket.count as usize) {
-                        Some(name) => *name = id,
-                        None => overflow.push((at as u32, id)),
-                    }
-                    bucket.count += 1;
-                }
-                id += 1;
-            }
-        }
-        Ok(())
-    }
-
-    /// Walks through the buckets of one neuron, and empties them.
-    #[allow(clippy::too_many_arguments)]
-    fn scan(
-        &self,
-        neuron: usize,
-        step: &Step<F, R>,
-        buckets: &mut [Bucket<F, R>],
-        overflow: &[(u32, u32)],
-        hot: &mut Vec<Arrival<F>>,
-        fired: &mut Fired<F>,
-    ) -> Result<(), SimulationError> {
-        let threshold = self.bank.threshold().unwrap_or(F::infinity());
+        let threshold = bank.threshold().unwrap_or(F::infinity());
         let limit = threshold * (F::one() - F::of(8.0) * F::epsilon());
-        let rate = F::of(self.grid.width) / self.bank.tau_mem();
-        let mut state = vec![F::zero(); R + 1];
-        let mut received = 0;
-        let first_spike = fired.times.len();
-        for (number, bucket) in buckets.iter_mut().enumerate() {
-            let (v, currents) = state.split_at_mut(1);
-            // V' <= (drive - V) / tau_mem, with all that excites arriving at once.
-            let drive = currents.iter().fold(bucket.rise, |sum, &i| sum + i.max(F::zero()));
-            let bound = v[0] + (drive - v[0]).max(F::zero()) * rate;
-            if bound < limit {
-                let mut next = (v[0] + bucket.mem) * step.decay_mem;
-                for (r, current) in currents.iter_mut().enumerate() {
-                    let arrived = bucket.syn[r] * step.decay[r];
-                    next += *current * step.response[r] + step.gain[r] * arrived;
-                    *current = *current * step.decay[r] + arrived;
-                }
-                v[0] = next;
-            } else {
-                self.gather(neuron, number, bucket, overflow, hot);
-                self.step_through(neuron, number, &mut state, received, hot, first_spike, fired)?;
-            }
-            received += bucket.count;
-            *bucket = Bucket::empty();
-        }
-        Ok(())
+        let rate = F::of(grid.width) / bank.tau_mem();
+        Self { decay_mem, decay, response, gain, rate, limit }
     }
 
-    /// Lists the arrivals of a bucket in the order in which they act.
-    fn gather(
-        &self,
-        neuron: usize,
-        number: usize,
-        bucket: &Bucket<F, R>,
-        overflow: &[(u32, u32)],
-        hot: &mut Vec<Arrival<F>>,
-    ) {
-        hot.clear();
-        let named = &bucket.named[..NAMED.min(bucket.count as usize)];
-        let from = overflow.partition_point(|&(b, _)| (b as usize) < number);
-        let more = overflow[from..].iter().take_while(|(b, _)| *b as usize == number);
-        for id in named.iter().copied().chain(more.map(|(_, id)| *id)) {
-            let mut spike = id as usize;
-            let mut afferents = self.afferents.iter();
-            let afferent = loop {
-                let Some(afferent) = afferents.next() else { return };
-                if spike < afferent.spikes.len() {
-                    break afferent;
-                }
-                spike -= afferent.spikes.len();
-            };
-            let pre = afferent.spikes[spike].pre as usize;
-            let row = afferent.projection.synapses.row(neuron);
-            let time = afferent.times[spike] + row.delays[pre].as_f64();
-            if time < self.duration {
-                let receptor = afferent.projection.receptor as u32;
-                hot.push(Arrival { time, spike: id, receptor, weight: row.weights[pre] });
-            }
-        }
-        hot.sort_unstable_by_key(|a| ((a.time + 0.0).to_bits(), a.spike));
+    /// No potential in the bucket is greater, if `rise` is no less than all positive weights that
+    /// arrive: V' <= (drive - V) / tau_mem, with all that excites arriving at once.
+    #[inline]
+    fn bound(&self, state: &State<F>, rise: F) -> F {
+        let currents = &state[1..=R];
+        let drive = currents.iter().fold(rise, |sum, &i| sum + i.max(F::zero()));
+        state[0] + (drive - state[0]).max(F::zero()) * self.rate
     }
 
-    /// Event by event through one bucket.
-    #[allow(clippy::too_many_arguments)]
-    fn step_through(
-        &self,
-        neuron: usize,
-        number: usize,
-        state: &mut [F],
-        received: u32,
-        hot: &[Arrival<F>],
-        first_spike: usize,
-        fired: &mut Fired<F>,
-    ) -> Result<(), SimulationError> {
-        let last = number + 1 == self.grid.buckets;
-        let end = if last { self.duration } else { self.grid.start(number + 1) };
-        let mut time = self.grid.start(number);
-        let mut last_spike = fired.times.get(first_spike..).and_then(|t| t.last().copied());
-        for k in 0..=hot.len() {
-            // An arrival may lie outside of its bucket by the rounding of its time.
-            let until = hot.get(k).map_or(end, |a| a.time).max(time);
-            while let Some(wait) = self.bank.next_spike(state, F::of(until - time)) {
-                let at = (time + wait.as_f64()).min(until);
-                if at >= self.duration {
-                    break;
-                }
-                self.bank.flow(F::of(at - time), state);
-                time = at;
-                let budget = (self.budget)(time);
-                if fired.times.len() - first_spike >= budget {
-                    return Err(SimulationError::Runaway {
-                        layer: self.name.into(),
-                        neuron,
-                        time,
-                        budget,
-                    });
-                }
-                fired.times.push(time);
-                fired.slopes.push(self.bank.slope(state));
-                fired.arrivals.push(received + k as u32);
-                fired.ties += usize::from(k > 0 && hot[k - 1].time == time);
-                last_spike = Some(time);
-                self.bank.fire(state);
-            }
-            self.bank.flow(F::of(until - time), state);
-            time = until;
-            if let Some(arrival) = hot.get(k) {
-                fired.ties += usize::from(last_spike == Some(arrival.time));
-                state[arrival.receptor as usize + 1] += arrival.weight;
-            }
+    /// Takes a state through a bucket without spikes.
+    #[inline]
+    fn take(&self, bucket: &Bucket<F, R>, state: &mut State<F>) {
+        let mut next = (state[0] + bucket.mem) * self.decay_mem;
+        for (r, current) in state[1..=R].iter_mut().enumerate() {
+            let arrived = bucket.syn[r] * self.decay[r];
+            next += *current * self.response[r] + self.gain[r] * arrived;
+            *current = *current * self.decay[r] + arrived;
         }
-        if state.iter().all(|x| x.is_finite()) {
-            Ok(())
-        } else {
-            Err(SimulationError::Overflow { layer: self.name.into(), neuron, time })
-        }
+        state[0] = next;
+    }
+}
+
+impl<F: Real> Fired<F> {
+    fn push(&mut self, time: f64, slope: F, arrivals: u32, rank: u32) {
+        self.times.push(time);
+        self.slopes.push(slope);
+        self.arrivals.push(arrivals);
+        self.ranks.push(rank);
+    }
+
+    fn append(&mut self, other: &mut Self) {
+        self.times.append(&mut other.times);
+        self.slopes.append(&mut other.slopes);
+        self.arrivals.append(&mut other.arrivals);
+        self.ranks.append(&mut other.ranks);
+    }
+
+    fn into_trace(self, offsets: Vec<usize>) -> LayerTrace<F> {
+        let spikes = SpikeTrains::from_csr(offsets, self.times)
+            .expect("a neuron fires at finite times that do not descend");
+        LayerTrace { spikes, slopes: self.slopes, arrivals: self.arrivals, ranks: self.ranks }
     }
 }

@@ -1,11 +1,13 @@
 //! The fast engine: exact at the speed of a time-stepped code.
 //!
-//! It handles layers of linear neurons whose input is known before they are simulated. Everything
-//! else runs on the plain engine of `simulate`, which is also its reference in the tests.
+//! It handles groups of layers of linear neurons under heavy loads. Everything else runs on the plain
+//! engine of `simulate`, which is also its reference in the tests.
 
 mod backward;
 mod forward;
 mod grid;
+mod inbox;
+mod walk;
 
 use crate::layer::ModeBank;
 use crate::network::{Origin, Projection};
@@ -14,65 +16,122 @@ use crate::{
     PotentialSensitivity, Presynaptic, Real, SimulationError, SpikeTrains, SpikingNetwork, Trace,
 };
 pub(crate) use backward::Integral;
-use backward::{LayerReads, Own, Sink};
-use forward::LayerRun;
-use grid::{Afferent, Grid};
+use backward::{GroupReads, Population};
+use forward::GroupRun;
+use grid::{Afferent, Grid, Spikes};
+use walk::MOST_RECEPTORS;
 
 /// Time constants closer than this share are left to the plain engine: the sums over buckets are
 /// those of single modes, which cancel as the constants meet.
 const LEAST_GAP: f64 = 0.1;
 
-/// Simulates a layer if this engine suits it: its spikes, and the number of ties.
-pub(crate) fn forward<'a, F: Real>(
-    network: &'a SpikingNetwork<F>,
-    layer: usize,
-    duration: f64,
-    trains: impl Fn(&Projection<F>) -> &'a SpikeTrains,
-) -> Option<Result<(LayerTrace<F>, usize), SimulationError>> {
-    let named = &network.layers[layer];
-    let bank = named.layer.mode_bank()?;
-    let grid = grid(network, layer, bank, duration, &trains)?;
-    let afferents = network.projections.iter().enumerate().filter(|(_, p)| p.target == layer);
-    let afferents: Vec<_> =
-        afferents.map(|(number, p)| Afferent::new(number, p, trains(p), bank, grid)).collect();
-    let budget: &dyn Fn(f64) -> usize = &|time| network.spike_budget(time);
-    macro_rules! run {
-        ($receptors:literal) => {{
-            let name = named.name.as_str();
-            LayerRun::<F, $receptors> { name, bank, grid, duration, budget, afferents }
-                .run(named.layer.size())
-        }};
-    }
-    Some(match bank.tau_syn().len() {
-        1 => run!(1),
-        2 => run!(2),
-        _ => run!(3),
-    })
+/// Buckets that a neuron is simulated over at a time if it drives no other, and if it does.
+const SLAB: usize = 4096;
+const SHARED_SLAB: usize = 256;
+
+/// Calls a generic function for the number of receptors of a group.
+macro_rules! with_receptors {
+    ($network:expr, $group:expr, $run:ident) => {{
+        let of = |l: &usize| $network.layers[*l].layer.receptors();
+        match $group.iter().map(of).max() {
+            Some(0 | 1) => $run!(1),
+            Some(2) => $run!(2),
+            _ => $run!(3),
+        }
+    }};
 }
 
-/// The buckets for a layer, or `None` if it is left to the plain engine.
+/// Simulates a group of layers if this engine suits it: a trace for each, and the number of ties.
+pub(crate) fn forward<'a, F: Real>(
+    network: &'a SpikingNetwork<F>,
+    group: &[usize],
+    recurrent: bool,
+    duration: f64,
+    trains: impl Fn(&Projection<F>) -> &'a SpikeTrains,
+) -> Option<Result<(Vec<LayerTrace<F>>, usize), SimulationError>> {
+    let inside = |p: &Projection<F>| is_inside(p, group);
+    let known = |p: &Projection<F>| (!inside(p)).then(|| trains(p));
+    let grid = grid(network, group, recurrent, duration, &known)?;
+    let afferents = afferents(network, group, grid, |p| match p.origin {
+        Origin::Layer(layer) if inside(p) => {
+            Spikes::Group { layer, factors: vec![Vec::new(); p.synapses.shape().1] }
+        }
+        _ => known_spikes(p, trains(p)),
+    })?;
+    let slab = if recurrent { SHARED_SLAB } else { SLAB };
+    macro_rules! run {
+        ($receptors:literal) => {{
+            let run = GroupRun::<F, $receptors>::new(network, group, grid, slab, afferents)?;
+            if recurrent {
+                run.together()
+            } else {
+                run.one_by_one().map(|(trace, ties)| (vec![trace], ties))
+            }
+        }};
+    }
+    Some(with_receptors!(network, group, run))
+}
+
+fn is_inside<F: Real>(projection: &Projection<F>, group: &[usize]) -> bool {
+    let from_group = matches!(projection.origin, Origin::Layer(l) if group.contains(&l));
+    from_group && group.contains(&projection.target)
+}
+
+fn known_spikes<'a, F: Real>(projection: &Projection<F>, trains: &'a SpikeTrains) -> Spikes<'a, F> {
+    let first = match projection.origin {
+        Origin::Input { first } => first,
+        Origin::Layer(_) => 0,
+    };
+    Spikes::Known { trains, first, factors: Vec::new() }
+}
+
+/// The projections onto a group, in order.
+fn afferents<'a, F: Real>(
+    network: &'a SpikingNetwork<F>,
+    group: &[usize],
+    grid: Grid,
+    spikes: impl Fn(&Projection<F>) -> Spikes<'a, F>,
+) -> Option<Vec<Afferent<'a, F>>> {
+    let projections = network.projections.iter().enumerate();
+    let onto = projections.filter(|(_, p)| group.contains(&p.target));
+    let afferent = |(number, p): (usize, &'a Projection<F>)| {
+        let bank = network.layers[p.target].layer.mode_bank()?;
+        Some(Afferent::new(number, p, bank, grid, spikes(p)))
+    };
+    onto.map(afferent).collect()
+}
+
+/// The buckets for a group, or `None` if it is left to the plain engine.
 fn grid<'a, F: Real>(
     network: &'a SpikingNetwork<F>,
-    layer: usize,
-    bank: &ModeBank<F>,
+    group: &[usize],
+    recurrent: bool,
     duration: f64,
-    trains: &impl Fn(&Projection<F>) -> &'a SpikeTrains,
+    known: &impl Fn(&Projection<F>) -> Option<&'a SpikeTrains>,
 ) -> Option<Grid> {
-    let tau_mem = bank.tau_mem().as_f64();
-    let taus = || bank.tau_syn().iter().map(|t| t.as_f64());
-    let apart = |tau: f64| (tau - tau_mem).abs() > LEAST_GAP * tau_mem;
-    if bank.tau_syn().len() > 3 || !taus().all(apart) {
-        return None;
-    }
-    let mut arrivals = 0;
-    for projection in network.projections.iter().filter(|p| p.target == layer) {
-        if projection.synapses.row(0).sources != Presynaptic::All {
+    let mut shortest = f64::INFINITY;
+    let mut most = 0;
+    for &layer in group {
+        let bank: &ModeBank<F> = network.layers[layer].layer.mode_bank()?;
+        let tau_mem = bank.tau_mem().as_f64();
+        let taus = || bank.tau_syn().iter().map(|t| t.as_f64());
+        let apart = |tau: f64| (tau - tau_mem).abs() > LEAST_GAP * tau_mem;
+        if bank.tau_syn().len() > MOST_RECEPTORS || !taus().all(apart) {
             return None;
         }
-        arrivals += trains(projection).len();
+        shortest = taus().fold(shortest.min(tau_mem), f64::min);
+        let mut arrivals = 0_usize;
+        for projection in network.projections.iter().filter(|p| p.target == layer) {
+            if projection.synapses.row(0).sources != Presynaptic::All {
+                return None;
+            }
+            arrivals += known(projection).map_or(0, SpikeTrains::len);
+        }
+        most = most.max(arrivals);
     }
-    u32::try_from(arrivals).ok()?;
-    Grid::new(duration, arrivals, taus().fold(tau_mem, f64::min))
+    u32::try_from(most).ok()?;
+    // As much again is to be expected from within.
+    Grid::new(duration, if recurrent { 2 * most } else { most }, shortest)
 }
 
 /// Gradients by projection and by population, as they are gathered.
@@ -83,91 +142,86 @@ pub(crate) struct Gathered<'a, F> {
     pub layer_times: &'a mut [Vec<F>],
 }
 
-/// Differentiates a layer that drives no layer of its own group, if this engine suits it; whether it
-/// did. Slopes have been checked.
+impl<F: Real> Gathered<'_, F> {
+    /// Those by the weights, the delays and the spikes of an afferent.
+    fn of(&mut self, afferent: &Afferent<'_, F>) -> (&mut [F], &mut [F], &mut [F]) {
+        let times = match afferent.projection.origin {
+            Origin::Input { .. } => &mut *self.input_times,
+            Origin::Layer(l) => self.layer_times[l].as_mut_slice(),
+        };
+        (&mut self.weights[afferent.number], &mut self.delays[afferent.number], times)
+    }
+}
+
+/// Differentiates a group of layers, if this engine suits it; whether it did. Slopes have been
+/// checked.
 pub(crate) fn backward<F: Real>(
     network: &SpikingNetwork<F>,
     trace: &Trace<F>,
-    layer: usize,
-    potentials: &[PotentialSensitivity<F>],
+    group: &[usize],
+    recurrent: bool,
+    potentials: &[Vec<PotentialSensitivity<F>>],
     gathered: &mut Gathered<'_, F>,
 ) -> bool {
-    let named = &network.layers[layer];
-    let Some(bank) = named.layer.mode_bank() else { return false };
-    let Some(integrals) = integrals(potentials, named.layer.size()) else { return false };
-    // The particular solution and the free one would cancel over a trial that is short to both.
-    let short =
-        |i: &Integral<F>| (bank.tau_mem().recip() + i.rate) * F::of(trace.duration) < F::of(0.1);
-    if integrals.first().copied().flatten().is_some_and(|i| short(&i)) {
-        return false;
-    }
+    // At ties inside a group the order of firing decides, which only the plain engine follows.
+    let ties = recurrent && trace.ties > 0;
+    !ties && differentiate(network, trace, group, recurrent, potentials, gathered).is_some()
+}
+
+fn differentiate<F: Real>(
+    network: &SpikingNetwork<F>,
+    trace: &Trace<F>,
+    group: &[usize],
+    recurrent: bool,
+    potentials: &[Vec<PotentialSensitivity<F>>],
+    gathered: &mut Gathered<'_, F>,
+) -> Option<()> {
     let trains = |p: &Projection<F>| match p.origin {
         Origin::Input { .. } => &trace.input,
         Origin::Layer(l) => &trace.layers[l].spikes,
     };
-    let Some(grid) = grid(network, layer, bank, trace.duration, &trains) else { return false };
-    let afferents = network.projections.iter().enumerate().filter(|(_, p)| p.target == layer);
-    let afferents: Vec<_> =
-        afferents.map(|(number, p)| Afferent::new(number, p, trains(p), bank, grid)).collect();
-    let discounts: Vec<Vec<F>> = match integrals.first().copied().flatten() {
-        None => Vec::new(),
-        Some(Integral { rate, .. }) => {
-            let of = |t: &f64| (-rate * F::of(*t)).exp();
-            afferents.iter().map(|a| a.times.iter().map(of).collect()).collect()
+    let grid = grid(network, group, false, trace.duration, &|p| Some(trains(p)))?;
+    let afferents = afferents(network, group, grid, |p| known_spikes(p, trains(p)))?;
+    let populations = group.iter().map(|&layer| {
+        let named = &network.layers[layer];
+        let bank = named.layer.mode_bank()?;
+        let integrals = integrals(&potentials[layer], named.layer.size())?;
+        // The particular solution and the free one would cancel over a trial that is short to both.
+        let short = |i: &Integral<F>| {
+            (bank.tau_mem().recip() + i.rate) * F::of(trace.duration) < F::of(0.1)
+        };
+        if integrals.first().is_some_and(short) {
+            return None;
         }
-    };
+        let drives = |(_, a): &(usize, &Afferent<'_, F>)| a.projection.target == layer;
+        let own = afferents.iter().enumerate().filter(drives).map(|(k, _)| k).collect();
+        Some(Population { layer, bank, fired: &trace.layers[layer], integrals, afferents: own })
+    });
+    let populations: Vec<_> = populations.collect::<Option<_>>()?;
+    let slab = if recurrent { SHARED_SLAB } else { SLAB };
     macro_rules! run {
         ($receptors:literal) => {{
-            let mut reads = LayerReads::<F, $receptors>::new(
-                bank,
-                grid,
-                trace.duration,
-                &afferents,
-                &discounts,
-            );
-            let spikes = &trace.layers[layer].spikes;
-            for (neuron, range) in spikes.offsets().windows(2).enumerate() {
-                let range = range[0]..range[1];
-                let times = &spikes.times()[range.clone()];
-                let integral = integrals.get(neuron).copied().flatten();
-                let slopes = &trace.layers[layer].slopes[range.clone()];
-                let gradients = &gathered.layer_times[layer][range];
-                reads.sweep(&Own { times, slopes, gradients }, integral);
-                for (which, afferent) in afferents.iter().enumerate() {
-                    let source = match afferent.projection.origin {
-                        Origin::Input { .. } => &mut *gathered.input_times,
-                        Origin::Layer(l) => gathered.layer_times[l].as_mut_slice(),
-                    };
-                    let mut sink = Sink {
-                        weights: &mut gathered.weights[afferent.number],
-                        delays: &mut gathered.delays[afferent.number],
-                        times: Some(source),
-                    };
-                    reads.read(neuron, which, times, integral, &mut sink);
-                }
-            }
+            let reads =
+                GroupReads::<F, $receptors>::new(trace, grid, slab, populations, afferents, gathered);
+            if recurrent { reads.together() } else { reads.one_by_one() }
         }};
     }
-    match bank.tau_syn().len() {
-        1 => run!(1),
-        2 => run!(2),
-        _ => run!(3),
-    }
-    true
+    with_receptors!(network, group, run);
+    Some(())
 }
 
 /// One integral per neuron, all at one rate; empty if there is none, `None` if there is more.
 fn integrals<F: Real>(
     potentials: &[PotentialSensitivity<F>],
     size: usize,
-) -> Option<Vec<Option<Integral<F>>>> {
+) -> Option<Vec<Integral<F>>> {
     let Some(first) = potentials.first() else { return Some(Vec::new()) };
     let PotentialSensitivity::Integral { rate: common, .. } = *first else { return None };
-    let mut all = vec![Some(Integral { rate: common, gradient: F::zero() }); size];
+    let mut all = vec![Integral { rate: common, gradient: F::zero() }; size];
     for term in potentials {
         match *term {
             PotentialSensitivity::Integral { neuron, rate, gradient } if rate == common => {
-                all[neuron].as_mut()?.gradient += gradient;
+                all[neuron].gradient += gradient;
             }
             _ => return None,
         }

@@ -71,12 +71,13 @@ impl<F: Real> Simulation<'_, F> {
             |p: &&Projection<F>| matches!(p.origin, Origin::Layer(l) if layers.contains(&l));
         let recurrent =
             network.projections.iter().filter(internal).any(|p| layers.contains(&p.target));
-        if !recurrent && network.engine == Engine::Fast {
-            let layer = layers[0];
+        if network.engine == Engine::Fast {
             let trains = |p: &Projection<F>| self.trains(p);
-            if let Some(result) = fast::forward(network, layer, self.duration, trains) {
-                let (trace, ties) = result?;
-                self.fired[layer] = Some(trace);
+            if let Some(result) = fast::forward(network, layers, recurrent, self.duration, trains) {
+                let (traces, ties) = result?;
+                for (&layer, trace) in layers.iter().zip(traces) {
+                    self.fired[layer] = Some(trace);
+                }
                 self.ties += ties;
                 return Ok(());
             }

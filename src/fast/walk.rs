@@ -1,0 +1,97 @@
+//! Event by event through one bucket.
+
+use crate::Real;
+use crate::layer::ModeBank;
+
+/// The greatest number of receptors that this engine handles.
+pub(super) const MOST_RECEPTORS: usize = 3;
+
+/// The state of a neuron, [V, I_0, I_1, ...]; unused places stay 0.
+pub(super) type State<F> = [F; MOST_RECEPTORS + 1];
+
+/// An arrival in a bucket that is stepped through.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Arrival<F> {
+    pub time: f64,
+    /// 0 for known spikes, else 1 + the rank in the group. Ties act in this order, and then in that
+    /// of synapse and spike, as in the plain engine.
+    pub rank: u32,
+    pub synapse: u32,
+    pub spike: u32,
+    pub receptor: u32,
+    pub weight: F,
+}
+
+impl<F> Arrival<F> {
+    pub fn key(&self) -> (u64, u32, u32, u32) {
+        // Adding zero turns -0.0, whose bits do not sort, into 0.0.
+        ((self.time + 0.0).to_bits(), self.rank, self.synapse, self.spike)
+    }
+}
+
+/// A neuron on its way through a bucket.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Walk<F> {
+    pub state: State<F>,
+    pub time: f64,
+    /// How many arrivals of the bucket it has received.
+    pub next: usize,
+    /// Time and rank of its last spike.
+    pub last_spike: Option<(f64, u32)>,
+    last_arrival: f64,
+    pub ties: usize,
+}
+
+impl<F: Real> Walk<F> {
+    pub fn new(state: State<F>, time: f64, last_spike: Option<(f64, u32)>) -> Self {
+        Self { state, time, next: 0, last_spike, last_arrival: -1.0, ties: 0 }
+    }
+
+    /// Goes on to just before the next spike, or to the end of the bucket; whether there is a spike.
+    /// Spikes at `duration` or later do not happen.
+    pub fn on(
+        &mut self,
+        bank: &ModeBank<F>,
+        arrivals: &[Arrival<F>],
+        end: f64,
+        duration: f64,
+    ) -> bool {
+        let len = bank.tau_syn().len() + 1;
+        loop {
+            let arrival = arrivals.get(self.next);
+            // An arrival may lie outside of its bucket by the rounding of its time.
+            let until = arrival.map_or(end, |a| a.time).max(self.time);
+            let wait = bank.next_spike(&self.state[..len], F::of(until - self.time));
+            let at = wait.map(|wait| (self.time + wait.as_f64()).min(until));
+            let fires = at.filter(|&at| at < duration);
+            let to = fires.unwrap_or(until);
+            bank.flow(F::of(to - self.time), &mut self.state[..len]);
+            self.time = to;
+            if fires.is_some() {
+                return true;
+            }
+            let Some(arrival) = arrival else { return false };
+            let unrelated = |(time, rank): (f64, u32)| {
+                time == arrival.time && (arrival.rank == 0 || arrival.rank != rank + 1)
+            };
+            self.ties += usize::from(self.last_spike.is_some_and(unrelated));
+            self.last_arrival = arrival.time;
+            self.state[arrival.receptor as usize + 1] += arrival.weight;
+            self.next += 1;
+        }
+    }
+
+    /// Fires; the slope before that.
+    pub fn fire(&mut self, bank: &ModeBank<F>, rank: u32) -> F {
+        let state = &mut self.state[..=bank.tau_syn().len()];
+        let slope = bank.slope(state);
+        bank.fire(state);
+        self.ties += usize::from(self.last_arrival == self.time);
+        self.last_spike = Some((self.time, rank));
+        slope
+    }
+
+    pub fn is_finite(&self) -> bool {
+        self.state.iter().all(|x| x.is_finite())
+    }
+}
