@@ -282,7 +282,7 @@ impl<R, L> Objective<R, L> {
         R: Readout<F>,
     {
         let layer = self.layer_of(network)?;
-        Ok(network.record(trace, layer, self.readout.needs_potentials())?)
+        Ok(network.record(trace, layer)?)
     }
 
     /// The evaluation, and dL/dy.

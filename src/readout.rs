@@ -1,11 +1,14 @@
 //! Read-outs: from what a layer did to a vector.
 
+use crate::fast::voltage_integrals;
 use crate::layer::Layer;
+use crate::network::Engine;
 use crate::replay::{Event, Replay};
 use crate::{
     LayerSensitivity, PotentialSensitivity, Real, SimulationError, SpikeTrains, SpikingNetwork,
     Trace,
 };
+use std::cell::OnceCell;
 use thiserror::Error;
 
 /// Why a layer could not be read out.
@@ -28,20 +31,26 @@ pub enum ReadoutError {
         /// What is missing.
         what: &'static str,
     },
-    /// The potential was not recorded, because [`Readout::needs_potentials`] is false.
-    #[error("the read-out asks for potentials, but `needs_potentials` says that it does not")]
-    NoPotentials,
+    /// The trial could not be rebuilt.
+    #[error(transparent)]
+    Simulation(#[from] SimulationError),
 }
 
 /// What read-outs see: the spikes of one layer, and its potential in closed form.
+///
+/// Potentials are not stored: they are rebuilt from the spikes when they are first asked for.
 #[derive(Debug)]
 pub struct Recording<'a, F: Real = f64> {
-    name: &'a str,
+    network: &'a SpikingNetwork<F>,
+    trace: &'a Trace<F>,
+    number: usize,
     layer: &'a dyn Layer<F>,
     spikes: &'a SpikeTrains,
     duration: f64,
-    /// One per neuron, if asked for.
-    potentials: Option<Vec<Replay<F>>>,
+    /// One per neuron.
+    replays: Vec<OnceCell<Replay<F>>>,
+    /// The integrals at one rate of all neurons, where the fast engine has them.
+    integrals: OnceCell<Option<(F, Vec<F>)>>,
 }
 
 /// The greatest potential of a trial.
@@ -69,31 +78,18 @@ pub enum PeakKind {
 }
 
 impl<'a, F: Real> Recording<'a, F> {
-    pub(crate) fn new(
-        network: &'a SpikingNetwork<F>,
-        trace: &'a Trace<F>,
-        layer: usize,
-        potentials: bool,
-    ) -> Result<Self, SimulationError> {
-        let named = &network.layers[layer];
-        let group = network.groups.iter().find(|g| g.contains(&layer));
-        let group = group.map_or(&[] as &[usize], Vec::as_slice);
-        let rebuild = |neuron| {
-            let mut replay = Replay::default();
-            replay.run(network, trace, group, (layer, neuron), &[]).map(|()| replay)
-        };
-        let potentials = if potentials {
-            Some((0..named.layer.size()).map(rebuild).collect::<Result<_, _>>()?)
-        } else {
-            None
-        };
-        Ok(Self {
-            name: &named.name,
-            layer: named.layer.as_ref(),
+    pub(crate) fn new(network: &'a SpikingNetwork<F>, trace: &'a Trace<F>, layer: usize) -> Self {
+        let model = network.layers[layer].layer.as_ref();
+        Self {
+            network,
+            trace,
+            number: layer,
+            layer: model,
             spikes: &trace.layers[layer].spikes,
             duration: trace.duration,
-            potentials,
-        })
+            replays: vec![OnceCell::new(); model.size()],
+            integrals: OnceCell::new(),
+        }
     }
 
     /// The number of neurons.
@@ -114,8 +110,16 @@ impl<'a, F: Real> Recording<'a, F> {
     /// int_0^T V exp(-rate t) dt of a neuron; `rate` in 1/ms.
     ///
     /// # Errors
-    /// If potentials were not recorded or the model has no closed form of it.
+    /// If the model has no closed form of it.
     pub fn integral(&self, neuron: usize, rate: F) -> Result<F, ReadoutError> {
+        if self.network.engine == Engine::Fast {
+            let Self { network, trace, number, .. } = *self;
+            let all = || Some((rate, voltage_integrals(network, trace, number, rate)?));
+            match self.integrals.get_or_init(all) {
+                Some((known, values)) if *known == rate => return Ok(values[neuron]),
+                _ => {}
+            }
+        }
         let replay = self.replay(neuron)?;
         let mut total = F::zero();
         for (k, start, end) in segments(replay, self.duration) {
@@ -131,7 +135,7 @@ impl<'a, F: Real> Recording<'a, F> {
     /// The greatest potential of a neuron; the first one if several are equal.
     ///
     /// # Errors
-    /// If potentials were not recorded or the model cannot tell where they are stationary.
+    /// If the model cannot tell where they are stationary.
     pub fn peak(&self, neuron: usize) -> Result<Peak<F>, ReadoutError> {
         let replay = self.replay(neuron)?;
         let value = self.layer.potential(neuron, replay.segment(0));
@@ -166,7 +170,7 @@ impl<'a, F: Real> Recording<'a, F> {
     /// The potential of a neuron at a time in ms, just before anything that happens then.
     ///
     /// # Errors
-    /// If potentials were not recorded.
+    /// If the trial cannot be rebuilt.
     pub fn potential(&self, neuron: usize, time: f64) -> Result<F, ReadoutError> {
         let replay = self.replay(neuron)?;
         let k = replay.events.partition_point(|(t, _)| *t < time);
@@ -176,11 +180,19 @@ impl<'a, F: Real> Recording<'a, F> {
     }
 
     fn replay(&self, neuron: usize) -> Result<&Replay<F>, ReadoutError> {
-        Ok(&self.potentials.as_ref().ok_or(ReadoutError::NoPotentials)?[neuron])
+        let cell = &self.replays[neuron];
+        if let Some(replay) = cell.get() {
+            return Ok(replay);
+        }
+        let group = self.network.groups.iter().find(|g| g.contains(&self.number));
+        let group = group.map_or(&[] as &[usize], Vec::as_slice);
+        let mut replay = Replay::default();
+        replay.run(self.network, self.trace, group, (self.number, neuron), &[])?;
+        Ok(cell.get_or_init(|| replay))
     }
 
     fn no_closed_form(&self, what: &'static str) -> ReadoutError {
-        ReadoutError::NoClosedForm { layer: self.name.into(), what }
+        ReadoutError::NoClosedForm { layer: self.network.layers[self.number].name.clone(), what }
     }
 }
 
@@ -214,11 +226,6 @@ pub trait Readout<F: Real>: Send + Sync {
         gradient: &[F],
         sensitivity: &mut LayerSensitivity<F>,
     ) -> Result<(), ReadoutError>;
-
-    /// Whether potentials are read at all; rebuilding them takes time.
-    fn needs_potentials(&self) -> bool {
-        true
-    }
 }
 
 /// The time of each neuron's first spike in ms; a silent neuron reads the length of the trial, and
@@ -244,10 +251,6 @@ impl<F: Real> Readout<F> for FirstSpikeTime {
             }
         }
         Ok(())
-    }
-
-    fn needs_potentials(&self) -> bool {
-        false
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) enum Event {
 }
 
 /// The events of one neuron in order, and its state before and after each.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Replay<F> {
     pub arrivals: Vec<Arrival<F>>,
     pub events: Vec<(f64, Event)>,

@@ -247,10 +247,6 @@ impl Readout<f64> for SpikeTimes {
         }
         Ok(())
     }
-
-    fn needs_potentials(&self) -> bool {
-        false
-    }
 }
 
 /// 1/2 sum (y - target)^2.

@@ -9,9 +9,9 @@
 //! A loss that reads int V exp(-q t) dt adds a particular solution X exp(-q t) to the adjoint; what is
 //! left decays freely.
 
+use super::Gathered;
 use super::grid::{Afferent, Factors, Grid, source};
 use super::walk::State;
-use super::Gathered;
 use crate::layer::ModeBank;
 use crate::network::Origin;
 use crate::trace::LayerTrace;
@@ -342,7 +342,13 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
     }
 
     /// Reads what a spike of the group did inside of the present slab; what that adds to its dL/dt.
-    fn read_outgoing(&mut self, k: usize, pre: usize, nth: usize, (from, end): (usize, usize)) -> F {
+    fn read_outgoing(
+        &mut self,
+        k: usize,
+        pre: usize,
+        nth: usize,
+        (from, end): (usize, usize),
+    ) -> F {
         let Outgoing { afferent: which, target, skip, .. } = self.outgoing[k];
         let afferent = &self.afferents[which];
         let size = afferent.projection.synapses.shape().0;

@@ -188,12 +188,7 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
             last_spike: None,
             fired: Fired::default(),
         });
-        let rest = Neuron {
-            state: State::default(),
-            heaviest: F::zero(),
-            received: 0,
-            hot: 0,
-        };
+        let rest = Neuron { state: State::default(), heaviest: F::zero(), received: 0, hot: 0 };
         self.neurons.resize(members, rest);
         self.buckets.resize(members * self.slab, Bucket::empty());
     }
@@ -235,7 +230,9 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
         for (number, afferent) in self.afferents.iter().enumerate() {
             let Spikes::Group { .. } = afferent.spikes else { continue };
             let target = afferent.projection.target;
-            let Some(at) = self.populations.iter().position(|p| p.layer == target) else { continue };
+            let Some(at) = self.populations.iter().position(|p| p.layer == target) else {
+                continue;
+            };
             let first: usize = sizes[..at].iter().sum();
             let skip = self.skip(at, number);
             let sources = afferent.projection.synapses.shape().1;

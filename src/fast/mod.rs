@@ -7,8 +7,10 @@ mod backward;
 mod forward;
 mod grid;
 mod inbox;
+mod integrator;
 mod walk;
 
+use crate::arrivals::check_synapse;
 use crate::layer::ModeBank;
 use crate::network::{Origin, Projection};
 use crate::trace::LayerTrace;
@@ -19,6 +21,7 @@ pub(crate) use backward::Integral;
 use backward::{GroupReads, Population};
 use forward::GroupRun;
 use grid::{Afferent, Grid, Spikes};
+pub(crate) use integrator::voltage_integrals;
 use walk::MOST_RECEPTORS;
 
 /// Time constants closer than this share are left to the plain engine: the sums over buckets are
@@ -49,6 +52,11 @@ pub(crate) fn forward<'a, F: Real>(
     duration: f64,
     trains: impl Fn(&Projection<F>) -> &'a SpikeTrains,
 ) -> Option<Result<(Vec<LayerTrace<F>>, usize), SimulationError>> {
+    if let (&[layer], false) = (group, recurrent) {
+        if let Some(silence) = silence(network, layer) {
+            return Some(silence.map(|trace| (vec![trace], 0)));
+        }
+    }
     let inside = |p: &Projection<F>| is_inside(p, group);
     let known = |p: &Projection<F>| (!inside(p)).then(|| trains(p));
     let grid = grid(network, group, recurrent, duration, &known)?;
@@ -70,6 +78,28 @@ pub(crate) fn forward<'a, F: Real>(
         }};
     }
     Some(with_receptors!(network, group, run))
+}
+
+/// The trace of a layer of linear neurons that never fire.
+fn silence<F: Real>(
+    network: &SpikingNetwork<F>,
+    layer: usize,
+) -> Option<Result<LayerTrace<F>, SimulationError>> {
+    let model = &network.layers[layer].layer;
+    model.mode_bank().filter(|bank| bank.threshold().is_none())?;
+    let check = |p: &Projection<F>| {
+        (0..model.size()).try_for_each(|neuron| {
+            let mut row = p.synapses.row(neuron).iter();
+            row.try_for_each(|synapse| check_synapse(p, neuron, &synapse))
+        })
+    };
+    let checked = network.projections.iter().filter(|p| p.target == layer).try_for_each(check);
+    Some(checked.map(|()| LayerTrace {
+        spikes: SpikeTrains::silent(model.size()),
+        slopes: Vec::new(),
+        arrivals: Vec::new(),
+        ranks: Vec::new(),
+    }))
 }
 
 fn is_inside<F: Real>(projection: &Projection<F>, group: &[usize]) -> bool {
@@ -165,6 +195,12 @@ pub(crate) fn backward<F: Real>(
 ) -> bool {
     // At ties inside a group the order of firing decides, which only the plain engine follows.
     let ties = recurrent && trace.ties > 0;
+    if let (&[layer], false) = (group, recurrent) {
+        let terms = &potentials[layer];
+        if integrator::backward(network, trace, layer, terms, gathered).is_some() {
+            return true;
+        }
+    }
     !ties && differentiate(network, trace, group, recurrent, potentials, gathered).is_some()
 }
 
@@ -186,11 +222,7 @@ fn differentiate<F: Real>(
         let named = &network.layers[layer];
         let bank = named.layer.mode_bank()?;
         let integrals = integrals(&potentials[layer], named.layer.size())?;
-        // The particular solution and the free one would cancel over a trial that is short to both.
-        let short = |i: &Integral<F>| {
-            (bank.tau_mem().recip() + i.rate) * F::of(trace.duration) < F::of(0.1)
-        };
-        if integrals.first().is_some_and(short) {
+        if integrals.first().is_some_and(|i| too_short(bank, i.rate, trace.duration)) {
             return None;
         }
         let drives = |(_, a): &(usize, &Afferent<'_, F>)| a.projection.target == layer;
@@ -201,13 +233,25 @@ fn differentiate<F: Real>(
     let slab = if recurrent { SHARED_SLAB } else { SLAB };
     macro_rules! run {
         ($receptors:literal) => {{
-            let reads =
-                GroupReads::<F, $receptors>::new(trace, grid, slab, populations, afferents, gathered);
+            let reads = GroupReads::<F, $receptors>::new(
+                trace,
+                grid,
+                slab,
+                populations,
+                afferents,
+                gathered,
+            );
             if recurrent { reads.together() } else { reads.one_by_one() }
         }};
     }
     with_receptors!(network, group, run);
     Some(())
+}
+
+/// Whether the particular solution of an integral and the free one would cancel over a trial that is
+/// short to both.
+fn too_short<F: Real>(bank: &ModeBank<F>, rate: F, duration: f64) -> bool {
+    (bank.tau_mem().recip() + rate) * F::of(duration) < F::of(0.1)
 }
 
 /// One integral per neuron, all at one rate; empty if there is none, `None` if there is more.

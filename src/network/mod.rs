@@ -39,8 +39,7 @@ pub trait Network<F: Real>: Send + Sync {
     /// An input that does not fit, a duration that has no meaning, or a network that runs away.
     fn forward(&self, input: &SpikeTrains, duration: f64) -> Result<Trace<F>, SimulationError>;
 
-    /// What read-outs see of a layer. Potentials are rebuilt from the spike times, and only if
-    /// `potentials` asks for them.
+    /// What read-outs see of a layer.
     ///
     /// # Errors
     /// A trace that is not of this network with its present parameters.
@@ -48,7 +47,6 @@ pub trait Network<F: Real>: Send + Sync {
         &'a self,
         trace: &'a Trace<F>,
         layer: usize,
-        potentials: bool,
     ) -> Result<Recording<'a, F>, AdjointError>;
 
     /// The adjoint pass: from the sensitivity of a loss to spike times and potentials to its

@@ -142,10 +142,9 @@ impl<F: Real> Network<F> for SpikingNetwork<F> {
         &'a self,
         trace: &'a Trace<F>,
         layer: usize,
-        potentials: bool,
     ) -> Result<Recording<'a, F>, AdjointError> {
         adjoint::check_trace(self, trace)?;
-        Ok(Recording::new(self, trace, layer, potentials)?)
+        Ok(Recording::new(self, trace, layer))
     }
 
     fn adjoint(

@@ -1,0 +1,181 @@
+//! Layers that never fire, read through int_0^T V exp(-rate t) dt.
+//!
+//! That integral is linear in the arrivals: each adds its weight times a closed form of its time. So
+//! neither the read-out nor its gradient needs to know what happened between the arrivals.
+
+use super::grid::source;
+use super::{Gathered, LEAST_GAP, integrals, too_short};
+use crate::layer::ModeBank;
+use crate::network::{Origin, Projection};
+use crate::{PotentialSensitivity, Real, SpikingNetwork, Trace};
+
+/// What a unit arrival adds to the integral: three exponentials of its time.
+struct Unit<F> {
+    /// Rates, and factors at time 0 or, for the last two, at the end of the trial.
+    rate: F,
+    rate_mem: F,
+    rate_syn: F,
+    scale: F,
+    mem: F,
+    syn: F,
+}
+
+/// The parts of one arrival.
+#[derive(Clone, Copy)]
+struct Parts<F> {
+    discount: F,
+    mem: F,
+    syn: F,
+}
+
+impl<F: Real> Unit<F> {
+    fn new(bank: &ModeBank<F>, receptor: usize, rate: F, duration: F) -> Self {
+        let (rate_mem, rate_syn) = (bank.tau_mem().recip(), bank.tau_syn()[receptor].recip());
+        let potential = (rate_mem + rate).recip();
+        let scale = potential * rate_mem / (rate_syn + rate);
+        let end = (-rate * duration).exp();
+        let mem = -potential * end * rate_mem / (rate_syn - rate_mem);
+        Self { rate, rate_mem, rate_syn, scale, mem, syn: -scale * end - mem }
+    }
+
+    /// The parts of an arrival at `time`, `left` ms before the end of the trial.
+    fn parts(&self, time: F, left: F) -> Parts<F> {
+        Parts {
+            discount: (-self.rate * time).exp(),
+            mem: (-self.rate_mem * left).exp(),
+            syn: (-self.rate_syn * left).exp(),
+        }
+    }
+
+    /// The integral, and its derivative by the time of the arrival.
+    fn value(&self, parts: &Parts<F>) -> (F, F) {
+        let Self { rate, rate_mem, rate_syn, .. } = *self;
+        let (x, mem, syn) =
+            (self.scale * parts.discount, self.mem * parts.mem, self.syn * parts.syn);
+        (x + mem + syn, rate_mem * mem + rate_syn * syn - rate * x)
+    }
+}
+
+/// One arrival, as [`visit`] shows it.
+struct Visit<F> {
+    projection: usize,
+    neuron: usize,
+    synapse: usize,
+    /// The spike's place among those of its population.
+    place: usize,
+    weight: F,
+    by_weight: F,
+    /// For weight 1.
+    by_time: F,
+}
+
+/// Exponents that a product of two factors may split without overflow.
+const MOST_EXPONENT: f64 = 300.0;
+
+/// Shows all arrivals at a layer; `None` if its model does not allow the closed form.
+fn visit<F: Real>(
+    network: &SpikingNetwork<F>,
+    trace: &Trace<F>,
+    layer: usize,
+    rate: F,
+    mut each: impl FnMut(Visit<F>),
+) -> Option<()> {
+    let named = &network.layers[layer];
+    let bank = named.layer.mode_bank().filter(|b| b.threshold().is_none())?;
+    let apart = |&tau: &F| (tau - bank.tau_mem()).abs() > F::of(LEAST_GAP) * bank.tau_mem();
+    if !bank.tau_syn().iter().all(apart) || too_short(bank, rate, trace.duration) {
+        return None;
+    }
+    let duration = F::of(trace.duration);
+    let mut spikes = Vec::new();
+    for (number, projection) in onto(network, layer) {
+        let unit = Unit::new(bank, projection.receptor, rate, duration);
+        let (trains, first) = match projection.origin {
+            Origin::Input { first } => (&trace.input, first),
+            Origin::Layer(l) => (&trace.layers[l].spikes, 0),
+        };
+        let offsets = trains.offsets();
+        let (sources, start) = (projection.synapses.shape().1, offsets[first]);
+        spikes.clear();
+        spikes.extend(trains.times()[start..offsets[first + sources]].iter().map(|&time| {
+            let parts = unit.parts(F::of(time), F::of(trace.duration - time));
+            (time, parts)
+        }));
+        let fastest = unit.rate.max(unit.rate_mem).max(unit.rate_syn).as_f64();
+        for neuron in 0..named.layer.size() {
+            let row = projection.synapses.row(neuron);
+            for (k, (&weight, &delay)) in row.weights.iter().zip(row.delays).enumerate() {
+                let lag = delay.as_f64();
+                let far = lag * fastest > MOST_EXPONENT;
+                // A delay that follows an arrival's time leaves less of the trial.
+                let later = unit.parts(delay, -delay);
+                let pre = first + source(&row, k);
+                for place in offsets[pre]..offsets[pre + 1] {
+                    let (time, parts) = spikes[place - start];
+                    let time = time + lag;
+                    if time >= trace.duration {
+                        break;
+                    }
+                    let parts = if far {
+                        unit.parts(F::of(time), F::of(trace.duration - time))
+                    } else {
+                        Parts {
+                            discount: parts.discount * later.discount,
+                            mem: parts.mem * later.mem,
+                            syn: parts.syn * later.syn,
+                        }
+                    };
+                    let (by_weight, by_time) = unit.value(&parts);
+                    let synapse = row.first + k;
+                    let projection = number;
+                    each(Visit { projection, neuron, synapse, place, weight, by_weight, by_time });
+                }
+            }
+        }
+    }
+    Some(())
+}
+
+fn onto<F: Real>(
+    network: &SpikingNetwork<F>,
+    layer: usize,
+) -> impl Iterator<Item = (usize, &Projection<F>)> {
+    network.projections.iter().enumerate().filter(move |(_, p)| p.target == layer)
+}
+
+/// int_0^T V exp(-rate t) dt of every neuron of a layer, if this engine can tell.
+pub(crate) fn voltage_integrals<F: Real>(
+    network: &SpikingNetwork<F>,
+    trace: &Trace<F>,
+    layer: usize,
+    rate: F,
+) -> Option<Vec<F>> {
+    let mut values = vec![F::zero(); network.layers[layer].layer.size()];
+    visit(network, trace, layer, rate, |v| values[v.neuron] += v.weight * v.by_weight)?;
+    Some(values)
+}
+
+/// Differentiates a layer that never fires, if the loss reads integrals of it at one rate.
+pub(super) fn backward<F: Real>(
+    network: &SpikingNetwork<F>,
+    trace: &Trace<F>,
+    layer: usize,
+    potentials: &[PotentialSensitivity<F>],
+    gathered: &mut Gathered<'_, F>,
+) -> Option<()> {
+    let model = &network.layers[layer].layer;
+    model.mode_bank().filter(|bank| bank.threshold().is_none())?;
+    let all = integrals(potentials, model.size())?;
+    let Some(rate) = all.first().map(|i| i.rate) else { return Some(()) };
+    let origins: Vec<Origin> = network.projections.iter().map(|p| p.origin).collect();
+    visit(network, trace, layer, rate, |v| {
+        let gradient = all[v.neuron].gradient;
+        let by_time = gradient * v.weight * v.by_time;
+        gathered.weights[v.projection][v.synapse] += gradient * v.by_weight;
+        gathered.delays[v.projection][v.synapse] += by_time;
+        match origins[v.projection] {
+            Origin::Input { .. } => gathered.input_times[v.place] += by_time,
+            Origin::Layer(l) => gathered.layer_times[l][v.place] += by_time,
+        }
+    })
+}
