@@ -3,15 +3,16 @@
 //! Between two spikes of a neuron its adjoint is a handful of exponentials. So an arrival is read in
 //! closed form at its time, with the factors of the forward pass, and no list of events is needed.
 //!
-//! The slabs of the forward pass are taken in reverse. In a slab first come its spikes, latest first;
-//! each reads what it did inside of the slab. Then all that arrived from before the slab is read.
+//! The slabs and pages of the forward pass are taken in reverse. For all spikes of a page what they
+//! did in later pages of the slab is read, target by target. Then come the spikes, latest first; each
+//! reads what it did inside of the page. At last all that arrived from before the slab is read.
 //!
 //! A loss that reads int V exp(-q t) dt adds a particular solution X exp(-q t) to the adjoint; what is
 //! left decays freely.
 
-use super::Gathered;
 use super::grid::{Afferent, Factors, Grid, source};
 use super::walk::State;
+use super::{Gathered, PAGE};
 use crate::layer::ModeBank;
 use crate::network::Origin;
 use crate::trace::LayerTrace;
@@ -72,6 +73,7 @@ struct Outgoing<F> {
     afferent: usize,
     source: usize,
     target: usize,
+    size: usize,
     skip: usize,
     synapses: Vec<Factors<F>>,
 }
@@ -223,7 +225,8 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
                 let targets = &self.members[target..target + sizes[at]];
                 synapses.extend(targets.iter().map(|m| m.synapses[skip + pre]));
             }
-            self.outgoing.push(Outgoing { afferent: number, source, target, skip, synapses });
+            let (afferent, size) = (number, sizes[at]);
+            self.outgoing.push(Outgoing { afferent, source, target, size, skip, synapses });
         }
     }
 
@@ -235,10 +238,19 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
                 let segments = &mut self.members[slot].segments;
                 let last = segments.len() - 1;
                 segments.drain(..last);
-                self.tabulate(slot, from, end - 1);
+                let low = self.previous(slot, end, from);
+                self.tabulate(slot, from, low, end - 1);
             }
-            for spike in self.spikes(from, end) {
-                self.spike(&spike, from, end);
+            let page = if self.outgoing.is_empty() { self.slab } else { PAGE };
+            let mut page_end = end;
+            while page_end > from {
+                let start = from + (page_end - 1 - from) / page * page;
+                let spikes = self.spikes(start, page_end);
+                self.read_page(&spikes, from, page_end, end);
+                for spike in spikes {
+                    self.spike(&spike, from, page_end, end);
+                }
+                page_end = start;
             }
             for slot in 0..self.members.len() {
                 self.pull(slot, from, end);
@@ -247,7 +259,7 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
         }
     }
 
-    /// The spikes of the group in a slab, latest first.
+    /// The spikes of the group in some buckets, latest first.
     fn spikes(&self, from: usize, end: usize) -> Vec<Own> {
         let mut all = Vec::new();
         for (slot, member) in self.members.iter().enumerate() {
@@ -266,20 +278,38 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
         all
     }
 
+    /// The bucket of the last spike of a neuron before bucket `end`, if that is not before `from`.
+    fn previous(&self, slot: usize, end: usize, from: usize) -> usize {
+        let member = &self.members[slot];
+        let times = self.populations[member.population].fired.spikes.channel(member.index);
+        let before = times.partition_point(|&t| self.bucket_of(t) < end);
+        times[..before].last().map_or(from, |&t| self.bucket_of(t).max(from))
+    }
+
     /// The bucket of a spike of the group.
     fn bucket_of(&self, time: f64) -> usize {
         self.grid.split(time).0.min(self.grid.buckets - 1)
     }
 
     /// Takes a neuron's adjoint back over one of its spikes.
-    fn spike(&mut self, spike: &Own, from: usize, end: usize) {
+    fn spike(&mut self, spike: &Own, from: usize, page_end: usize, end: usize) {
         let population = self.members[spike.slot].population;
         let layer = self.populations[population].layer;
         let index = self.members[spike.slot].index;
         for k in 0..self.outgoing.len() {
             if self.outgoing[k].source == population {
-                let by_time = self.read_outgoing(k, index, spike.nth, (from, end));
-                self.gathered.layer_times[layer][spike.place] += by_time;
+                let size = self.outgoing[k].size;
+                let factors = self.afferents[self.outgoing[k].afferent].of(index)[spike.nth];
+                let mut total = F::zero();
+                for j in 0..size {
+                    let synapse = self.outgoing[k].synapses[index * size + j];
+                    let (at, carry) = factors.meet(&synapse);
+                    if at < page_end {
+                        total +=
+                            self.read_one(k, j, (index, spike.nth), &synapse, (at - from, carry));
+                    }
+                }
+                self.gathered.layer_times[layer][spike.place] += total;
             }
         }
         let Population { bank, fired, .. } = &self.populations[population];
@@ -301,7 +331,9 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
         member.free[0] += total[0] - jump;
         member.segments.push(segment(bank, spike.time, &member.free));
         let bucket = self.bucket_of(spike.time);
-        self.tabulate(spike.slot, from, bucket);
+        let earlier = self.populations[population].fired.spikes.channel(index)[..spike.nth].last();
+        let low = earlier.map_or(from, |&t| self.bucket_of(t).max(from));
+        self.tabulate(spike.slot, from, low, bucket);
         // Where a spike falls, the side of it decides. So it does next to a boundary, which rounding
         // may have moved an arrival across.
         let near = 1e-6 * self.grid.width;
@@ -313,9 +345,9 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
         mixed.iter_mut().for_each(|b| b.mem = F::nan());
     }
 
-    /// The free part of a neuron's adjoint at the start of the buckets `from` to `top`, which lie in
-    /// its last segment.
-    fn tabulate(&mut self, slot: usize, from: usize, top: usize) {
+    /// The free part of a neuron's adjoint at the start of the buckets `low` to `top`, which its last
+    /// segment touches.
+    fn tabulate(&mut self, slot: usize, from: usize, low: usize, top: usize) {
         let Self { grid, populations, members, buckets, slab, .. } = self;
         let member = &members[slot];
         let bank = populations[member.population].bank;
@@ -333,48 +365,78 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
         let mut syn = segment.syn;
         syn.iter_mut().zip(&to_start).for_each(|(s, d)| *s *= *d);
         let start = slot * *slab;
-        for bucket in buckets[start..=start + top - from].iter_mut().rev() {
-            // A spike close by has made a bucket above mixed; all below are of this segment.
+        for bucket in buckets[start + low - from..=start + top - from].iter_mut().rev() {
             *bucket = Bucket { mem, syn };
             mem *= decay_mem;
             syn.iter_mut().zip(&decay).for_each(|(s, d)| *s *= *d);
         }
     }
 
-    /// Reads what a spike of the group did inside of the present slab; what that adds to its dL/dt.
-    fn read_outgoing(
+    /// Reads what the spikes of a page did in the rest of the slab.
+    fn read_page(&mut self, spikes: &[Own], from: usize, page_end: usize, end: usize) {
+        for k in 0..self.outgoing.len() {
+            let Outgoing { afferent: which, source, target, size, skip, .. } = self.outgoing[k];
+            let population = &self.populations[source];
+            let afferent = &self.afferents[which];
+            let spikes = spikes.iter().filter(|s| self.members[s.slot].population == source);
+            let sent: Vec<_> = spikes
+                .map(|s| (self.members[s.slot].index, s.nth, s.place))
+                .map(|(pre, nth, place)| (pre, nth, place, afferent.of(pre)[nth]))
+                .collect();
+            let (weights, delays, times) = self.gathered.of(afferent);
+            for slot in target..target + size {
+                let member = &self.members[slot];
+                let row = afferent.projection.synapses.row(member.index);
+                let mut reader =
+                    Reader::new(&self.populations[member.population], member, afferent);
+                let table = &self.buckets[slot * self.slab..];
+                let synapses = &member.synapses[skip..skip + row.weights.len()];
+                for (pre, nth, place, spike) in &sent {
+                    let synapse = &synapses[*pre];
+                    let (at, carry) = spike.meet(synapse);
+                    if at < page_end || at >= end {
+                        continue;
+                    }
+                    let delay = row.delays[*pre];
+                    reader.lag(delay);
+                    let time = || population.fired.spikes.times()[*place] + delay.as_f64();
+                    let free = reader.free(&table[at - from], synapse, spike, carry, time);
+                    let discount = self.discounts[which].get(afferent.place(*pre) + nth).copied();
+                    let (by_weight, by_time) = reader.gradient(free, discount);
+                    let by_time = row.weights[*pre] * by_time;
+                    weights[row.first + pre] += by_weight;
+                    delays[row.first + pre] += by_time;
+                    times[*place] += by_time;
+                }
+            }
+        }
+    }
+
+    /// Reads what a spike of the group did to one target in a bucket of the slab; what that adds to
+    /// its dL/dt.
+    fn read_one(
         &mut self,
         k: usize,
-        pre: usize,
-        nth: usize,
-        (from, end): (usize, usize),
+        j: usize,
+        (pre, nth): (usize, usize),
+        synapse: &Factors<F>,
+        (at, carry): (usize, usize),
     ) -> F {
-        let Outgoing { afferent: which, target, skip, .. } = self.outgoing[k];
+        let Outgoing { afferent: which, target, .. } = self.outgoing[k];
         let afferent = &self.afferents[which];
-        let size = afferent.projection.synapses.shape().0;
         let spike = &afferent.of(pre)[nth];
-        let mut total = F::zero();
-        for j in 0..size {
-            let (at, carry) = spike.meet(&self.outgoing[k].synapses[pre * size + j]);
-            if at >= end {
-                continue;
-            }
-            let slot = target + j;
-            let member = &self.members[slot];
-            let row = afferent.projection.synapses.row(member.index);
-            let reader = self.reader(slot, which, row.delays[pre]);
-            let table = &self.buckets[slot * self.slab..];
-            let synapse = &member.synapses[skip + pre];
-            let time = || afferent.of_source(pre)[nth] + row.delays[pre].as_f64();
-            let free = reader.free(&table[at - from], synapse, spike, carry, time);
-            let discount = self.discounts[which].get(afferent.place(pre) + nth).copied();
-            let (by_weight, by_time) = reader.gradient(free, discount);
-            let by_time = row.weights[pre] * by_time;
-            self.gathered.weights[afferent.number][row.first + pre] += by_weight;
-            self.gathered.delays[afferent.number][row.first + pre] += by_time;
-            total += by_time;
-        }
-        total
+        let slot = target + j;
+        let row = afferent.projection.synapses.row(self.members[slot].index);
+        let reader = self.reader(slot, which, row.delays[pre]);
+        let bucket = &self.buckets[slot * self.slab + at];
+        let time = || afferent.of_source(pre)[nth] + row.delays[pre].as_f64();
+        let free = reader.free(bucket, synapse, spike, carry, time);
+        let discount = self.discounts[which].get(afferent.place(pre) + nth).copied();
+        let (by_weight, by_time) = reader.gradient(free, discount);
+        let by_time = row.weights[pre] * by_time;
+        self.gathered.weights[afferent.number][row.first + pre] += by_weight;
+        self.gathered.delays[afferent.number][row.first + pre] += by_time;
+        by_time
     }
 
     /// Reads the adjoint of a neuron at every arrival in the buckets `from..end` of a spike from

@@ -4,16 +4,19 @@
 //! rigorous bound says which buckets those are; the few others are sorted and stepped through.
 //!
 //! Neurons that do not drive each other are a group of one. Those that do go through time together:
-//! slab by slab, and in it bucket by bucket. What arrives in a later slab is found when that slab
-//! starts; what arrives in the present one is added at once, and may call a neuron back that was
-//! not expected to fire in this bucket.
+//! slab by slab, in a slab page by page, and in a page bucket by bucket. What a spike sends to the
+//! present page is added at once, and may call a neuron back that was not expected to fire in this
+//! bucket. What it sends to later pages of the slab is added at the end of the page, target by
+//! target; what it sends to later slabs is found when those start.
 
-use super::grid::{Afferent, Grid, Spikes};
+use super::PAGE;
+use super::grid::{Afferent, Factors, Grid, Spikes};
 use super::inbox::{Bucket, Inbox};
 use super::walk::{Arrival, State, Walk};
 use crate::layer::ModeBank;
 use crate::trace::LayerTrace;
 use crate::{Real, Row, SimulationError, SpikeTrains, SpikingNetwork};
+use std::ops::Range;
 
 /// Constants of a layer's neurons over a whole bucket.
 struct Step<F, const R: usize> {
@@ -35,14 +38,14 @@ pub(super) struct Population<'a, F: Real, const R: usize> {
     step: Step<F, R>,
     /// What drives it.
     afferents: Vec<usize>,
+    /// Its neurons among those of the group.
+    slots: Range<usize>,
 }
 
 /// The part of a neuron that every bucket needs.
 #[derive(Clone, Copy)]
 struct Neuron<F> {
     state: State<F>,
-    /// The greatest positive weight.
-    heaviest: F,
     received: u32,
     /// 1 + its place among those that are stepped through, or 0.
     hot: u32,
@@ -76,12 +79,27 @@ struct Hot<F> {
     fires: bool,
 }
 
-/// The delays from each neuron of one layer of the group to all of another.
+/// The synapses from one layer of the group to another.
 struct Outgoing<F> {
     afferent: usize,
+    /// The layer that they start from.
+    source: usize,
+    /// The slot of the first target, and the number of targets.
     target: usize,
+    size: usize,
+    /// The number of synapses onto a target that come before these.
+    skip: usize,
     /// Source by source.
-    synapses: Vec<super::grid::Factors<F>>,
+    synapses: Vec<Factors<F>>,
+    /// The spikes of the present page.
+    sent: Vec<Sent<F>>,
+}
+
+#[derive(Clone, Copy)]
+struct Sent<F> {
+    pre: usize,
+    nth: u32,
+    factors: Factors<F>,
 }
 
 pub(super) struct GroupRun<'a, F: Real, const R: usize> {
@@ -119,6 +137,7 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
                 bank,
                 step: Step::new(bank, &grid),
                 afferents: afferents.iter().enumerate().filter(drives).map(|(k, _)| k).collect(),
+                slots: 0..1,
             })
         });
         Some(Self {
@@ -154,12 +173,13 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
     }
 
     /// Simulates layers whose neurons may drive each other; a trace for each.
-    pub fn together(mut self) -> Result<(Vec<LayerTrace<F>>, usize), SimulationError> {
+    pub fn together(mut self) -> Result<super::Simulated<F>, SimulationError> {
         let size = |layer: usize| self.network.layers[layer].layer.size();
         let sizes: Vec<usize> = self.populations.iter().map(|p| size(p.layer)).collect();
         self.allocate(sizes.iter().sum());
         let mut slot = 0;
         for (population, &size) in sizes.iter().enumerate() {
+            self.populations[population].slots = slot..slot + size;
             for index in 0..size {
                 self.prepare(slot, population, index)?;
                 slot += 1;
@@ -188,7 +208,7 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
             last_spike: None,
             fired: Fired::default(),
         });
-        let rest = Neuron { state: State::default(), heaviest: F::zero(), received: 0, hot: 0 };
+        let rest = Neuron { state: State::default(), received: 0, hot: 0 };
         self.neurons.resize(members, rest);
         self.buckets.resize(members * self.slab, Bucket::empty());
     }
@@ -207,13 +227,11 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
         member.index = index;
         member.last_spike = None;
         member.inbox.synapses.clear();
-        let mut heaviest = F::zero();
         for afferent in own.iter().map(|&a| &afferents[a]) {
             let projection = afferent.projection;
             let row = projection.synapses.row(index);
             for synapse in row.iter() {
                 crate::arrivals::check_synapse(projection, index, &synapse)?;
-                heaviest = heaviest.max(synapse.weight);
             }
             let tau = bank.tau_syn()[projection.receptor];
             let gain = tau / (tau - bank.tau_mem());
@@ -221,40 +239,34 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
             afferent.synapses(&row, grid, |w| -gain * w, |w| w, synapses);
         }
         member.inbox.start();
-        neurons[slot] = Neuron { state: State::default(), heaviest, received: 0, hot: 0 };
+        neurons[slot] = Neuron { state: State::default(), received: 0, hot: 0 };
         Ok(())
     }
 
     /// Sorts the synapses inside the group by source.
     fn link(&mut self, sizes: &[usize]) {
         for (number, afferent) in self.afferents.iter().enumerate() {
-            let Spikes::Group { .. } = afferent.spikes else { continue };
-            let target = afferent.projection.target;
-            let Some(at) = self.populations.iter().position(|p| p.layer == target) else {
-                continue;
-            };
-            let first: usize = sizes[..at].iter().sum();
-            let skip = self.skip(at, number);
-            let sources = afferent.projection.synapses.shape().1;
-            let mut synapses = Vec::with_capacity(sources * sizes[at]);
-            for pre in 0..sources {
-                let targets = &self.members[first..first + sizes[at]];
+            let Spikes::Group { layer: source, .. } = afferent.spikes else { continue };
+            let layer = afferent.projection.target;
+            let Some(at) = self.populations.iter().position(|p| p.layer == layer) else { continue };
+            let sources = |a: usize| self.afferents[a].projection.synapses.shape().1;
+            let before = self.populations[at].afferents.iter().take_while(|&&a| a < number);
+            let skip = before.map(|&a| sources(a)).sum();
+            let (target, size) = (sizes[..at].iter().sum(), sizes[at]);
+            let mut synapses = Vec::with_capacity(sources(number) * size);
+            for pre in 0..sources(number) {
+                let targets = &self.members[target..target + size];
                 synapses.extend(targets.iter().map(|m| m.inbox.synapses[skip + pre]));
             }
-            self.outgoing.push(Outgoing { afferent: number, target: first, synapses });
+            let (afferent, sent) = (number, Vec::new());
+            self.outgoing.push(Outgoing { afferent, source, target, size, skip, synapses, sent });
         }
-    }
-
-    /// The number of synapses onto each neuron of a population from the afferents before this one.
-    fn skip(&self, population: usize, afferent: usize) -> usize {
-        let before = self.populations[population].afferents.iter().take_while(|&&a| a < afferent);
-        before.map(|&a| self.afferents[a].projection.synapses.shape().1).sum()
     }
 
     fn run(&mut self) -> Result<(), SimulationError> {
         let mut from = 0;
         while from < self.grid.buckets {
-            let len = self.slab.min(self.grid.buckets - from);
+            let end = self.grid.buckets.min(from + self.slab);
             for slot in 0..self.members.len() {
                 let Member { population, index, inbox, .. } = &mut self.members[slot];
                 let own = self.populations[*population].afferents.iter();
@@ -263,40 +275,70 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
                     (afferent, afferent.projection.synapses.row(*index))
                 });
                 let start = slot * self.slab;
-                inbox.pull(afferents, from, &mut self.buckets[start..start + len]);
+                inbox.pull(afferents, from, &mut self.buckets[start..start + end - from]);
             }
-            for bucket in from..from + len {
-                self.bucket(bucket, from, from + len)?;
+            let mut page = from;
+            while page < end {
+                let page_end = end.min(page + PAGE);
+                for bucket in page..page_end {
+                    self.bucket(bucket, from, page_end)?;
+                }
+                self.deliver(from, page_end, end);
+                page = page_end;
             }
-            from += len;
+            from = end;
         }
         Ok(())
+    }
+
+    /// Adds what the spikes of a page send to the rest of the slab.
+    fn deliver(&mut self, from: usize, page_end: usize, end: usize) {
+        let Self { outgoing, afferents, members, buckets, slab, .. } = self;
+        for outgoing in outgoing {
+            let afferent = &afferents[outgoing.afferent];
+            for slot in outgoing.target..outgoing.target + outgoing.size {
+                let inbox = &mut members[slot].inbox;
+                let buckets = &mut buckets[slot * *slab..];
+                for Sent { pre, nth, factors } in &outgoing.sent {
+                    let number = outgoing.skip + pre;
+                    let synapse = inbox.synapses[number];
+                    let (at, carry) = factors.meet(&synapse);
+                    if at >= page_end && at < end {
+                        let (both, entry) = ((factors, &synapse), (number as u32, *nth));
+                        inbox.push(afferent, carry, both, entry, &mut buckets[at - from]);
+                    }
+                }
+            }
+            outgoing.sent.clear();
+        }
     }
 
     /// Takes all neurons through one bucket.
     fn bucket(&mut self, number: usize, from: usize, end: usize) -> Result<(), SimulationError> {
         let local = number - from;
-        for slot in 0..self.members.len() {
-            let bucket = &self.buckets[slot * self.slab + local];
-            let neuron = &self.neurons[slot];
-            let step = &self.populations[self.members[slot].population].step;
-            let rise = neuron.heaviest * F::of(f64::from(bucket.count));
-            if step.bound(&neuron.state, rise) >= step.limit || !neuron.state[0].is_finite() {
-                self.heat(slot, number, local);
+        for population in 0..self.populations.len() {
+            for slot in self.populations[population].slots.clone() {
+                let step = &self.populations[population].step;
+                let rise = self.buckets[slot * self.slab + local].rise;
+                let neuron = &self.neurons[slot];
+                if step.bound(&neuron.state, rise) >= step.limit || !neuron.state[0].is_finite() {
+                    self.heat(slot, number, local);
+                }
             }
         }
         while let Some(first) = self.first_to_fire() {
             self.fire(first, number, from, end)?;
         }
-        for slot in 0..self.members.len() {
-            let bucket = &mut self.buckets[slot * self.slab + local];
-            let neuron = &mut self.neurons[slot];
-            neuron.received += bucket.count;
-            if neuron.hot == 0 {
-                let step = &self.populations[self.members[slot].population].step;
-                step.take(bucket, &mut neuron.state);
+        for Population { step, slots, .. } in &self.populations {
+            for slot in slots.clone() {
+                let bucket = &mut self.buckets[slot * self.slab + local];
+                let neuron = &mut self.neurons[slot];
+                neuron.received += bucket.count;
+                if neuron.hot == 0 {
+                    step.take(bucket, &mut neuron.state);
+                }
+                *bucket = Bucket::empty();
             }
-            *bucket = Bucket::empty();
         }
         self.cool()
     }
@@ -308,7 +350,7 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
         firing.min_by_key(|(_, h)| key(h)).map(|(k, _)| k)
     }
 
-    /// Steps a neuron through a bucket from its start, if it may fire there.
+    /// Steps a neuron through a bucket from its start.
     fn heat(&mut self, slot: usize, number: usize, local: usize) {
         if self.hots == self.hot.len() {
             let now = Walk::new(State::default(), 0.0, None);
@@ -317,14 +359,9 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
         let mut arrivals = std::mem::take(&mut self.hot[self.hots].arrivals);
         self.gather(slot, local, &mut arrivals);
         let Member { population, last_spike, .. } = &self.members[slot];
-        let Population { bank, step, .. } = &self.populations[*population];
+        let bank = self.populations[*population].bank;
         let state = self.neurons[slot].state;
-        let rise = arrivals.iter().map(|a| a.weight.max(F::zero())).sum();
         let hot = &mut self.hot[self.hots];
-        if step.bound(&state, rise) < step.limit && state[0].is_finite() {
-            hot.arrivals = arrivals;
-            return;
-        }
         let now = Walk::new(state, self.grid.start(number), *last_spike);
         let mut ahead = now;
         let fires = ahead.on(bank, &arrivals, self.grid.end(number), self.grid.duration);
@@ -377,11 +414,11 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
 
     /// The slot of the first neuron of a layer.
     fn first_of(&self, layer: usize) -> usize {
-        let before = self.populations.iter().take_while(|p| p.layer != layer);
-        before.map(|p| self.network.layers[p.layer].layer.size()).sum()
+        let found = self.populations.iter().find(|p| p.layer == layer);
+        found.map_or(0, |p| p.slots.start)
     }
 
-    /// The hot neuron `which` fires; its spike goes to all of its targets that it reaches in this slab.
+    /// The hot neuron `which` fires; its spike goes to all targets that it reaches before `end`.
     fn fire(
         &mut self,
         which: usize,
@@ -418,10 +455,7 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
         // The bucket that is being simulated counts, even if rounding puts the time outside of it.
         let offset = (time - self.grid.start(number)).clamp(0.0, self.grid.width);
         for k in 0..self.outgoing.len() {
-            let Outgoing { afferent, target, .. } = self.outgoing[k];
-            let Spikes::Group { layer: source, .. } = self.afferents[afferent].spikes else {
-                continue;
-            };
+            let Outgoing { afferent, source, target, size, skip, .. } = self.outgoing[k];
             if source != layer {
                 continue;
             }
@@ -429,20 +463,21 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
             if let Spikes::Group { factors: sent, .. } = &mut self.afferents[afferent].spikes {
                 sent[index].push(factors);
             }
-            let population = self.members[target].population;
-            let synapse = (self.skip(population, afferent) + index) as u32;
-            let size = self.afferents[afferent].projection.synapses.shape().0;
+            self.outgoing[k].sent.push(Sent { pre: index, nth, factors });
+            let entry = ((skip + index) as u32, nth);
             for j in 0..size {
-                let (at, carry) = factors.meet(&self.outgoing[k].synapses[index * size + j]);
+                let synapse = self.outgoing[k].synapses[index * size + j];
+                let (at, carry) = factors.meet(&synapse);
                 if at >= end {
                     continue;
                 }
                 let slot = target + j;
                 let bucket = &mut self.buckets[slot * self.slab + at - from];
                 let afferent = &self.afferents[afferent];
-                self.members[slot].inbox.push(afferent, carry, &factors, (synapse, nth), bucket);
+                let inbox = &mut self.members[slot].inbox;
+                inbox.push(afferent, carry, (&factors, &synapse), entry, bucket);
                 if at == number {
-                    self.recall(slot, number, from, (synapse, nth));
+                    self.recall(slot, number, from, entry);
                 }
             }
         }
@@ -453,10 +488,9 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
     fn recall(&mut self, slot: usize, number: usize, from: usize, (synapse, spike): (u32, u32)) {
         let local = number - from;
         let Some(which) = (self.neurons[slot].hot as usize).checked_sub(1) else {
-            let bucket = &self.buckets[slot * self.slab + local];
+            let rise = self.buckets[slot * self.slab + local].rise;
             let neuron = &self.neurons[slot];
             let step = &self.populations[self.members[slot].population].step;
-            let rise = neuron.heaviest * F::of(f64::from(bucket.count));
             if step.bound(&neuron.state, rise) >= step.limit {
                 self.heat(slot, number, local);
             }

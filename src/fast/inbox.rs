@@ -10,6 +10,8 @@ pub(super) struct Bucket<F, const R: usize> {
     pub mem: F,
     /// The sum of w exp(s / tau_r), by receptor.
     pub syn: [F; R],
+    /// A bound on the sum of positive weights.
+    pub rise: F,
     pub count: u32,
     /// The last of its entries, counted from 1; 0 if there is none.
     head: u32,
@@ -17,13 +19,15 @@ pub(super) struct Bucket<F, const R: usize> {
 
 impl<F: Real, const R: usize> Bucket<F, R> {
     pub fn empty() -> Self {
-        Self { mem: F::zero(), syn: [F::zero(); R], count: 0, head: 0 }
+        Self { mem: F::zero(), syn: [F::zero(); R], rise: F::zero(), count: 0, head: 0 }
     }
 
     #[inline]
     fn add(&mut self, mem: F, receptor: usize, syn: F, entries: &mut Vec<Entry>, new: (u32, u32)) {
         self.mem += mem;
         self.syn[receptor] += syn;
+        // exp(s / tau) >= 1: no less than the weight, if that is positive.
+        self.rise += syn.max(F::zero());
         self.count += 1;
         entries.push(Entry { next: self.head, synapse: new.0, spike: new.1 });
         self.head = entries.len() as u32;
@@ -98,15 +102,15 @@ impl<F: Real> Inbox<F> {
     }
 
     /// Adds one arrival to a bucket of the present slab.
+    #[inline]
     pub fn push<const R: usize>(
         &mut self,
         afferent: &Afferent<'_, F>,
         carry: usize,
-        spike: &Factors<F>,
+        (spike, synapse): (&Factors<F>, &Factors<F>),
         entry: (u32, u32),
         bucket: &mut Bucket<F, R>,
     ) {
-        let synapse = &self.synapses[entry.0 as usize];
         let mem = spike.mem * (afferent.carry_mem[carry] * synapse.mem);
         let syn = spike.syn * (afferent.carry_syn[carry] * synapse.syn);
         bucket.add(mem, afferent.projection.receptor, syn, &mut self.entries, entry);

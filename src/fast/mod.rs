@@ -30,7 +30,14 @@ const LEAST_GAP: f64 = 0.1;
 
 /// Buckets that a neuron is simulated over at a time if it drives no other, and if it does.
 const SLAB: usize = 4096;
-const SHARED_SLAB: usize = 256;
+///
+/// The buckets of neurons must not lie a power of two apart, or they compete for the same lines of the
+/// caches.
+const SHARED_SLAB: usize = 1021;
+
+/// Buckets within which spikes reach the other neurons of a group one by one; later arrivals are
+/// added together.
+const PAGE: usize = 64;
 
 /// Calls a generic function for the number of receptors of a group.
 macro_rules! with_receptors {
@@ -44,14 +51,17 @@ macro_rules! with_receptors {
     }};
 }
 
-/// Simulates a group of layers if this engine suits it: a trace for each, and the number of ties.
+/// A trace for each layer of a group, and the number of ties.
+type Simulated<F> = (Vec<LayerTrace<F>>, usize);
+
+/// Simulates a group of layers if this engine suits it.
 pub(crate) fn forward<'a, F: Real>(
     network: &'a SpikingNetwork<F>,
     group: &[usize],
     recurrent: bool,
     duration: f64,
     trains: impl Fn(&Projection<F>) -> &'a SpikeTrains,
-) -> Option<Result<(Vec<LayerTrace<F>>, usize), SimulationError>> {
+) -> Option<Result<Simulated<F>, SimulationError>> {
     if let (&[layer], false) = (group, recurrent) {
         if let Some(silence) = silence(network, layer) {
             return Some(silence.map(|trace| (vec![trace], 0)));
@@ -59,7 +69,7 @@ pub(crate) fn forward<'a, F: Real>(
     }
     let inside = |p: &Projection<F>| is_inside(p, group);
     let known = |p: &Projection<F>| (!inside(p)).then(|| trains(p));
-    let grid = grid(network, group, recurrent, duration, &known)?;
+    let grid = grid(network, group, duration, &known)?;
     let afferents = afferents(network, group, grid, |p| match p.origin {
         Origin::Layer(layer) if inside(p) => {
             Spikes::Group { layer, factors: vec![Vec::new(); p.synapses.shape().1] }
@@ -135,7 +145,6 @@ fn afferents<'a, F: Real>(
 fn grid<'a, F: Real>(
     network: &'a SpikingNetwork<F>,
     group: &[usize],
-    recurrent: bool,
     duration: f64,
     known: &impl Fn(&Projection<F>) -> Option<&'a SpikeTrains>,
 ) -> Option<Grid> {
@@ -160,8 +169,7 @@ fn grid<'a, F: Real>(
         most = most.max(arrivals);
     }
     u32::try_from(most).ok()?;
-    // As much again is to be expected from within.
-    Grid::new(duration, if recurrent { 2 * most } else { most }, shortest)
+    Grid::new(duration, most, shortest)
 }
 
 /// Gradients by projection and by population, as they are gathered.
@@ -216,7 +224,7 @@ fn differentiate<F: Real>(
         Origin::Input { .. } => &trace.input,
         Origin::Layer(l) => &trace.layers[l].spikes,
     };
-    let grid = grid(network, group, false, trace.duration, &|p| Some(trains(p)))?;
+    let grid = grid(network, group, trace.duration, &|p| Some(trains(p)))?;
     let afferents = afferents(network, group, grid, |p| known_spikes(p, trains(p)))?;
     let populations = group.iter().map(|&layer| {
         let named = &network.layers[layer];

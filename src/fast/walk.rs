@@ -1,5 +1,6 @@
 //! Event by event through one bucket.
 
+use super::grid::exp_small;
 use crate::Real;
 use crate::layer::ModeBank;
 
@@ -65,7 +66,7 @@ impl<F: Real> Walk<F> {
             let at = wait.map(|wait| (self.time + wait.as_f64()).min(until));
             let fires = at.filter(|&at| at < duration);
             let to = fires.unwrap_or(until);
-            bank.flow(F::of(to - self.time), &mut self.state[..len]);
+            flow(bank, F::of(to - self.time), &mut self.state[..len]);
             self.time = to;
             if fires.is_some() {
                 return true;
@@ -94,4 +95,17 @@ impl<F: Real> Walk<F> {
     pub fn is_finite(&self) -> bool {
         self.state.iter().all(|x| x.is_finite())
     }
+}
+
+/// [`ModeBank::flow`] within a bucket, where exponents are small and constants not equal.
+fn flow<F: Real>(bank: &ModeBank<F>, dt: F, state: &mut [F]) {
+    let rate_mem = bank.tau_mem().recip();
+    let decay_mem = exp_small(-dt * rate_mem);
+    let mut v = state[0] * decay_mem;
+    for (current, &tau) in state[1..].iter_mut().zip(bank.tau_syn()) {
+        let decay = exp_small(-dt / tau);
+        v += *current * (decay - decay_mem) * (tau / (tau - bank.tau_mem()));
+        *current *= decay;
+    }
+    state[0] = v;
 }
