@@ -400,7 +400,8 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
                     let delay = row.delays[*pre];
                     reader.lag(delay);
                     let time = || population.fired.spikes.times()[*place] + delay.as_f64();
-                    let free = reader.free(&table[at - from], synapse, spike, carry, time);
+                    let synapse = &reader.carried(synapse)[carry];
+                    let free = reader.free(&table[at - from], synapse, spike, time);
                     let discount = self.discounts[which].get(afferent.place(*pre) + nth).copied();
                     let (by_weight, by_time) = reader.gradient(free, discount);
                     let by_time = row.weights[*pre] * by_time;
@@ -430,7 +431,7 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
         let reader = self.reader(slot, which, row.delays[pre]);
         let bucket = &self.buckets[slot * self.slab + at];
         let time = || afferent.of_source(pre)[nth] + row.delays[pre].as_f64();
-        let free = reader.free(bucket, synapse, spike, carry, time);
+        let free = reader.free(bucket, &reader.carried(synapse)[carry], spike, time);
         let discount = self.discounts[which].get(afferent.place(pre) + nth).copied();
         let (by_weight, by_time) = reader.gradient(free, discount);
         let by_time = row.weights[pre] * by_time;
@@ -455,29 +456,32 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
             let mut reader = Reader::new(population, member, afferent);
             for (k, (&weight, &delay)) in row.weights.iter().zip(row.delays).enumerate() {
                 let pre = source(&row, k);
-                let synapse = member.synapses[number];
-                let spikes = afferent.of(pre);
+                let synapse = reader.carried(&member.synapses[number]);
+                let left = cursors[number] as usize;
                 let place = afferent.place(pre);
+                let spikes = &afferent.of(pre)[..left];
+                let sent = &afferent.of_source(pre)[..left];
+                let discounts = self.discounts[which].get(place..place + left);
+                let times = &mut times[afferent.first_place() + place..][..left];
                 reader.lag(delay);
                 let (mut by_weight, mut by_time) = (F::zero(), F::zero());
-                let mut left = cursors[number] as usize;
-                while let Some(spike) = left.checked_sub(1).map(|last| &spikes[last]) {
-                    let (at, carry) = spike.meet(&synapse);
+                let mut left = 0;
+                for (nth, spike) in spikes.iter().enumerate().rev() {
+                    let (at, carry) = spike.meet(&member.synapses[number]);
                     if at < from {
+                        left = nth + 1;
                         break;
                     }
-                    left -= 1;
                     let Some(bucket) = table.get(at - from) else { continue };
                     if inside && spike.bucket() >= from {
                         continue;
                     }
-                    let time = || afferent.of_source(pre)[left] + delay.as_f64();
-                    let free = reader.free(bucket, &synapse, spike, carry, time);
-                    let discount = self.discounts[which].get(place + left).copied();
-                    let (by_w, by_t) = reader.gradient(free, discount);
+                    let time = || sent[nth] + delay.as_f64();
+                    let free = reader.free(bucket, &synapse[carry], spike, time);
+                    let (by_w, by_t) = reader.gradient(free, discounts.map(|d| d[nth]));
                     by_weight += by_w;
                     by_time += by_t;
-                    times[place + left + afferent.first_place()] += weight * by_t;
+                    times[nth] += weight * by_t;
                 }
                 cursors[number] = left as u32;
                 weights[row.first + k] += by_weight;
@@ -549,19 +553,27 @@ impl<'a, F: Real, const R: usize> Reader<'a, F, R> {
     fn free(
         &self,
         bucket: &Bucket<F, R>,
-        synapse: &Factors<F>,
+        &(by_mem, by_syn): &(F, F),
         spike: &Factors<F>,
-        carry: usize,
         time: impl FnOnce() -> f64,
     ) -> (F, F) {
-        let mem = bucket.mem * (synapse.mem * self.carry_mem[carry]) * spike.mem;
+        let mem = bucket.mem * by_mem * spike.mem;
         if mem.is_nan() {
             return self.beside_spike(time());
         }
-        (mem, bucket.syn[self.receptor] * (synapse.syn * self.carry_syn[carry]) * spike.syn)
+        (mem, bucket.syn[self.receptor] * by_syn * spike.syn)
+    }
+
+    /// The two factors of a synapse, without and with carry.
+    #[inline]
+    fn carried(&self, synapse: &Factors<F>) -> [(F, F); 2] {
+        let carried = |c: usize| (synapse.mem * self.carry_mem[c], synapse.syn * self.carry_syn[c]);
+        [carried(0), carried(1)]
     }
 
     /// The same at a time near a spike. A spike precedes an arrival of its time.
+    #[cold]
+    #[inline(never)]
     fn beside_spike(&self, time: f64) -> (F, F) {
         let after = self.segments.partition_point(|s| s.end > time).saturating_sub(1);
         let segment = &self.segments[after];
