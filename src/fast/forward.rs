@@ -477,15 +477,22 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
                 let inbox = &mut self.members[slot].inbox;
                 inbox.push(afferent, carry, (&factors, &synapse), entry, bucket);
                 if at == number {
-                    self.recall(slot, number, from, entry);
+                    self.recall(slot, number, from, entry, time);
                 }
             }
         }
         Ok(())
     }
 
-    /// Something more arrives at a neuron in the bucket that is being simulated.
-    fn recall(&mut self, slot: usize, number: usize, from: usize, (synapse, spike): (u32, u32)) {
+    /// Something more, sent at `sent`, arrives at a neuron in the bucket that is being simulated.
+    fn recall(
+        &mut self,
+        slot: usize,
+        number: usize,
+        from: usize,
+        (synapse, spike): (u32, u32),
+        sent: f64,
+    ) {
         let local = number - from;
         let Some(which) = (self.neurons[slot].hot as usize).checked_sub(1) else {
             let rise = self.buckets[slot * self.slab + local].rise;
@@ -500,12 +507,16 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
         if arrival.time >= self.grid.duration {
             return;
         }
+        let bank = self.populations[self.members[slot].population].bank;
         let hot = &mut self.hot[which];
-        // What has been received is past.
+        // No spike is earlier than this one. If the neuron is about to fire at the same time, then
+        // before it receives what arrives then.
+        let about_to = hot.fires && hot.ahead.time <= sent;
+        let certain = |time: f64| if about_to { time < sent } else { time <= sent };
+        hot.now.settle(bank, &hot.arrivals, certain);
         let pending = &hot.arrivals[hot.now.next..];
         let place = hot.now.next + pending.partition_point(|a| a.key() < arrival.key());
         hot.arrivals.insert(place, arrival);
-        let bank = self.populations[self.members[slot].population].bank;
         hot.ahead = hot.now;
         let (end, duration) = (self.grid.end(number), self.grid.duration);
         hot.fires = hot.ahead.on(bank, &hot.arrivals, end, duration);

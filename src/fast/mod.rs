@@ -26,7 +26,7 @@ use walk::MOST_RECEPTORS;
 
 /// Time constants closer than this share are left to the plain engine: the sums over buckets are
 /// those of single modes, which cancel as the constants meet.
-const LEAST_GAP: f64 = 0.1;
+const LEAST_GAP: f64 = 0.25;
 
 /// Buckets that a neuron is simulated over at a time if it drives no other, and if it does.
 const SLAB: usize = 4096;

@@ -1,6 +1,5 @@
 //! Event by event through one bucket.
 
-use super::grid::exp_small;
 use crate::Real;
 use crate::layer::ModeBank;
 
@@ -57,29 +56,53 @@ impl<F: Real> Walk<F> {
         end: f64,
         duration: f64,
     ) -> bool {
-        let len = bank.tau_syn().len() + 1;
         loop {
             let arrival = arrivals.get(self.next);
             // An arrival may lie outside of its bucket by the rounding of its time.
             let until = arrival.map_or(end, |a| a.time).max(self.time);
-            let wait = bank.next_spike(&self.state[..len], F::of(until - self.time));
+            let state = &self.state[..=bank.tau_syn().len()];
+            let wait = bank.next_spike(state, F::of(until - self.time));
             let at = wait.map(|wait| (self.time + wait.as_f64()).min(until));
-            let fires = at.filter(|&at| at < duration);
-            let to = fires.unwrap_or(until);
-            flow(bank, F::of(to - self.time), &mut self.state[..len]);
-            self.time = to;
-            if fires.is_some() {
+            if let Some(at) = at.filter(|&at| at < duration) {
+                self.flow_to(bank, at);
                 return true;
             }
-            let Some(arrival) = arrival else { return false };
-            let unrelated = |(time, rank): (f64, u32)| {
-                time == arrival.time && (arrival.rank == 0 || arrival.rank != rank + 1)
-            };
-            self.ties += usize::from(self.last_spike.is_some_and(unrelated));
-            self.last_arrival = arrival.time;
-            self.state[arrival.receptor as usize + 1] += arrival.weight;
-            self.next += 1;
+            match arrival {
+                Some(arrival) => self.receive(bank, arrival),
+                None => {
+                    self.flow_to(bank, until);
+                    return false;
+                }
+            }
         }
+    }
+
+    /// Receives the arrivals that `certain` tells; there is no spike before the last of them.
+    pub fn settle(
+        &mut self,
+        bank: &ModeBank<F>,
+        arrivals: &[Arrival<F>],
+        certain: impl Fn(f64) -> bool,
+    ) {
+        while let Some(arrival) = arrivals.get(self.next).filter(|a| certain(a.time)) {
+            self.receive(bank, arrival);
+        }
+    }
+
+    fn receive(&mut self, bank: &ModeBank<F>, arrival: &Arrival<F>) {
+        self.flow_to(bank, arrival.time.max(self.time));
+        let unrelated = |(time, rank): (f64, u32)| {
+            time == arrival.time && (arrival.rank == 0 || arrival.rank != rank + 1)
+        };
+        self.ties += usize::from(self.last_spike.is_some_and(unrelated));
+        self.last_arrival = arrival.time;
+        self.state[arrival.receptor as usize + 1] += arrival.weight;
+        self.next += 1;
+    }
+
+    fn flow_to(&mut self, bank: &ModeBank<F>, time: f64) {
+        bank.flow(F::of(time - self.time), &mut self.state[..=bank.tau_syn().len()]);
+        self.time = time;
     }
 
     /// Fires; the slope before that.
@@ -95,17 +118,4 @@ impl<F: Real> Walk<F> {
     pub fn is_finite(&self) -> bool {
         self.state.iter().all(|x| x.is_finite())
     }
-}
-
-/// [`ModeBank::flow`] within a bucket, where exponents are small and constants not equal.
-fn flow<F: Real>(bank: &ModeBank<F>, dt: F, state: &mut [F]) {
-    let rate_mem = bank.tau_mem().recip();
-    let decay_mem = exp_small(-dt * rate_mem);
-    let mut v = state[0] * decay_mem;
-    for (current, &tau) in state[1..].iter_mut().zip(bank.tau_syn()) {
-        let decay = exp_small(-dt / tau);
-        v += *current * (decay - decay_mem) * (tau / (tau - bank.tau_mem()));
-        *current *= decay;
-    }
-    state[0] = v;
 }
