@@ -517,6 +517,10 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
         let pending = &hot.arrivals[hot.now.next..];
         let place = hot.now.next + pending.partition_point(|a| a.key() < arrival.key());
         hot.arrivals.insert(place, arrival);
+        // What comes after the next spike does not change it.
+        if hot.fires && hot.ahead.time <= arrival.time && hot.ahead.next <= place {
+            return;
+        }
         hot.ahead = hot.now;
         let (end, duration) = (self.grid.end(number), self.grid.duration);
         hot.fires = hot.ahead.on(bank, &hot.arrivals, end, duration);
