@@ -186,7 +186,8 @@ impl<F: Real> Backward<'_, F> {
                 layer_times: &mut self.layer_times,
             };
             let (network, trace) = (self.network, self.trace);
-            if fast::backward(network, trace, group, recurrent, potentials, &mut gathered) {
+            let done = fast::backward(network, trace, group, recurrent, potentials, &mut gathered);
+            if done.is_some() {
                 return Ok(());
             }
         }

@@ -1,6 +1,6 @@
 //! What reaches a neuron, and when.
 
-use crate::network::{Origin, Projection};
+use crate::network::Projection;
 use crate::{Real, SimulationError, SpikingNetwork, Synapse};
 
 /// A spike that reaches a neuron.
@@ -55,10 +55,7 @@ pub(crate) fn collect<'a, F: Real>(
             continue;
         }
         let Some(spikes) = source(projection) else { continue };
-        let first = match projection.origin {
-            Origin::Input { first } => first,
-            Origin::Layer(_) => 0,
-        };
+        let first = projection.origin.first();
         for synapse in projection.synapses.row(neuron).iter() {
             check_synapse(projection, neuron, &synapse)?;
             let delay = synapse.delay.as_f64();
@@ -83,6 +80,15 @@ pub(crate) fn collect<'a, F: Real>(
     }
     out.sort_unstable_by_key(Arrival::key);
     Ok(())
+}
+
+/// Checks all synapses onto a neuron.
+pub(crate) fn check_row<F: Real>(
+    projection: &Projection<F>,
+    post: usize,
+) -> Result<(), SimulationError> {
+    let mut row = projection.synapses.row(post).iter();
+    row.try_for_each(|synapse| check_synapse(projection, post, &synapse))
 }
 
 /// Refuses values that were set after the network was built and have no meaning.

@@ -53,13 +53,11 @@ impl<F: Real> Replay<F> {
         probes: &[f64],
     ) -> Result<(), SimulationError> {
         let source = |p: &Projection<F>| {
-            let (spikes, ranks) = match p.origin {
-                Origin::Input { .. } => (&trace.input, None),
-                Origin::Layer(l) => {
-                    let known = &trace.layers[l];
-                    (&known.spikes, group.contains(&l).then_some(known.ranks.as_slice()))
-                }
+            let ranks = match p.origin {
+                Origin::Layer(l) if group.contains(&l) => Some(trace.layers[l].ranks.as_slice()),
+                _ => None,
             };
+            let spikes = trace.sources(p.origin);
             Some(SourceSpikes { times: spikes.times(), offsets: spikes.offsets(), ranks })
         };
         collect(network, layer, neuron, trace.duration, source, &mut self.arrivals)?;

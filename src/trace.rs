@@ -1,5 +1,6 @@
 //! What a forward pass keeps.
 
+use crate::network::Origin;
 use crate::{Real, SpikeTrains};
 
 /// A simulated trial: the input, and the spikes of every layer.
@@ -29,6 +30,14 @@ pub(crate) struct LayerTrace<F> {
 }
 
 impl<F: Real> Trace<F> {
+    /// The spikes of the population that a projection starts from.
+    pub(crate) fn sources(&self, origin: Origin) -> &SpikeTrains {
+        match origin {
+            Origin::Input { .. } => &self.input,
+            Origin::Layer(layer) => &self.layers[layer].spikes,
+        }
+    }
+
     /// The input of the trial.
     pub fn input(&self) -> &SpikeTrains {
         &self.input

@@ -10,30 +10,14 @@
 //! A loss that reads int V exp(-q t) dt adds a particular solution X exp(-q t) to the adjoint; what is
 //! left decays freely.
 
-use super::grid::{Afferent, Factors, Grid, source};
+use super::grid::{Afferent, Factors, Grid, gain, source};
+use super::reader::{Bucket, Reader, Segment};
 use super::walk::State;
+use super::wiring::{Outgoing, Part, outgoing};
 use super::{Gathered, PAGE};
 use crate::layer::ModeBank;
-use crate::network::Origin;
 use crate::trace::LayerTrace;
 use crate::{Real, Trace};
-
-/// The freely decaying part of the adjoint at the start of a bucket.
-#[derive(Debug, Clone, Copy)]
-struct Bucket<F, const R: usize> {
-    /// That of V; NaN where a spike falls into the bucket.
-    mem: F,
-    /// That of I_r, less what V contributes to it.
-    syn: [F; R],
-}
-
-/// A stretch between two spikes: its end, and the free part of the adjoint there.
-#[derive(Debug, Clone, Copy)]
-struct Segment<F, const R: usize> {
-    end: f64,
-    mem: F,
-    syn: [F; R],
-}
 
 /// How the loss depends on a potential: through int_0^T V exp(-rate t) dt.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,12 +28,11 @@ pub(crate) struct Integral<F> {
 
 /// A layer of the group.
 pub(super) struct Population<'a, F: Real> {
-    pub layer: usize,
+    pub part: Part,
     pub bank: &'a ModeBank<F>,
     pub fired: &'a LayerTrace<F>,
     /// One per neuron, all at one rate; empty if the loss does not integrate potentials.
     pub integrals: Vec<Integral<F>>,
-    pub afferents: Vec<usize>,
 }
 
 struct Member<F, const R: usize> {
@@ -66,16 +49,6 @@ struct Member<F, const R: usize> {
     synapses: Vec<Factors<F>>,
     /// How many spikes of each synapse's source are still to be read.
     cursors: Vec<u32>,
-}
-
-/// The delays from each neuron of one layer of the group to all of another.
-struct Outgoing<F> {
-    afferent: usize,
-    source: usize,
-    target: usize,
-    size: usize,
-    skip: usize,
-    synapses: Vec<Factors<F>>,
 }
 
 pub(super) struct GroupReads<'a, 'g, 'h, F: Real, const R: usize> {
@@ -113,7 +86,7 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
         gathered: &'g mut Gathered<'h, F>,
     ) -> Self {
         let discounts = afferents.iter().map(|afferent| {
-            let target = populations.iter().find(|p| p.layer == afferent.projection.target);
+            let target = populations.iter().find(|p| p.part.layer == afferent.projection.target);
             let rate = target.and_then(|p| p.integrals.first()).map(|i| i.rate);
             let of = |rate: F| afferent.times().iter().map(|&t| (-rate * F::of(t)).exp()).collect();
             rate.map(of).unwrap_or_default()
@@ -135,7 +108,7 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
     /// Neurons that do not drive each other.
     pub fn one_by_one(mut self) {
         self.allocate(1);
-        for index in 0..self.populations[0].fired.spikes.channels() {
+        for index in self.populations[0].part.slots.clone() {
             self.prepare(0, 0, index);
             self.run();
         }
@@ -143,17 +116,16 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
 
     /// Neurons that may drive each other.
     pub fn together(mut self) {
-        let sizes: Vec<usize> =
-            self.populations.iter().map(|p| p.fired.spikes.channels()).collect();
-        self.allocate(sizes.iter().sum());
-        let mut slot = 0;
-        for (population, &size) in sizes.iter().enumerate() {
-            for index in 0..size {
+        let slots: Vec<_> = self.populations.iter().map(|p| p.part.slots.clone()).collect();
+        self.allocate(slots.iter().map(|s| s.len()).sum());
+        for (population, slots) in slots.into_iter().enumerate() {
+            for (index, slot) in slots.enumerate() {
                 self.prepare(slot, population, index);
-                slot += 1;
             }
         }
-        self.link(&sizes);
+        let parts: Vec<&Part> = self.populations.iter().map(|p| &p.part).collect();
+        let members = &self.members;
+        self.outgoing = outgoing(&parts, &self.afferents, |slot| &members[slot].synapses);
         self.run();
     }
 
@@ -176,7 +148,7 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
     /// The adjoint of a neuron at the end of the trial.
     fn prepare(&mut self, slot: usize, population: usize, index: usize) {
         let Self { grid, populations, afferents, members, trace, .. } = self;
-        let Population { bank, integrals, afferents: own, .. } = &populations[population];
+        let Population { bank, integrals, part, .. } = &populations[population];
         let member = &mut members[slot];
         member.population = population;
         member.index = index;
@@ -194,39 +166,16 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
             member.free = member.particular.map(|x| -x * end);
         }
         member.segments.clear();
-        member.segments.push(segment(bank, trace.duration, &member.free));
+        member.segments.push(Segment::new(bank, trace.duration, &member.free));
         member.synapses.clear();
         member.cursors.clear();
-        for afferent in own.iter().map(|&a| &afferents[a]) {
+        for afferent in part.afferents.iter().map(|&a| &afferents[a]) {
             let projection = afferent.projection;
             let row = projection.synapses.row(index);
-            let mixing = mixing(bank, projection.receptor);
+            let mixing = -gain(bank, projection.receptor);
             afferent.synapses(&row, grid, |_| mixing, |_| F::one(), &mut member.synapses);
             let counts = (0..row.weights.len()).map(|k| afferent.of(source(&row, k)).len() as u32);
             member.cursors.extend(counts);
-        }
-    }
-
-    /// Sorts the synapses inside the group by source.
-    fn link(&mut self, sizes: &[usize]) {
-        let first = |p: usize| sizes[..p].iter().sum::<usize>();
-        for (number, afferent) in self.afferents.iter().enumerate() {
-            let Origin::Layer(origin) = afferent.projection.origin else { continue };
-            let of = |layer| self.populations.iter().position(|p| p.layer == layer);
-            let (Some(source), Some(at)) = (of(origin), of(afferent.projection.target)) else {
-                continue;
-            };
-            let before = self.populations[at].afferents.iter().take_while(|&&a| a < number);
-            let sources = |a: usize| self.afferents[a].projection.synapses.shape().1;
-            let skip: usize = before.map(|&a| sources(a)).sum();
-            let target = first(at);
-            let mut synapses = Vec::with_capacity(sources(number) * sizes[at]);
-            for pre in 0..sources(number) {
-                let targets = &self.members[target..target + sizes[at]];
-                synapses.extend(targets.iter().map(|m| m.synapses[skip + pre]));
-            }
-            let (afferent, size) = (number, sizes[at]);
-            self.outgoing.push(Outgoing { afferent, source, target, size, skip, synapses });
         }
     }
 
@@ -238,8 +187,9 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
                 let segments = &mut self.members[slot].segments;
                 let last = segments.len() - 1;
                 segments.drain(..last);
-                let low = self.previous(slot, end, from);
-                self.tabulate(slot, from, low, end - 1);
+                let times = self.own_spikes(slot);
+                let before = times.partition_point(|&t| self.bucket_of(t) < end);
+                self.tabulate(slot, before, from, end - 1);
             }
             let page = if self.outgoing.is_empty() { self.slab } else { PAGE };
             let mut page_end = end;
@@ -265,7 +215,7 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
         for (slot, member) in self.members.iter().enumerate() {
             let fired = &self.populations[member.population].fired;
             let first = fired.spikes.offsets()[member.index];
-            let times = fired.spikes.channel(member.index);
+            let times = self.own_spikes(slot);
             let bucket = |time: f64| self.bucket_of(time);
             let low = times.partition_point(|&t| bucket(t) < from);
             let high = times.partition_point(|&t| bucket(t) < end);
@@ -278,12 +228,10 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
         all
     }
 
-    /// The bucket of the last spike of a neuron before bucket `end`, if that is not before `from`.
-    fn previous(&self, slot: usize, end: usize, from: usize) -> usize {
+    /// The times at which a neuron fires.
+    fn own_spikes(&self, slot: usize) -> &'a [f64] {
         let member = &self.members[slot];
-        let times = self.populations[member.population].fired.spikes.channel(member.index);
-        let before = times.partition_point(|&t| self.bucket_of(t) < end);
-        times[..before].last().map_or(from, |&t| self.bucket_of(t).max(from))
+        self.populations[member.population].fired.spikes.channel(member.index)
     }
 
     /// The bucket of a spike of the group.
@@ -294,22 +242,12 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
     /// Takes a neuron's adjoint back over one of its spikes.
     fn spike(&mut self, spike: &Own, from: usize, page_end: usize, end: usize) {
         let population = self.members[spike.slot].population;
-        let layer = self.populations[population].layer;
+        let layer = self.populations[population].part.layer;
         let index = self.members[spike.slot].index;
         for k in 0..self.outgoing.len() {
             if self.outgoing[k].source == population {
-                let size = self.outgoing[k].size;
-                let factors = self.afferents[self.outgoing[k].afferent].of(index)[spike.nth];
-                let mut total = F::zero();
-                for j in 0..size {
-                    let synapse = self.outgoing[k].synapses[index * size + j];
-                    let (at, carry) = factors.meet(&synapse);
-                    if at < page_end {
-                        total +=
-                            self.read_one(k, j, (index, spike.nth), &synapse, (at - from, carry));
-                    }
-                }
-                self.gathered.layer_times[layer][spike.place] += total;
+                let by_time = self.read_spike(k, (index, spike.nth), from, page_end);
+                self.gathered.layer_times[layer][spike.place] += by_time;
             }
         }
         let Population { bank, fired, .. } = &self.populations[population];
@@ -329,11 +267,9 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
         let mut total = [jump];
         bank.fire_back(fired.slopes[spike.place], by_time, &mut total);
         member.free[0] += total[0] - jump;
-        member.segments.push(segment(bank, spike.time, &member.free));
+        member.segments.push(Segment::new(bank, spike.time, &member.free));
         let bucket = self.bucket_of(spike.time);
-        let earlier = self.populations[population].fired.spikes.channel(index)[..spike.nth].last();
-        let low = earlier.map_or(from, |&t| self.bucket_of(t).max(from));
-        self.tabulate(spike.slot, from, low, bucket);
+        self.tabulate(spike.slot, spike.nth, from, bucket);
         // Where a spike falls, the side of it decides. So it does next to a boundary, which rounding
         // may have moved an arrival across.
         let near = 1e-6 * self.grid.width;
@@ -345,9 +281,11 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
         mixed.iter_mut().for_each(|b| b.mem = F::nan());
     }
 
-    /// The free part of a neuron's adjoint at the start of the buckets `low` to `top`, which its last
-    /// segment touches.
-    fn tabulate(&mut self, slot: usize, from: usize, low: usize, top: usize) {
+    /// The free part of a neuron's adjoint at the start of the buckets up to `top` that its last
+    /// segment touches: back to the spike before its spike `nth`, or to bucket `from`.
+    fn tabulate(&mut self, slot: usize, nth: usize, from: usize, top: usize) {
+        let earlier = self.own_spikes(slot)[..nth].last();
+        let low = earlier.map_or(from, |&t| self.bucket_of(t).max(from));
         let Self { grid, populations, members, buckets, slab, .. } = self;
         let member = &members[slot];
         let bank = populations[member.population].bank;
@@ -375,7 +313,7 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
     /// Reads what the spikes of a page did in the rest of the slab.
     fn read_page(&mut self, spikes: &[Own], from: usize, page_end: usize, end: usize) {
         for k in 0..self.outgoing.len() {
-            let Outgoing { afferent: which, source, target, size, skip, .. } = self.outgoing[k];
+            let Outgoing { afferent: which, source, skip, .. } = self.outgoing[k];
             let population = &self.populations[source];
             let afferent = &self.afferents[which];
             let spikes = spikes.iter().filter(|s| self.members[s.slot].population == source);
@@ -384,11 +322,11 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
                 .map(|(pre, nth, place)| (pre, nth, place, afferent.of(pre)[nth]))
                 .collect();
             let (weights, delays, times) = self.gathered.of(afferent);
-            for slot in target..target + size {
+            for slot in self.outgoing[k].targets.clone() {
                 let member = &self.members[slot];
                 let row = afferent.projection.synapses.row(member.index);
-                let mut reader =
-                    Reader::new(&self.populations[member.population], member, afferent);
+                let bank = self.populations[member.population].bank;
+                let mut reader = member.reader(bank, afferent);
                 let table = &self.buckets[slot * self.slab..];
                 let synapses = &member.synapses[skip..skip + row.weights.len()];
                 for (pre, nth, place, spike) in &sent {
@@ -401,9 +339,9 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
                     reader.lag(delay);
                     let time = || population.fired.spikes.times()[*place] + delay.as_f64();
                     let synapse = &reader.carried(synapse)[carry];
-                    let free = reader.free(&table[at - from], synapse, spike, time);
                     let discount = self.discounts[which].get(afferent.place(*pre) + nth).copied();
-                    let (by_weight, by_time) = reader.gradient(free, discount);
+                    let (by_weight, by_time) =
+                        reader.read(&table[at - from], synapse, spike, discount, time);
                     let by_time = row.weights[*pre] * by_time;
                     weights[row.first + pre] += by_weight;
                     delays[row.first + pre] += by_time;
@@ -413,31 +351,40 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
         }
     }
 
-    /// Reads what a spike of the group did to one target in a bucket of the slab; what that adds to
-    /// its dL/dt.
-    fn read_one(
+    /// Reads what a spike of the group did inside of its page; what that adds to its dL/dt.
+    fn read_spike(
         &mut self,
         k: usize,
-        j: usize,
         (pre, nth): (usize, usize),
-        synapse: &Factors<F>,
-        (at, carry): (usize, usize),
+        from: usize,
+        page_end: usize,
     ) -> F {
-        let Outgoing { afferent: which, target, .. } = self.outgoing[k];
+        let outgoing = &self.outgoing[k];
+        let which = outgoing.afferent;
         let afferent = &self.afferents[which];
         let spike = &afferent.of(pre)[nth];
-        let slot = target + j;
-        let row = afferent.projection.synapses.row(self.members[slot].index);
-        let reader = self.reader(slot, which, row.delays[pre]);
-        let bucket = &self.buckets[slot * self.slab + at];
-        let time = || afferent.of_source(pre)[nth] + row.delays[pre].as_f64();
-        let free = reader.free(bucket, &reader.carried(synapse)[carry], spike, time);
-        let discount = self.discounts[which].get(afferent.place(pre) + nth).copied();
-        let (by_weight, by_time) = reader.gradient(free, discount);
-        let by_time = row.weights[pre] * by_time;
-        self.gathered.weights[afferent.number][row.first + pre] += by_weight;
-        self.gathered.delays[afferent.number][row.first + pre] += by_time;
-        by_time
+        let mut total = F::zero();
+        for (slot, synapse) in outgoing.targets.clone().zip(outgoing.from(pre)) {
+            let (at, carry) = spike.meet(synapse);
+            if at >= page_end {
+                continue;
+            }
+            let member = &self.members[slot];
+            let row = afferent.projection.synapses.row(member.index);
+            let bank = self.populations[member.population].bank;
+            let mut reader = member.reader(bank, afferent);
+            reader.lag(row.delays[pre]);
+            let bucket = &self.buckets[slot * self.slab + at - from];
+            let time = || afferent.of_source(pre)[nth] + row.delays[pre].as_f64();
+            let synapse = &reader.carried(synapse)[carry];
+            let discount = self.discounts[which].get(afferent.place(pre) + nth).copied();
+            let (by_weight, by_time) = reader.read(bucket, synapse, spike, discount, time);
+            let by_time = row.weights[pre] * by_time;
+            self.gathered.weights[afferent.number][row.first + pre] += by_weight;
+            self.gathered.delays[afferent.number][row.first + pre] += by_time;
+            total += by_time;
+        }
+        total
     }
 
     /// Reads the adjoint of a neuron at every arrival in the buckets `from..end` of a spike from
@@ -448,12 +395,12 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
         let member = &self.members[slot];
         let table = &self.buckets[slot * self.slab..slot * self.slab + end - from];
         let mut number = 0;
-        for &which in &population.afferents {
+        for &which in &population.part.afferents {
             let afferent = &self.afferents[which];
             let row = afferent.projection.synapses.row(member.index);
             let inside = self.outgoing.iter().any(|o| o.afferent == which);
             let (weights, delays, times) = self.gathered.of(afferent);
-            let mut reader = Reader::new(population, member, afferent);
+            let mut reader = member.reader(population.bank, afferent);
             for (k, (&weight, &delay)) in row.weights.iter().zip(row.delays).enumerate() {
                 let pre = source(&row, k);
                 let synapse = reader.carried(&member.synapses[number]);
@@ -477,8 +424,8 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
                         continue;
                     }
                     let time = || sent[nth] + delay.as_f64();
-                    let free = reader.free(bucket, &synapse[carry], spike, time);
-                    let (by_w, by_t) = reader.gradient(free, discounts.map(|d| d[nth]));
+                    let discount = discounts.map(|d| d[nth]);
+                    let (by_w, by_t) = reader.read(bucket, &synapse[carry], spike, discount, time);
                     by_weight += by_w;
                     by_time += by_t;
                     times[nth] += weight * by_t;
@@ -491,126 +438,12 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
         }
         self.members[slot].cursors = cursors;
     }
-
-    fn reader(&self, slot: usize, which: usize, delay: F) -> Reader<'_, F, R> {
-        let member = &self.members[slot];
-        let population = &self.populations[member.population];
-        let mut reader = Reader::new(population, member, &self.afferents[which]);
-        reader.lag(delay);
-        reader
-    }
 }
 
-/// Reads the adjoint of one neuron for arrivals at one receptor.
-struct Reader<'a, F: Real, const R: usize> {
-    bank: &'a ModeBank<F>,
-    segments: &'a [Segment<F, R>],
-    receptor: usize,
-    carry_mem: [F; 2],
-    carry_syn: [F; 2],
-    rate_mem: F,
-    rate_syn: F,
-    mixing: F,
-    /// The rate of the integral in the loss, the particular solution of I at time 0, and that at the
-    /// delay of a synapse.
-    rate: F,
-    scale: F,
-    lagged: F,
-}
-
-impl<'a, F: Real, const R: usize> Reader<'a, F, R> {
-    fn new(
-        population: &Population<'a, F>,
-        member: &'a Member<F, R>,
-        afferent: &Afferent<'_, F>,
-    ) -> Self {
-        let bank = population.bank;
-        let receptor = afferent.projection.receptor;
-        Self {
-            bank,
-            segments: &member.segments,
-            receptor,
-            carry_mem: afferent.carry_mem,
-            carry_syn: afferent.carry_syn,
-            rate_mem: bank.tau_mem().recip(),
-            rate_syn: bank.tau_syn()[receptor].recip(),
-            mixing: mixing(bank, receptor),
-            rate: member.integral.map_or(F::zero(), |i| i.rate),
-            scale: member.particular[receptor + 1],
-            lagged: F::zero(),
-        }
+impl<F: Real, const R: usize> Member<F, R> {
+    /// Reads the adjoint at the receptor of an afferent.
+    fn reader<'m>(&'m self, bank: &'m ModeBank<F>, afferent: &Afferent<'_, F>) -> Reader<'m, F, R> {
+        let rate = self.integral.map_or(F::zero(), |i| i.rate);
+        Reader::new(bank, &self.segments, afferent, rate, &self.particular)
     }
-
-    /// Turns to a synapse with this delay.
-    fn lag(&mut self, delay: F) {
-        if self.scale != F::zero() {
-            self.lagged = self.scale * (-self.rate * delay).exp();
-        }
-    }
-
-    /// The two exponentials of the free part of p_I at an arrival.
-    #[inline]
-    fn free(
-        &self,
-        bucket: &Bucket<F, R>,
-        &(by_mem, by_syn): &(F, F),
-        spike: &Factors<F>,
-        time: impl FnOnce() -> f64,
-    ) -> (F, F) {
-        let mem = bucket.mem * by_mem * spike.mem;
-        if mem.is_nan() {
-            return self.beside_spike(time());
-        }
-        (mem, bucket.syn[self.receptor] * by_syn * spike.syn)
-    }
-
-    /// The two factors of a synapse, without and with carry.
-    #[inline]
-    fn carried(&self, synapse: &Factors<F>) -> [(F, F); 2] {
-        let carried = |c: usize| (synapse.mem * self.carry_mem[c], synapse.syn * self.carry_syn[c]);
-        [carried(0), carried(1)]
-    }
-
-    /// The same at a time near a spike. A spike precedes an arrival of its time.
-    #[cold]
-    #[inline(never)]
-    fn beside_spike(&self, time: f64) -> (F, F) {
-        let after = self.segments.partition_point(|s| s.end > time).saturating_sub(1);
-        let segment = &self.segments[after];
-        let gap = F::of((segment.end - time).max(0.0));
-        let mem = segment.mem * self.mixing * (-gap * self.rate_mem).exp();
-        (mem, segment.syn[self.receptor] * (-gap / self.bank.tau_syn()[self.receptor]).exp())
-    }
-
-    /// dL/dw and, for weight 1, dL/dt of an arrival. p_I is the sum of its parts; with their rates
-    /// that gives dL/dt.
-    #[inline]
-    fn gradient(&self, (mem, syn): (F, F), discount: Option<F>) -> (F, F) {
-        let (by_weight, by_time) = (mem + syn, self.rate_mem * mem + self.rate_syn * syn);
-        match discount {
-            None => (by_weight, by_time),
-            Some(discount) => {
-                let x = self.lagged * discount;
-                (by_weight + x, by_time - self.rate * x)
-            }
-        }
-    }
-}
-
-/// alpha / (beta_r - alpha).
-fn mixing<F: Real>(bank: &ModeBank<F>, receptor: usize) -> F {
-    let tau = bank.tau_syn()[receptor];
-    tau / (bank.tau_mem() - tau)
-}
-
-fn segment<F: Real, const R: usize>(
-    bank: &ModeBank<F>,
-    end: f64,
-    free: &State<F>,
-) -> Segment<F, R> {
-    let mut syn = [F::zero(); R];
-    for (r, s) in syn.iter_mut().enumerate().take(bank.tau_syn().len()) {
-        *s = free[r + 1] - free[0] * mixing(bank, r);
-    }
-    Segment { end, mem: free[0], syn }
 }

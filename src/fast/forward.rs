@@ -10,36 +10,22 @@
 //! target; what it sends to later slabs is found when those start.
 
 use super::PAGE;
-use super::grid::{Afferent, Factors, Grid, Spikes};
+use super::grid::{Afferent, Factors, Grid, Spikes, gain, source};
 use super::inbox::{Bucket, Inbox};
+use super::step::Step;
 use super::walk::{Arrival, State, Walk};
+use super::wiring::{Outgoing, Part, outgoing, parts};
+use crate::arrivals::check_row;
 use crate::layer::ModeBank;
 use crate::trace::LayerTrace;
 use crate::{Real, Row, SimulationError, SpikeTrains, SpikingNetwork};
-use std::ops::Range;
-
-/// Constants of a layer's neurons over a whole bucket.
-struct Step<F, const R: usize> {
-    decay_mem: F,
-    decay: [F; R],
-    response: [F; R],
-    gain: [F; R],
-    /// width / tau_mem.
-    rate: F,
-    /// Slightly below the threshold.
-    limit: F,
-}
 
 /// A layer of the group.
-pub(super) struct Population<'a, F: Real, const R: usize> {
-    pub layer: usize,
+struct Population<'a, F: Real, const R: usize> {
+    part: Part,
     name: &'a str,
     bank: &'a ModeBank<F>,
     step: Step<F, R>,
-    /// What drives it.
-    afferents: Vec<usize>,
-    /// Its neurons among those of the group.
-    slots: Range<usize>,
 }
 
 /// The part of a neuron that every bucket needs.
@@ -79,22 +65,7 @@ struct Hot<F> {
     fires: bool,
 }
 
-/// The synapses from one layer of the group to another.
-struct Outgoing<F> {
-    afferent: usize,
-    /// The layer that they start from.
-    source: usize,
-    /// The slot of the first target, and the number of targets.
-    target: usize,
-    size: usize,
-    /// The number of synapses onto a target that come before these.
-    skip: usize,
-    /// Source by source.
-    synapses: Vec<Factors<F>>,
-    /// The spikes of the present page.
-    sent: Vec<Sent<F>>,
-}
-
+/// A spike of the present page.
 #[derive(Clone, Copy)]
 struct Sent<F> {
     pre: usize,
@@ -109,6 +80,8 @@ pub(super) struct GroupRun<'a, F: Real, const R: usize> {
     populations: Vec<Population<'a, F, R>>,
     afferents: Vec<Afferent<'a, F>>,
     outgoing: Vec<Outgoing<F>>,
+    /// The spikes of the present page that each of `outgoing` carries.
+    sent: Vec<Vec<Sent<F>>>,
     members: Vec<Member<F>>,
     neurons: Vec<Neuron<F>>,
     /// Neuron by neuron, those of a slab.
@@ -127,18 +100,10 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
         slab: usize,
         afferents: Vec<Afferent<'a, F>>,
     ) -> Option<Self> {
-        let populations = layers.iter().map(|&layer| {
-            let named = &network.layers[layer];
+        let populations = parts(network, layers, &afferents).into_iter().map(|part| {
+            let named = &network.layers[part.layer];
             let bank = named.layer.mode_bank()?;
-            let drives = |(_, a): &(usize, &Afferent<'_, F>)| a.projection.target == layer;
-            Some(Population {
-                layer,
-                name: &named.name,
-                bank,
-                step: Step::new(bank, &grid),
-                afferents: afferents.iter().enumerate().filter(drives).map(|(k, _)| k).collect(),
-                slots: 0..1,
-            })
+            Some(Population { part, name: &named.name, bank, step: Step::new(bank, &grid) })
         });
         Some(Self {
             network,
@@ -147,6 +112,7 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
             populations: populations.collect::<Option<_>>()?,
             afferents,
             outgoing: Vec::new(),
+            sent: Vec::new(),
             members: Vec::new(),
             neurons: Vec::new(),
             buckets: Vec::new(),
@@ -158,8 +124,9 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
     }
 
     /// Simulates a layer whose neurons do not drive each other.
-    pub fn one_by_one(mut self) -> Result<(LayerTrace<F>, usize), SimulationError> {
-        let size = self.network.layers[self.populations[0].layer].layer.size();
+    pub fn one_by_one(mut self) -> Result<super::Simulated<F>, SimulationError> {
+        let size = self.populations[0].part.slots.len();
+        self.populations[0].part.slots = 0..1;
         let mut fired = Fired::default();
         let mut offsets = vec![0];
         self.allocate(1);
@@ -169,29 +136,27 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
             fired.append(&mut self.members[0].fired);
             offsets.push(fired.times.len());
         }
-        Ok((fired.into_trace(offsets), self.ties))
+        Ok((vec![fired.into_trace(offsets)], self.ties))
     }
 
-    /// Simulates layers whose neurons may drive each other; a trace for each.
+    /// Simulates layers whose neurons may drive each other.
     pub fn together(mut self) -> Result<super::Simulated<F>, SimulationError> {
-        let size = |layer: usize| self.network.layers[layer].layer.size();
-        let sizes: Vec<usize> = self.populations.iter().map(|p| size(p.layer)).collect();
-        self.allocate(sizes.iter().sum());
-        let mut slot = 0;
-        for (population, &size) in sizes.iter().enumerate() {
-            self.populations[population].slots = slot..slot + size;
-            for index in 0..size {
+        let slots: Vec<_> = self.populations.iter().map(|p| p.part.slots.clone()).collect();
+        self.allocate(slots.iter().map(|s| s.len()).sum());
+        for (population, slots) in slots.iter().enumerate() {
+            for (index, slot) in slots.clone().enumerate() {
                 self.prepare(slot, population, index)?;
-                slot += 1;
             }
         }
-        self.link(&sizes);
+        let parts: Vec<&Part> = self.populations.iter().map(|p| &p.part).collect();
+        let members = &self.members;
+        self.outgoing = outgoing(&parts, &self.afferents, |s| &members[s].inbox.synapses);
+        self.sent = self.outgoing.iter().map(|_| Vec::new()).collect();
         self.run()?;
-        let mut members = self.members.iter_mut();
-        let traces = sizes.iter().map(|&size| {
+        let traces = slots.into_iter().map(|slots| {
             let mut fired = Fired::default();
             let mut offsets = vec![0];
-            for member in members.by_ref().take(size) {
+            for member in &mut self.members[slots] {
                 fired.append(&mut member.fired);
                 offsets.push(fired.times.len());
             }
@@ -221,20 +186,17 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
         index: usize,
     ) -> Result<(), SimulationError> {
         let Self { grid, populations, afferents, members, neurons, .. } = self;
-        let Population { bank, afferents: own, .. } = &populations[population];
+        let Population { bank, part, .. } = &populations[population];
         let member = &mut members[slot];
         member.population = population;
         member.index = index;
         member.last_spike = None;
         member.inbox.synapses.clear();
-        for afferent in own.iter().map(|&a| &afferents[a]) {
+        for afferent in part.afferents.iter().map(|&a| &afferents[a]) {
             let projection = afferent.projection;
+            check_row(projection, index)?;
             let row = projection.synapses.row(index);
-            for synapse in row.iter() {
-                crate::arrivals::check_synapse(projection, index, &synapse)?;
-            }
-            let tau = bank.tau_syn()[projection.receptor];
-            let gain = tau / (tau - bank.tau_mem());
+            let gain = gain(bank, projection.receptor);
             let synapses = &mut member.inbox.synapses;
             afferent.synapses(&row, grid, |w| -gain * w, |w| w, synapses);
         }
@@ -243,33 +205,13 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
         Ok(())
     }
 
-    /// Sorts the synapses inside the group by source.
-    fn link(&mut self, sizes: &[usize]) {
-        for (number, afferent) in self.afferents.iter().enumerate() {
-            let Spikes::Group { layer: source, .. } = afferent.spikes else { continue };
-            let layer = afferent.projection.target;
-            let Some(at) = self.populations.iter().position(|p| p.layer == layer) else { continue };
-            let sources = |a: usize| self.afferents[a].projection.synapses.shape().1;
-            let before = self.populations[at].afferents.iter().take_while(|&&a| a < number);
-            let skip = before.map(|&a| sources(a)).sum();
-            let (target, size) = (sizes[..at].iter().sum(), sizes[at]);
-            let mut synapses = Vec::with_capacity(sources(number) * size);
-            for pre in 0..sources(number) {
-                let targets = &self.members[target..target + size];
-                synapses.extend(targets.iter().map(|m| m.inbox.synapses[skip + pre]));
-            }
-            let (afferent, sent) = (number, Vec::new());
-            self.outgoing.push(Outgoing { afferent, source, target, size, skip, synapses, sent });
-        }
-    }
-
     fn run(&mut self) -> Result<(), SimulationError> {
         let mut from = 0;
         while from < self.grid.buckets {
             let end = self.grid.buckets.min(from + self.slab);
             for slot in 0..self.members.len() {
                 let Member { population, index, inbox, .. } = &mut self.members[slot];
-                let own = self.populations[*population].afferents.iter();
+                let own = self.populations[*population].part.afferents.iter();
                 let afferents = own.map(|&a| {
                     let afferent = &self.afferents[a];
                     (afferent, afferent.projection.synapses.row(*index))
@@ -293,13 +235,13 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
 
     /// Adds what the spikes of a page send to the rest of the slab.
     fn deliver(&mut self, from: usize, page_end: usize, end: usize) {
-        let Self { outgoing, afferents, members, buckets, slab, .. } = self;
-        for outgoing in outgoing {
+        let Self { outgoing, sent, afferents, members, buckets, slab, .. } = self;
+        for (outgoing, sent) in outgoing.iter().zip(sent) {
             let afferent = &afferents[outgoing.afferent];
-            for slot in outgoing.target..outgoing.target + outgoing.size {
+            for slot in outgoing.targets.clone() {
                 let inbox = &mut members[slot].inbox;
                 let buckets = &mut buckets[slot * *slab..];
-                for Sent { pre, nth, factors } in &outgoing.sent {
+                for Sent { pre, nth, factors } in sent.iter() {
                     let number = outgoing.skip + pre;
                     let synapse = inbox.synapses[number];
                     let (at, carry) = factors.meet(&synapse);
@@ -309,7 +251,7 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
                     }
                 }
             }
-            outgoing.sent.clear();
+            sent.clear();
         }
     }
 
@@ -317,11 +259,8 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
     fn bucket(&mut self, number: usize, from: usize, end: usize) -> Result<(), SimulationError> {
         let local = number - from;
         for population in 0..self.populations.len() {
-            for slot in self.populations[population].slots.clone() {
-                let step = &self.populations[population].step;
-                let rise = self.buckets[slot * self.slab + local].rise;
-                let neuron = &self.neurons[slot];
-                if step.bound(&neuron.state, rise) >= step.limit || !neuron.state[0].is_finite() {
+            for slot in self.populations[population].part.slots.clone() {
+                if self.may_fire(population, slot, local) {
                     self.heat(slot, number, local);
                 }
             }
@@ -329,8 +268,8 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
         while let Some(first) = self.first_to_fire() {
             self.fire(first, number, from, end)?;
         }
-        for Population { step, slots, .. } in &self.populations {
-            for slot in slots.clone() {
+        for Population { step, part, .. } in &self.populations {
+            for slot in part.slots.clone() {
                 let bucket = &mut self.buckets[slot * self.slab + local];
                 let neuron = &mut self.neurons[slot];
                 neuron.received += bucket.count;
@@ -341,6 +280,15 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
             }
         }
         self.cool()
+    }
+
+    /// Whether a neuron may fire in a bucket, or is no longer a number.
+    #[inline]
+    fn may_fire(&self, population: usize, slot: usize, local: usize) -> bool {
+        let step = &self.populations[population].step;
+        let state = &self.neurons[slot].state;
+        let rise = self.buckets[slot * self.slab + local].rise;
+        step.bound(state, rise) >= step.limit || !state[0].is_finite()
     }
 
     /// The hot neuron that fires next.
@@ -383,7 +331,7 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
     fn arrival(&self, slot: usize, synapse: u32, spike: u32) -> Arrival<F> {
         let Member { population, index, .. } = self.members[slot];
         let mut k = synapse as usize;
-        let mut afferents = self.populations[population].afferents.iter().map(|&a| {
+        let mut afferents = self.populations[population].part.afferents.iter().map(|&a| {
             let afferent = &self.afferents[a];
             (afferent, afferent.projection.synapses.row(index))
         });
@@ -394,11 +342,13 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
             }
             k -= row.weights.len();
         };
-        let pre = super::grid::source(&row, k);
+        let pre = source(&row, k);
         let (sent, rank) = match afferent.spikes {
             Spikes::Known { trains, first, .. } => (trains.channel(first + pre)[spike as usize], 0),
             Spikes::Group { layer, .. } => {
-                let fired = &self.members[self.first_of(layer) + pre].fired;
+                let of_layer = self.populations.iter().find(|p| p.part.layer == layer);
+                let first = of_layer.expect("a layer of the group").part.slots.start;
+                let fired = &self.members[first + pre].fired;
                 (fired.times[spike as usize], fired.ranks[spike as usize] + 1)
             }
         };
@@ -410,12 +360,6 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
             receptor: afferent.projection.receptor as u32,
             weight: row.weights[k],
         }
-    }
-
-    /// The slot of the first neuron of a layer.
-    fn first_of(&self, layer: usize) -> usize {
-        let found = self.populations.iter().find(|p| p.layer == layer);
-        found.map_or(0, |p| p.slots.start)
     }
 
     /// The hot neuron `which` fires; its spike goes to all targets that it reaches before `end`.
@@ -430,7 +374,8 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
         let hot = &mut self.hot[which];
         let slot = hot.slot;
         let member = &mut self.members[slot];
-        let Population { layer, name, bank, .. } = self.populations[member.population];
+        let population = member.population;
+        let Population { name, bank, .. } = self.populations[population];
         let mut walk = hot.ahead;
         let time = walk.time;
         let budget = self.network.spike_budget(time);
@@ -455,23 +400,22 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
         // The bucket that is being simulated counts, even if rounding puts the time outside of it.
         let offset = (time - self.grid.start(number)).clamp(0.0, self.grid.width);
         for k in 0..self.outgoing.len() {
-            let Outgoing { afferent, source, target, size, skip, .. } = self.outgoing[k];
-            if source != layer {
+            let Outgoing { afferent, source, skip, .. } = self.outgoing[k];
+            if source != population {
                 continue;
             }
             let factors = self.afferents[afferent].factors(&self.grid, number, offset);
             if let Spikes::Group { factors: sent, .. } = &mut self.afferents[afferent].spikes {
                 sent[index].push(factors);
             }
-            self.outgoing[k].sent.push(Sent { pre: index, nth, factors });
+            self.sent[k].push(Sent { pre: index, nth, factors });
             let entry = ((skip + index) as u32, nth);
-            for j in 0..size {
-                let synapse = self.outgoing[k].synapses[index * size + j];
+            for (j, slot) in self.outgoing[k].targets.clone().enumerate() {
+                let synapse = self.outgoing[k].from(index)[j];
                 let (at, carry) = factors.meet(&synapse);
                 if at >= end {
                     continue;
                 }
-                let slot = target + j;
                 let bucket = &mut self.buckets[slot * self.slab + at - from];
                 let afferent = &self.afferents[afferent];
                 let inbox = &mut self.members[slot].inbox;
@@ -495,10 +439,7 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
     ) {
         let local = number - from;
         let Some(which) = (self.neurons[slot].hot as usize).checked_sub(1) else {
-            let rise = self.buckets[slot * self.slab + local].rise;
-            let neuron = &self.neurons[slot];
-            let step = &self.populations[self.members[slot].population].step;
-            if step.bound(&neuron.state, rise) >= step.limit {
+            if self.may_fire(self.members[slot].population, slot, local) {
                 self.heat(slot, number, local);
             }
             return;
@@ -544,46 +485,6 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
         }
         self.hots = 0;
         Ok(())
-    }
-}
-
-impl<F: Real, const R: usize> Step<F, R> {
-    fn new(bank: &ModeBank<F>, grid: &Grid) -> Self {
-        let mut decay = [F::zero(); R];
-        let mut response = [F::zero(); R];
-        let decay_mem = bank.propagator(F::of(grid.width), |r, d, v| {
-            decay[r] = d;
-            response[r] = v;
-        });
-        let mut gain = [F::zero(); R];
-        for (g, &tau) in gain.iter_mut().zip(bank.tau_syn()) {
-            *g = tau / (tau - bank.tau_mem());
-        }
-        let threshold = bank.threshold().unwrap_or(F::infinity());
-        let limit = threshold * (F::one() - F::of(8.0) * F::epsilon());
-        let rate = F::of(grid.width) / bank.tau_mem();
-        Self { decay_mem, decay, response, gain, rate, limit }
-    }
-
-    /// No potential in the bucket is greater, if `rise` is no less than all positive weights that
-    /// arrive: V' <= (drive - V) / tau_mem, with all that excites arriving at once.
-    #[inline]
-    fn bound(&self, state: &State<F>, rise: F) -> F {
-        let currents = &state[1..=R];
-        let drive = currents.iter().fold(rise, |sum, &i| sum + i.max(F::zero()));
-        state[0] + (drive - state[0]).max(F::zero()) * self.rate
-    }
-
-    /// Takes a state through a bucket without spikes.
-    #[inline]
-    fn take(&self, bucket: &Bucket<F, R>, state: &mut State<F>) {
-        let mut next = (state[0] + bucket.mem) * self.decay_mem;
-        for (r, current) in state[1..=R].iter_mut().enumerate() {
-            let arrived = bucket.syn[r] * self.decay[r];
-            next += *current * self.response[r] + self.gain[r] * arrived;
-            *current = *current * self.decay[r] + arrived;
-        }
-        state[0] = next;
     }
 }
 

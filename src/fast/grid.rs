@@ -44,6 +44,12 @@ fn exp_small<F: Real>(x: F) -> F {
     F::one() + sum
 }
 
+/// tau_r / (tau_r - tau_mem): what a unit current of a receptor adds to its own mode of V.
+pub(super) fn gain<F: Real>(bank: &ModeBank<F>, receptor: usize) -> F {
+    let tau = bank.tau_syn()[receptor];
+    tau / (tau - bank.tau_mem())
+}
+
 /// Equal buckets over a trial.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Grid {

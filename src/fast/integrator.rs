@@ -4,9 +4,9 @@
 //! neither the read-out nor its gradient needs to know what happened between the arrivals.
 
 use super::grid::source;
-use super::{Gathered, LEAST_GAP, integrals, too_short};
+use super::{Gathered, constants_apart, integrals, too_short};
 use crate::layer::ModeBank;
-use crate::network::{Origin, Projection};
+use crate::network::Origin;
 use crate::{PotentialSensitivity, Real, SpikingNetwork, Trace};
 
 /// What a unit arrival adds to the integral: three exponentials of its time.
@@ -59,6 +59,7 @@ impl<F: Real> Unit<F> {
 /// One arrival, as [`visit`] shows it.
 struct Visit<F> {
     projection: usize,
+    origin: Origin,
     neuron: usize,
     synapse: usize,
     /// The spike's place among those of its population.
@@ -82,18 +83,16 @@ fn visit<F: Real>(
 ) -> Option<()> {
     let named = &network.layers[layer];
     let bank = named.layer.mode_bank().filter(|b| b.threshold().is_none())?;
-    let apart = |&tau: &F| (tau - bank.tau_mem()).abs() > F::of(LEAST_GAP) * bank.tau_mem();
-    if !bank.tau_syn().iter().all(apart) || too_short(bank, rate, trace.duration) {
+    if !constants_apart(bank) || too_short(bank, rate, trace.duration) {
         return None;
     }
     let duration = F::of(trace.duration);
     let mut spikes = Vec::new();
-    for (number, projection) in onto(network, layer) {
+    let projections = network.projections.iter().enumerate();
+    for (number, projection) in projections.filter(|(_, p)| p.target == layer) {
         let unit = Unit::new(bank, projection.receptor, rate, duration);
-        let (trains, first) = match projection.origin {
-            Origin::Input { first } => (&trace.input, first),
-            Origin::Layer(l) => (&trace.layers[l].spikes, 0),
-        };
+        let (origin, first) = (projection.origin, projection.origin.first());
+        let trains = trace.sources(origin);
         let offsets = trains.offsets();
         let (sources, start) = (projection.synapses.shape().1, offsets[first]);
         spikes.clear();
@@ -128,19 +127,21 @@ fn visit<F: Real>(
                     let (by_weight, by_time) = unit.value(&parts);
                     let synapse = row.first + k;
                     let projection = number;
-                    each(Visit { projection, neuron, synapse, place, weight, by_weight, by_time });
+                    each(Visit {
+                        projection,
+                        origin,
+                        neuron,
+                        synapse,
+                        place,
+                        weight,
+                        by_weight,
+                        by_time,
+                    });
                 }
             }
         }
     }
     Some(())
-}
-
-fn onto<F: Real>(
-    network: &SpikingNetwork<F>,
-    layer: usize,
-) -> impl Iterator<Item = (usize, &Projection<F>)> {
-    network.projections.iter().enumerate().filter(move |(_, p)| p.target == layer)
 }
 
 /// int_0^T V exp(-rate t) dt of every neuron of a layer, if this engine can tell.
@@ -167,13 +168,12 @@ pub(super) fn backward<F: Real>(
     model.mode_bank().filter(|bank| bank.threshold().is_none())?;
     let all = integrals(potentials, model.size())?;
     let Some(rate) = all.first().map(|i| i.rate) else { return Some(()) };
-    let origins: Vec<Origin> = network.projections.iter().map(|p| p.origin).collect();
     visit(network, trace, layer, rate, |v| {
         let gradient = all[v.neuron].gradient;
         let by_time = gradient * v.weight * v.by_time;
         gathered.weights[v.projection][v.synapse] += gradient * v.by_weight;
         gathered.delays[v.projection][v.synapse] += by_time;
-        match origins[v.projection] {
+        match v.origin {
             Origin::Input { .. } => gathered.input_times[v.place] += by_time,
             Origin::Layer(l) => gathered.layer_times[l][v.place] += by_time,
         }

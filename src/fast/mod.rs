@@ -8,9 +8,12 @@ mod forward;
 mod grid;
 mod inbox;
 mod integrator;
+mod reader;
+mod step;
 mod walk;
+mod wiring;
 
-use crate::arrivals::check_synapse;
+use crate::arrivals::check_row;
 use crate::layer::ModeBank;
 use crate::network::{Origin, Projection};
 use crate::trace::LayerTrace;
@@ -23,13 +26,16 @@ use forward::GroupRun;
 use grid::{Afferent, Grid, Spikes};
 pub(crate) use integrator::voltage_integrals;
 use walk::MOST_RECEPTORS;
+use wiring::parts;
 
 /// Time constants closer than this share are left to the plain engine: the sums over buckets are
 /// those of single modes, which cancel as the constants meet.
 const LEAST_GAP: f64 = 0.25;
 
-/// Buckets that a neuron is simulated over at a time if it drives no other, and if it does.
+/// Buckets that a neuron is simulated over at a time if it drives no other of its group.
 const SLAB: usize = 4096;
+
+/// Buckets that the neurons of a group are simulated over at a time if they drive each other.
 ///
 /// The buckets of neurons must not lie a power of two apart, or they compete for the same lines of the
 /// caches.
@@ -80,11 +86,7 @@ pub(crate) fn forward<'a, F: Real>(
     macro_rules! run {
         ($receptors:literal) => {{
             let run = GroupRun::<F, $receptors>::new(network, group, grid, slab, afferents)?;
-            if recurrent {
-                run.together()
-            } else {
-                run.one_by_one().map(|(trace, ties)| (vec![trace], ties))
-            }
+            if recurrent { run.together() } else { run.one_by_one() }
         }};
     }
     Some(with_receptors!(network, group, run))
@@ -97,13 +99,8 @@ fn silence<F: Real>(
 ) -> Option<Result<LayerTrace<F>, SimulationError>> {
     let model = &network.layers[layer].layer;
     model.mode_bank().filter(|bank| bank.threshold().is_none())?;
-    let check = |p: &Projection<F>| {
-        (0..model.size()).try_for_each(|neuron| {
-            let mut row = p.synapses.row(neuron).iter();
-            row.try_for_each(|synapse| check_synapse(p, neuron, &synapse))
-        })
-    };
-    let checked = network.projections.iter().filter(|p| p.target == layer).try_for_each(check);
+    let mut onto = network.projections.iter().filter(|p| p.target == layer);
+    let checked = onto.try_for_each(|p| (0..model.size()).try_for_each(|n| check_row(p, n)));
     Some(checked.map(|()| LayerTrace {
         spikes: SpikeTrains::silent(model.size()),
         slopes: Vec::new(),
@@ -118,11 +115,7 @@ fn is_inside<F: Real>(projection: &Projection<F>, group: &[usize]) -> bool {
 }
 
 fn known_spikes<'a, F: Real>(projection: &Projection<F>, trains: &'a SpikeTrains) -> Spikes<'a, F> {
-    let first = match projection.origin {
-        Origin::Input { first } => first,
-        Origin::Layer(_) => 0,
-    };
-    Spikes::Known { trains, first, factors: Vec::new() }
+    Spikes::Known { trains, first: projection.origin.first(), factors: Vec::new() }
 }
 
 /// The projections onto a group, in order.
@@ -152,13 +145,11 @@ fn grid<'a, F: Real>(
     let mut most = 0;
     for &layer in group {
         let bank: &ModeBank<F> = network.layers[layer].layer.mode_bank()?;
-        let tau_mem = bank.tau_mem().as_f64();
-        let taus = || bank.tau_syn().iter().map(|t| t.as_f64());
-        let apart = |tau: f64| (tau - tau_mem).abs() > LEAST_GAP * tau_mem;
-        if bank.tau_syn().len() > MOST_RECEPTORS || !taus().all(apart) {
+        if bank.tau_syn().len() > MOST_RECEPTORS || !constants_apart(bank) {
             return None;
         }
-        shortest = taus().fold(shortest.min(tau_mem), f64::min);
+        let taus = bank.tau_syn().iter().map(|t| t.as_f64());
+        shortest = taus.fold(shortest.min(bank.tau_mem().as_f64()), f64::min);
         let mut arrivals = 0_usize;
         for projection in network.projections.iter().filter(|p| p.target == layer) {
             if projection.synapses.row(0).sources != Presynaptic::All {
@@ -170,6 +161,12 @@ fn grid<'a, F: Real>(
     }
     u32::try_from(most).ok()?;
     Grid::new(duration, most, shortest)
+}
+
+/// Whether the modes of V do not cancel.
+fn constants_apart<F: Real>(bank: &ModeBank<F>) -> bool {
+    let tau_mem = bank.tau_mem().as_f64();
+    bank.tau_syn().iter().all(|tau| (tau.as_f64() - tau_mem).abs() > LEAST_GAP * tau_mem)
 }
 
 /// Gradients by projection and by population, as they are gathered.
@@ -191,8 +188,7 @@ impl<F: Real> Gathered<'_, F> {
     }
 }
 
-/// Differentiates a group of layers, if this engine suits it; whether it did. Slopes have been
-/// checked.
+/// Differentiates a group of layers, if this engine suits it. Slopes have been checked.
 pub(crate) fn backward<F: Real>(
     network: &SpikingNetwork<F>,
     trace: &Trace<F>,
@@ -200,42 +196,32 @@ pub(crate) fn backward<F: Real>(
     recurrent: bool,
     potentials: &[Vec<PotentialSensitivity<F>>],
     gathered: &mut Gathered<'_, F>,
-) -> bool {
-    // At ties inside a group the order of firing decides, which only the plain engine follows.
-    let ties = recurrent && trace.ties > 0;
+) -> Option<()> {
     if let (&[layer], false) = (group, recurrent) {
-        let terms = &potentials[layer];
-        if integrator::backward(network, trace, layer, terms, gathered).is_some() {
-            return true;
+        let done = integrator::backward(network, trace, layer, &potentials[layer], gathered);
+        if done.is_some() {
+            return done;
         }
     }
-    !ties && differentiate(network, trace, group, recurrent, potentials, gathered).is_some()
-}
-
-fn differentiate<F: Real>(
-    network: &SpikingNetwork<F>,
-    trace: &Trace<F>,
-    group: &[usize],
-    recurrent: bool,
-    potentials: &[Vec<PotentialSensitivity<F>>],
-    gathered: &mut Gathered<'_, F>,
-) -> Option<()> {
-    let trains = |p: &Projection<F>| match p.origin {
-        Origin::Input { .. } => &trace.input,
-        Origin::Layer(l) => &trace.layers[l].spikes,
+    // At ties inside a group the order of firing decides, which only the plain engine follows.
+    if recurrent && trace.ties > 0 {
+        return None;
+    }
+    let integrals_of = |&layer: &usize| {
+        let model = &network.layers[layer].layer;
+        let integrals = integrals(&potentials[layer], model.size())?;
+        let rate = integrals.first().map(|i| i.rate);
+        let bank = model.mode_bank()?;
+        (!rate.is_some_and(|rate| too_short(bank, rate, trace.duration))).then_some(integrals)
     };
-    let grid = grid(network, group, trace.duration, &|p| Some(trains(p)))?;
-    let afferents = afferents(network, group, grid, |p| known_spikes(p, trains(p)))?;
-    let populations = group.iter().map(|&layer| {
-        let named = &network.layers[layer];
-        let bank = named.layer.mode_bank()?;
-        let integrals = integrals(&potentials[layer], named.layer.size())?;
-        if integrals.first().is_some_and(|i| too_short(bank, i.rate, trace.duration)) {
-            return None;
-        }
-        let drives = |(_, a): &(usize, &Afferent<'_, F>)| a.projection.target == layer;
-        let own = afferents.iter().enumerate().filter(drives).map(|(k, _)| k).collect();
-        Some(Population { layer, bank, fired: &trace.layers[layer], integrals, afferents: own })
+    let integrals = group.iter().map(integrals_of).collect::<Option<Vec<_>>>()?;
+    let grid = grid(network, group, trace.duration, &|p| Some(trace.sources(p.origin)))?;
+    let afferents = afferents(network, group, grid, |p| known_spikes(p, trace.sources(p.origin)))?;
+    let parts = parts(network, group, &afferents).into_iter().zip(integrals);
+    let populations = parts.map(|(part, integrals)| {
+        let bank = network.layers[part.layer].layer.mode_bank()?;
+        let fired = &trace.layers[part.layer];
+        Some(Population { part, bank, fired, integrals })
     });
     let populations: Vec<_> = populations.collect::<Option<_>>()?;
     let slab = if recurrent { SHARED_SLAB } else { SLAB };

@@ -29,6 +29,16 @@ pub(crate) enum Origin {
     Layer(usize),
 }
 
+impl Origin {
+    /// The channel of the first source among those of its population.
+    pub fn first(self) -> usize {
+        match self {
+            Self::Input { first } => first,
+            Self::Layer(_) => 0,
+        }
+    }
+}
+
 /// Synapses from one population to a layer.
 #[derive(Debug, Clone)]
 pub(crate) struct Projection<F: Real> {
