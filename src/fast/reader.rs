@@ -42,6 +42,7 @@ pub(super) struct Reader<'a, F: Real, const R: usize> {
     carry_syn: [F; 2],
     rate_mem: F,
     rate_syn: F,
+    mixing: F,
     /// The rate of the integral in the loss, the particular solution of I at time 0, and that at the
     /// delay of a synapse.
     rate: F,
@@ -65,6 +66,7 @@ impl<'a, F: Real, const R: usize> Reader<'a, F, R> {
             receptor,
             carry_mem: afferent.carry_mem,
             carry_syn: afferent.carry_syn,
+            mixing: -gain(bank, receptor),
             rate_mem: bank.tau_mem().recip(),
             rate_syn: bank.tau_syn()[receptor].recip(),
             rate,
@@ -123,7 +125,7 @@ impl<'a, F: Real, const R: usize> Reader<'a, F, R> {
         let after = self.segments.partition_point(|s| s.end > time).saturating_sub(1);
         let segment = &self.segments[after];
         let gap = F::of((segment.end - time).max(0.0));
-        let mem = segment.mem * -gain(self.bank, self.receptor) * (-gap * self.rate_mem).exp();
+        let mem = segment.mem * self.mixing * (-gap * self.rate_mem).exp();
         (mem, segment.syn[self.receptor] * (-gap / self.bank.tau_syn()[self.receptor]).exp())
     }
 }
