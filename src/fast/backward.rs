@@ -3,18 +3,18 @@
 //! Between two spikes of a neuron its adjoint is a handful of exponentials. So an arrival is read in
 //! closed form at its time, with the factors of the forward pass, and no list of events is needed.
 //!
-//! The slabs and pages of the forward pass are taken in reverse. For all spikes of a page what they
-//! did in later pages of the slab is read, target by target. Then come the spikes, latest first; each
-//! reads what it did inside of the page. At last all that arrived from before the slab is read.
+//! The slabs of the forward pass are taken in reverse. First come the spikes of a slab, latest first;
+//! each reads what it did inside of the slab. Then all that arrived from before the slab is read.
 //!
 //! A loss that reads int V exp(-q t) dt adds a particular solution X exp(-q t) to the adjoint; what is
 //! left decays freely.
 
+use super::Gathered;
 use super::grid::{Afferent, Factors, Grid, gain, source};
+use super::inbox::mark;
 use super::reader::{Bucket, Reader, Segment};
 use super::walk::State;
 use super::wiring::{Outgoing, Part, outgoing};
-use super::{Gathered, PAGE};
 use crate::layer::ModeBank;
 use crate::trace::LayerTrace;
 use crate::{Real, Trace};
@@ -49,6 +49,8 @@ struct Member<F, const R: usize> {
     synapses: Vec<Factors<F>>,
     /// How many spikes of each synapse's source are still to be read.
     cursors: Vec<u32>,
+    /// No arrival that is still to be read is in a later bucket.
+    last: Vec<u32>,
 }
 
 pub(super) struct GroupReads<'a, 'g, 'h, F: Real, const R: usize> {
@@ -59,8 +61,10 @@ pub(super) struct GroupReads<'a, 'g, 'h, F: Real, const R: usize> {
     afferents: Vec<Afferent<'a, F>>,
     /// exp(-rate t) of every spike of each afferent, where the loss integrates potentials.
     discounts: Vec<Vec<F>>,
-    outgoing: Vec<Outgoing<F>>,
+    outgoing: Vec<Outgoing>,
     members: Vec<Member<F, R>>,
+    /// The synapses of a row that are to be looked at.
+    due: Vec<u32>,
     /// Neuron by neuron, those of a slab.
     buckets: Vec<Bucket<F, R>>,
     gathered: &'g mut Gathered<'h, F>,
@@ -101,6 +105,7 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
             outgoing: Vec::new(),
             members: Vec::new(),
             buckets: Vec::new(),
+            due: Vec::new(),
             gathered,
         }
     }
@@ -140,6 +145,7 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
             segments: Vec::new(),
             synapses: Vec::new(),
             cursors: Vec::new(),
+            last: Vec::new(),
         });
         let empty = Bucket { mem: F::zero(), syn: [F::zero(); R] };
         self.buckets.resize(members * self.slab, empty);
@@ -177,6 +183,8 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
             let counts = (0..row.weights.len()).map(|k| afferent.of(source(&row, k)).len() as u32);
             member.cursors.extend(counts);
         }
+        member.last.clear();
+        member.last.resize(member.cursors.len(), u32::MAX);
     }
 
     fn run(&mut self) {
@@ -191,16 +199,8 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
                 let before = times.partition_point(|&t| self.bucket_of(t) < end);
                 self.tabulate(slot, before, from, end - 1);
             }
-            let page = if self.outgoing.is_empty() { self.slab } else { PAGE };
-            let mut page_end = end;
-            while page_end > from {
-                let start = from + (page_end - 1 - from) / page * page;
-                let spikes = self.spikes(start, page_end);
-                self.read_page(&spikes, from, page_end, end);
-                for spike in spikes {
-                    self.spike(&spike, from, page_end, end);
-                }
-                page_end = start;
+            for spike in self.spikes(from, end) {
+                self.spike(&spike, from, end);
             }
             for slot in 0..self.members.len() {
                 self.pull(slot, from, end);
@@ -240,13 +240,13 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
     }
 
     /// Takes a neuron's adjoint back over one of its spikes.
-    fn spike(&mut self, spike: &Own, from: usize, page_end: usize, end: usize) {
+    fn spike(&mut self, spike: &Own, from: usize, end: usize) {
         let population = self.members[spike.slot].population;
         let layer = self.populations[population].part.layer;
         let index = self.members[spike.slot].index;
         for k in 0..self.outgoing.len() {
             if self.outgoing[k].source == population {
-                let by_time = self.read_spike(k, (index, spike.nth), from, page_end);
+                let by_time = self.read_spike(k, (index, spike.nth), from, end);
                 self.gathered.layer_times[layer][spike.place] += by_time;
             }
         }
@@ -310,78 +310,35 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
         }
     }
 
-    /// Reads what the spikes of a page did in the rest of the slab.
-    fn read_page(&mut self, spikes: &[Own], from: usize, page_end: usize, end: usize) {
-        for k in 0..self.outgoing.len() {
-            let Outgoing { afferent: which, source, skip, .. } = self.outgoing[k];
-            let population = &self.populations[source];
-            let afferent = &self.afferents[which];
-            let spikes = spikes.iter().filter(|s| self.members[s.slot].population == source);
-            let sent: Vec<_> = spikes
-                .map(|s| (self.members[s.slot].index, s.nth, s.place))
-                .map(|(pre, nth, place)| (pre, nth, place, afferent.of(pre)[nth]))
-                .collect();
-            let (weights, delays, times) = self.gathered.of(afferent);
-            for slot in self.outgoing[k].targets.clone() {
-                let member = &self.members[slot];
-                let row = afferent.projection.synapses.row(member.index);
-                let bank = self.populations[member.population].bank;
-                let mut reader = member.reader(bank, afferent);
-                let table = &self.buckets[slot * self.slab..];
-                let synapses = &member.synapses[skip..skip + row.weights.len()];
-                for (pre, nth, place, spike) in &sent {
-                    let synapse = &synapses[*pre];
-                    let (at, carry) = spike.meet(synapse);
-                    if at < page_end || at >= end {
-                        continue;
-                    }
-                    let delay = row.delays[*pre];
-                    reader.lag(delay);
-                    let time = || population.fired.spikes.times()[*place] + delay.as_f64();
-                    let synapse = &reader.carried(synapse)[carry];
-                    let discount = self.discounts[which].get(afferent.place(*pre) + nth).copied();
-                    let (by_weight, by_time) =
-                        reader.read(&table[at - from], synapse, spike, discount, time);
-                    let by_time = row.weights[*pre] * by_time;
-                    weights[row.first + pre] += by_weight;
-                    delays[row.first + pre] += by_time;
-                    times[*place] += by_time;
-                }
-            }
-        }
-    }
-
-    /// Reads what a spike of the group did inside of its page; what that adds to its dL/dt.
-    fn read_spike(
-        &mut self,
-        k: usize,
-        (pre, nth): (usize, usize),
-        from: usize,
-        page_end: usize,
-    ) -> F {
+    /// Reads what a spike of the group did inside of its slab; what that adds to its dL/dt.
+    fn read_spike(&mut self, k: usize, (pre, nth): (usize, usize), from: usize, end: usize) -> F {
         let outgoing = &self.outgoing[k];
         let which = outgoing.afferent;
         let afferent = &self.afferents[which];
         let spike = &afferent.of(pre)[nth];
         let mut total = F::zero();
-        for (slot, synapse) in outgoing.targets.clone().zip(outgoing.from(pre)) {
-            let (at, carry) = spike.meet(synapse);
-            if at >= page_end {
+        for target in outgoing.from(pre) {
+            let (at, carry) = spike.fixed.meet(target.delay);
+            if at >= end {
                 continue;
             }
+            let slot = target.slot as usize;
             let member = &self.members[slot];
             let row = afferent.projection.synapses.row(member.index);
+            let (weight, delay) =
+                (row.weights[target.nth as usize], row.delays[target.nth as usize]);
             let bank = self.populations[member.population].bank;
             let mut reader = member.reader(bank, afferent);
-            reader.lag(row.delays[pre]);
+            reader.lag(delay);
             let bucket = &self.buckets[slot * self.slab + at - from];
-            let time = || afferent.of_source(pre)[nth] + row.delays[pre].as_f64();
-            let synapse = &reader.carried(synapse)[carry];
+            let time = || afferent.of_source(pre)[nth] + delay.as_f64();
+            let synapse = &reader.carried(&member.synapses[target.number as usize])[carry];
             let discount = self.discounts[which].get(afferent.place(pre) + nth).copied();
             let (by_weight, by_time) = reader.read(bucket, synapse, spike, discount, time);
-            let by_time = row.weights[pre] * by_time;
-            self.gathered.weights[afferent.number][row.first + pre] += by_weight;
-            self.gathered.delays[afferent.number][row.first + pre] += by_time;
+            let by_time = weight * by_time;
+            let place = row.first + target.nth as usize;
+            self.gathered.weights[afferent.number][place] += by_weight;
+            self.gathered.delays[afferent.number][place] += by_time;
             total += by_time;
         }
         total
@@ -392,16 +349,21 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
     fn pull(&mut self, slot: usize, from: usize, end: usize) {
         let population = &self.populations[self.members[slot].population];
         let mut cursors = std::mem::take(&mut self.members[slot].cursors);
+        let mut last = std::mem::take(&mut self.members[slot].last);
         let member = &self.members[slot];
         let table = &self.buckets[slot * self.slab..slot * self.slab + end - from];
-        let mut number = 0;
+        let mut first = 0;
         for &which in &population.part.afferents {
             let afferent = &self.afferents[which];
             let row = afferent.projection.synapses.row(member.index);
             let inside = self.outgoing.iter().any(|o| o.afferent == which);
             let (weights, delays, times) = self.gathered.of(afferent);
             let mut reader = member.reader(population.bank, afferent);
-            for (k, (&weight, &delay)) in row.weights.iter().zip(row.delays).enumerate() {
+            let of_row = first..first + row.weights.len();
+            mark(last[of_row.clone()].iter().map(|&at| at as usize >= from), &mut self.due);
+            for &k in &self.due {
+                let k = k as usize;
+                let (number, weight, delay) = (first + k, row.weights[k], row.delays[k]);
                 let pre = source(&row, k);
                 let synapse = reader.carried(&member.synapses[number]);
                 let left = cursors[number] as usize;
@@ -413,14 +375,16 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
                 reader.lag(delay);
                 let (mut by_weight, mut by_time) = (F::zero(), F::zero());
                 let mut left = 0;
+                last[number] = 0;
                 for (nth, spike) in spikes.iter().enumerate().rev() {
-                    let (at, carry) = spike.meet(&member.synapses[number]);
+                    let (at, carry) = spike.fixed.meet(member.synapses[number].fixed);
                     if at < from {
                         left = nth + 1;
+                        last[number] = at as u32;
                         break;
                     }
                     let Some(bucket) = table.get(at - from) else { continue };
-                    if inside && spike.bucket() >= from {
+                    if inside && spike.fixed.bucket() >= from {
                         continue;
                     }
                     let time = || sent[nth] + delay.as_f64();
@@ -433,10 +397,11 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
                 cursors[number] = left as u32;
                 weights[row.first + k] += by_weight;
                 delays[row.first + k] += weight * by_time;
-                number += 1;
             }
+            first = of_row.end;
         }
         self.members[slot].cursors = cursors;
+        self.members[slot].last = last;
     }
 }
 

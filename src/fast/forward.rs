@@ -3,14 +3,12 @@
 //! Modes add: over a bucket in which a neuron cannot fire only the sums of its arrivals count. A
 //! rigorous bound says which buckets those are; the few others are sorted and stepped through.
 //!
-//! Neurons that do not drive each other are a group of one. Those that do go through time together:
-//! slab by slab, in a slab page by page, and in a page bucket by bucket. What a spike sends to the
-//! present page is added at once, and may call a neuron back that was not expected to fire in this
-//! bucket. What it sends to later pages of the slab is added at the end of the page, target by
-//! target; what it sends to later slabs is found when those start.
+//! Neurons that do not drive each other are a group of one. Those that do go through time together,
+//! slab by slab, and in a slab bucket by bucket. What a spike sends to the present slab is added at
+//! once, and may call a neuron back that was not expected to fire in this bucket. What it sends to
+//! later slabs is found when those start.
 
-use super::PAGE;
-use super::grid::{Afferent, Factors, Grid, Spikes, gain, source};
+use super::grid::{Afferent, Grid, Spikes, gain, source};
 use super::inbox::{Bucket, Inbox};
 use super::step::Step;
 use super::walk::{Arrival, State, Walk};
@@ -65,27 +63,19 @@ struct Hot<F> {
     fires: bool,
 }
 
-/// A spike of the present page.
-#[derive(Clone, Copy)]
-struct Sent<F> {
-    pre: usize,
-    nth: u32,
-    factors: Factors<F>,
-}
-
 pub(super) struct GroupRun<'a, F: Real, const R: usize> {
     network: &'a SpikingNetwork<F>,
     grid: Grid,
     slab: usize,
     populations: Vec<Population<'a, F, R>>,
     afferents: Vec<Afferent<'a, F>>,
-    outgoing: Vec<Outgoing<F>>,
-    /// The spikes of the present page that each of `outgoing` carries.
-    sent: Vec<Vec<Sent<F>>>,
+    outgoing: Vec<Outgoing>,
     members: Vec<Member<F>>,
     neurons: Vec<Neuron<F>>,
     /// Neuron by neuron, those of a slab.
     buckets: Vec<Bucket<F, R>>,
+    /// The synapses of a row that are to be looked at.
+    due: Vec<u32>,
     hot: Vec<Hot<F>>,
     hots: usize,
     rank: u32,
@@ -112,10 +102,10 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
             populations: populations.collect::<Option<_>>()?,
             afferents,
             outgoing: Vec::new(),
-            sent: Vec::new(),
             members: Vec::new(),
             neurons: Vec::new(),
             buckets: Vec::new(),
+            due: Vec::new(),
             hot: Vec::new(),
             hots: 0,
             rank: 0,
@@ -151,7 +141,6 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
         let parts: Vec<&Part> = self.populations.iter().map(|p| &p.part).collect();
         let members = &self.members;
         self.outgoing = outgoing(&parts, &self.afferents, |s| &members[s].inbox.synapses);
-        self.sent = self.outgoing.iter().map(|_| Vec::new()).collect();
         self.run()?;
         let traces = slots.into_iter().map(|slots| {
             let mut fired = Fired::default();
@@ -217,42 +206,20 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
                     (afferent, afferent.projection.synapses.row(*index))
                 });
                 let start = slot * self.slab;
-                inbox.pull(afferents, from, &mut self.buckets[start..start + end - from]);
+                let buckets = &mut self.buckets[start..start + end - from];
+                inbox.pull(afferents, from, buckets, &mut self.due);
             }
-            let mut page = from;
-            while page < end {
-                let page_end = end.min(page + PAGE);
-                for bucket in page..page_end {
-                    self.bucket(bucket, from, page_end)?;
+            for afferent in &mut self.afferents {
+                if let Spikes::Group { fresh, .. } = &mut afferent.spikes {
+                    fresh.fill(false);
                 }
-                self.deliver(from, page_end, end);
-                page = page_end;
+            }
+            for bucket in from..end {
+                self.bucket(bucket, from, end)?;
             }
             from = end;
         }
         Ok(())
-    }
-
-    /// Adds what the spikes of a page send to the rest of the slab.
-    fn deliver(&mut self, from: usize, page_end: usize, end: usize) {
-        let Self { outgoing, sent, afferents, members, buckets, slab, .. } = self;
-        for (outgoing, sent) in outgoing.iter().zip(sent) {
-            let afferent = &afferents[outgoing.afferent];
-            for slot in outgoing.targets.clone() {
-                let inbox = &mut members[slot].inbox;
-                let buckets = &mut buckets[slot * *slab..];
-                for Sent { pre, nth, factors } in sent.iter() {
-                    let number = outgoing.skip + pre;
-                    let synapse = inbox.synapses[number];
-                    let (at, carry) = factors.meet(&synapse);
-                    if at >= page_end && at < end {
-                        let (both, entry) = ((factors, &synapse), (number as u32, *nth));
-                        inbox.push(afferent, carry, both, entry, &mut buckets[at - from]);
-                    }
-                }
-            }
-            sent.clear();
-        }
     }
 
     /// Takes all neurons through one bucket.
@@ -400,26 +367,27 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
         // The bucket that is being simulated counts, even if rounding puts the time outside of it.
         let offset = (time - self.grid.start(number)).clamp(0.0, self.grid.width);
         for k in 0..self.outgoing.len() {
-            let Outgoing { afferent, source, skip, .. } = self.outgoing[k];
+            let Outgoing { afferent, source, .. } = self.outgoing[k];
             if source != population {
                 continue;
             }
             let factors = self.afferents[afferent].factors(&self.grid, number, offset);
-            if let Spikes::Group { factors: sent, .. } = &mut self.afferents[afferent].spikes {
+            if let Spikes::Group { factors: sent, fresh, .. } = &mut self.afferents[afferent].spikes
+            {
                 sent[index].push(factors);
+                fresh[index] = true;
             }
-            self.sent[k].push(Sent { pre: index, nth, factors });
-            let entry = ((skip + index) as u32, nth);
-            for (j, slot) in self.outgoing[k].targets.clone().enumerate() {
-                let synapse = self.outgoing[k].from(index)[j];
-                let (at, carry) = factors.meet(&synapse);
+            for j in 0..self.outgoing[k].from(index).len() {
+                let target = self.outgoing[k].from(index)[j];
+                let (at, carry) = factors.fixed.meet(target.delay);
                 if at >= end {
                     continue;
                 }
+                let slot = target.slot as usize;
                 let bucket = &mut self.buckets[slot * self.slab + at - from];
-                let afferent = &self.afferents[afferent];
+                let entry = (target.number, nth);
                 let inbox = &mut self.members[slot].inbox;
-                inbox.push(afferent, carry, (&factors, &synapse), entry, bucket);
+                inbox.push(&self.afferents[afferent], carry, &factors, entry, bucket);
                 if at == number {
                     self.recall(slot, number, from, entry, time);
                 }

@@ -82,11 +82,11 @@ impl Grid {
 
     /// A time in buckets, in fixed point.
     #[inline]
-    fn fixed(&self, bucket: usize, offset: f64) -> u64 {
+    fn fixed(&self, bucket: usize, offset: f64) -> Fixed {
         let one = (1_u64 << BITS) as f64;
         // The cast saturates at 0; delays beyond the greatest bucket have lost their offset.
         let part = ((offset * self.per_ms * one) as u64).min((1 << BITS) - 1);
-        ((bucket as u64) << BITS) | part
+        Fixed(((bucket as u64) << BITS) | part)
     }
 
     pub fn start(&self, bucket: usize) -> f64 {
@@ -99,6 +99,27 @@ impl Grid {
     }
 }
 
+/// A time or a delay in buckets.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fixed(u64);
+
+impl Fixed {
+    /// The bucket.
+    #[inline]
+    pub fn bucket(self) -> usize {
+        (self.0 >> BITS) as usize
+    }
+
+    /// The bucket of the sum, and whether the two offsets add up to more than one.
+    #[inline]
+    pub fn meet(self, other: Self) -> (usize, usize) {
+        const MASK: u64 = (1 << BITS) - 1;
+        let at = ((self.0 + other.0) >> BITS) as usize;
+        let carry = ((self.0 & MASK) + (other.0 & MASK)) >> BITS;
+        (at, (carry & 1) as usize)
+    }
+}
+
 /// A spike as its targets see it, or a synapse as its spikes see it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Factors<F> {
@@ -107,24 +128,8 @@ pub(super) struct Factors<F> {
     pub mem: F,
     /// exp(offset / tau_syn), likewise.
     pub syn: F,
-    /// The time or the delay in buckets.
-    fixed: u64,
-}
-
-impl<F: Real> Factors<F> {
-    /// The bucket of the spike.
-    pub fn bucket(&self) -> usize {
-        (self.fixed >> BITS) as usize
-    }
-
-    /// The bucket of the arrival, and whether the two offsets add up to more than one.
-    #[inline]
-    pub fn meet(&self, synapse: &Self) -> (usize, usize) {
-        const MASK: u64 = (1 << BITS) - 1;
-        let at = ((self.fixed + synapse.fixed) >> BITS) as usize;
-        let carry = ((self.fixed & MASK) + (synapse.fixed & MASK)) >> BITS;
-        (at, (carry & 1) as usize)
-    }
+    /// The time or the delay.
+    pub fixed: Fixed,
 }
 
 /// The spikes that reach a layer through one projection, and the constants of its receptor.
@@ -144,7 +149,12 @@ pub(super) enum Spikes<'a, F> {
     /// Known from the start; those of the projection's first source start at channel `first`.
     Known { trains: &'a SpikeTrains, first: usize, factors: Vec<Factors<F>> },
     /// Fired by a layer of the same group, as far as it has come.
-    Group { layer: usize, factors: Vec<Vec<Factors<F>>> },
+    Group {
+        layer: usize,
+        factors: Vec<Vec<Factors<F>>>,
+        /// Which sources fired in the present slab.
+        fresh: Vec<bool>,
+    },
 }
 
 impl<'a, F: Real> Afferent<'a, F> {

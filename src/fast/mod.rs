@@ -35,15 +35,13 @@ const LEAST_GAP: f64 = 0.25;
 /// Buckets that a neuron is simulated over at a time if it drives no other of its group.
 const SLAB: usize = 4096;
 
-/// Buckets that the neurons of a group are simulated over at a time if they drive each other.
+/// Buckets that the neurons of a group are simulated over at a time if they drive each other: few
+/// enough that those of all neurons stay in the caches, many enough that most of what a spike sends
+/// arrives later.
 ///
 /// The buckets of neurons must not lie a power of two apart, or they compete for the same lines of the
 /// caches.
-const SHARED_SLAB: usize = 1021;
-
-/// Buckets within which spikes reach the other neurons of a group one by one; later arrivals are
-/// added together.
-const PAGE: usize = 64;
+const SHARED_SLAB: usize = 251;
 
 /// Calls a generic function for the number of receptors of a group.
 macro_rules! with_receptors {
@@ -78,7 +76,9 @@ pub(crate) fn forward<'a, F: Real>(
     let grid = grid(network, group, duration, &known)?;
     let afferents = afferents(network, group, grid, |p| match p.origin {
         Origin::Layer(layer) if inside(p) => {
-            Spikes::Group { layer, factors: vec![Vec::new(); p.synapses.shape().1] }
+            let sources = p.synapses.shape().1;
+            let (factors, fresh) = (vec![Vec::new(); sources], vec![false; sources]);
+            Spikes::Group { layer, factors, fresh }
         }
         _ => known_spikes(p, trains(p)),
     })?;
