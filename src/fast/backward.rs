@@ -10,14 +10,14 @@
 //! left decays freely.
 
 use super::Gathered;
-use super::grid::{Afferent, Factors, Grid, gain, source};
-use super::inbox::mark;
-use super::reader::{Bucket, Reader, Segment};
+use super::afferent::{Afferent, Flight};
+use super::fan::Branch;
+use super::grid::{Grid, gain};
 use super::walk::State;
-use super::wiring::{Outgoing, Part, outgoing};
 use crate::layer::ModeBank;
 use crate::trace::LayerTrace;
 use crate::{Real, Trace};
+use std::ops::Range;
 
 /// How the loss depends on a potential: through int_0^T V exp(-rate t) dt.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,16 +28,33 @@ pub(crate) struct Integral<F> {
 
 /// A layer of the group.
 pub(super) struct Population<'a, F: Real> {
-    pub part: Part,
+    pub layer: usize,
     pub bank: &'a ModeBank<F>,
+    pub slots: Range<usize>,
     pub fired: &'a LayerTrace<F>,
     /// One per neuron, all at one rate; empty if the loss does not integrate potentials.
     pub integrals: Vec<Integral<F>>,
 }
 
+/// The freely decaying part of the adjoint of a neuron at the start of a bucket.
+#[derive(Debug, Clone, Copy)]
+struct Bucket<F, const R: usize> {
+    /// That of V; NaN where a spike falls into the bucket.
+    mem: F,
+    /// That of I_r, less what V contributes to it.
+    syn: [F; R],
+}
+
+/// A stretch between two spikes: its end, and the free part of the adjoint there.
+#[derive(Debug, Clone, Copy)]
+struct Segment<F, const R: usize> {
+    end: f64,
+    mem: F,
+    syn: [F; R],
+}
+
 struct Member<F, const R: usize> {
     population: usize,
-    index: usize,
     integral: Option<Integral<F>>,
     /// (X_V, X_I) of the particular solution at time 0.
     particular: State<F>,
@@ -46,27 +63,33 @@ struct Member<F, const R: usize> {
     time: f64,
     /// Latest first; those that the present slab touches.
     segments: Vec<Segment<F, R>>,
-    synapses: Vec<Factors<F>>,
-    /// How many spikes of each synapse's source are still to be read.
-    cursors: Vec<u32>,
-    /// No arrival that is still to be read is in a later bucket.
-    last: Vec<u32>,
+}
+
+/// The spikes of one afferent, whose arrivals are read latest first.
+struct Reads<F> {
+    /// In the order of the sources; `next` is one more than the branch that is next.
+    flights: Vec<Flight<F>>,
+    /// The bucket of its last arrival and the number of each flight, the latest at the end.
+    waiting: Vec<(usize, usize)>,
+    flying: Vec<usize>,
+    /// exp(-rate t) of every spike and exp(-rate d) of every branch, if the loss integrates the
+    /// potentials of the target.
+    discounts: Vec<F>,
+    lags: Vec<F>,
+    /// dL/dw and dL/dd of every branch.
+    gradients: Vec<(F, F)>,
 }
 
 pub(super) struct GroupReads<'a, 'g, 'h, F: Real, const R: usize> {
-    trace: &'a Trace<F>,
     grid: Grid,
-    slab: usize,
     populations: Vec<Population<'a, F>>,
     afferents: Vec<Afferent<'a, F>>,
-    /// exp(-rate t) of every spike of each afferent, where the loss integrates potentials.
-    discounts: Vec<Vec<F>>,
-    outgoing: Vec<Outgoing>,
+    reads: Vec<Reads<F>>,
     members: Vec<Member<F, R>>,
-    /// The synapses of a row that are to be looked at.
-    due: Vec<u32>,
     /// Neuron by neuron, those of a slab.
     buckets: Vec<Bucket<F, R>>,
+    /// The buckets of a neuron. Odd: distances of a power of two compete for the same lines of the caches.
+    stride: usize,
     gathered: &'g mut Gathered<'h, F>,
 }
 
@@ -75,126 +98,40 @@ struct Own {
     time: f64,
     rank: u32,
     slot: usize,
-    /// Its place among the spikes of its layer, and among those of its neuron.
-    place: usize,
+    /// Counted from the first of its neuron.
     nth: usize,
 }
 
 impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
     pub fn new(
-        trace: &'a Trace<F>,
+        trace: &Trace<F>,
         grid: Grid,
-        slab: usize,
         populations: Vec<Population<'a, F>>,
         afferents: Vec<Afferent<'a, F>>,
         gathered: &'g mut Gathered<'h, F>,
     ) -> Self {
-        let discounts = afferents.iter().map(|afferent| {
-            let target = populations.iter().find(|p| p.part.layer == afferent.projection.target);
-            let rate = target.and_then(|p| p.integrals.first()).map(|i| i.rate);
-            let of = |rate: F| afferent.times().iter().map(|&t| (-rate * F::of(t)).exp()).collect();
-            rate.map(of).unwrap_or_default()
+        let rate = |a: &Afferent<'_, F>| populations[a.target].integrals.first().map(|i| i.rate);
+        let reads = afferents.iter().map(|a| Reads::new(a, &grid, rate(a))).collect();
+        let members = populations.iter().enumerate().flat_map(|(population, p)| {
+            let integrals = (0..p.slots.len()).map(|n| p.integrals.get(n).copied());
+            integrals.map(move |i| Member::new(population, p.bank, i, trace.duration))
         });
-        Self {
-            discounts: discounts.collect(),
-            trace,
-            grid,
-            slab: slab.min(grid.buckets),
-            populations,
-            afferents,
-            outgoing: Vec::new(),
-            members: Vec::new(),
-            buckets: Vec::new(),
-            due: Vec::new(),
-            gathered,
-        }
-    }
-
-    /// Neurons that do not drive each other.
-    pub fn one_by_one(mut self) {
-        self.allocate(1);
-        for index in self.populations[0].part.slots.clone() {
-            self.prepare(0, 0, index);
-            self.run();
-        }
-    }
-
-    /// Neurons that may drive each other.
-    pub fn together(mut self) {
-        let slots: Vec<_> = self.populations.iter().map(|p| p.part.slots.clone()).collect();
-        self.allocate(slots.iter().map(|s| s.len()).sum());
-        for (population, slots) in slots.into_iter().enumerate() {
-            for (index, slot) in slots.enumerate() {
-                self.prepare(slot, population, index);
-            }
-        }
-        let parts: Vec<&Part> = self.populations.iter().map(|p| &p.part).collect();
-        let members = &self.members;
-        self.outgoing = outgoing(&parts, &self.afferents, |slot| &members[slot].synapses);
-        self.run();
-    }
-
-    fn allocate(&mut self, members: usize) {
-        self.members.resize_with(members, || Member {
-            population: 0,
-            index: 0,
-            integral: None,
-            particular: State::default(),
-            free: State::default(),
-            time: 0.0,
-            segments: Vec::new(),
-            synapses: Vec::new(),
-            cursors: Vec::new(),
-            last: Vec::new(),
-        });
+        let members: Vec<Member<F, R>> = members.collect();
+        let stride = grid.slab(members.len()) | 1;
         let empty = Bucket { mem: F::zero(), syn: [F::zero(); R] };
-        self.buckets.resize(members * self.slab, empty);
+        let buckets = vec![empty; members.len() * stride];
+        Self { grid, populations, afferents, reads, members, buckets, stride, gathered }
     }
 
-    /// The adjoint of a neuron at the end of the trial.
-    fn prepare(&mut self, slot: usize, population: usize, index: usize) {
-        let Self { grid, populations, afferents, members, trace, .. } = self;
-        let Population { bank, integrals, part, .. } = &populations[population];
-        let member = &mut members[slot];
-        member.population = population;
-        member.index = index;
-        member.integral = integrals.get(index).copied();
-        member.particular = State::default();
-        member.free = State::default();
-        member.time = trace.duration;
-        if let Some(Integral { rate, gradient }) = member.integral {
-            let rate_mem = bank.tau_mem().recip();
-            member.particular[0] = gradient / (rate_mem + rate);
-            for (x, tau) in member.particular[1..].iter_mut().zip(bank.tau_syn()) {
-                *x = gradient / (rate_mem + rate) * rate_mem / (tau.recip() + rate);
-            }
-            let end = (-rate * F::of(trace.duration)).exp();
-            member.free = member.particular.map(|x| -x * end);
-        }
-        member.segments.clear();
-        member.segments.push(Segment::new(bank, trace.duration, &member.free));
-        member.synapses.clear();
-        member.cursors.clear();
-        for afferent in part.afferents.iter().map(|&a| &afferents[a]) {
-            let projection = afferent.projection;
-            let row = projection.synapses.row(index);
-            let mixing = -gain(bank, projection.receptor);
-            afferent.synapses(&row, grid, |_| mixing, |_| F::one(), &mut member.synapses);
-            let counts = (0..row.weights.len()).map(|k| afferent.of(source(&row, k)).len() as u32);
-            member.cursors.extend(counts);
-        }
-        member.last.clear();
-        member.last.resize(member.cursors.len(), u32::MAX);
-    }
-
-    fn run(&mut self) {
+    /// Differentiates the group.
+    pub fn run(mut self) {
+        let slab = self.grid.slab(self.members.len());
         let mut end = self.grid.buckets;
         while end > 0 {
-            let from = (end - 1) / self.slab * self.slab;
+            let from = (end - 1) / slab * slab;
             for slot in 0..self.members.len() {
                 let segments = &mut self.members[slot].segments;
-                let last = segments.len() - 1;
-                segments.drain(..last);
+                segments.drain(..segments.len() - 1);
                 let times = self.own_spikes(slot);
                 let before = times.partition_point(|&t| self.bucket_of(t) < end);
                 self.tabulate(slot, before, from, end - 1);
@@ -202,10 +139,18 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
             for spike in self.spikes(from, end) {
                 self.spike(&spike, from, end);
             }
-            for slot in 0..self.members.len() {
-                self.pull(slot, from, end);
+            for k in 0..self.afferents.len() {
+                self.read_all(k, from);
             }
             end = from;
+        }
+        for (afferent, Reads { gradients, .. }) in self.afferents.iter().zip(&self.reads) {
+            let weights = &mut self.gathered.weights[afferent.number];
+            let delays = &mut self.gathered.delays[afferent.number];
+            for (&synapse, &(by_weight, by_delay)) in afferent.fan.synapses.iter().zip(gradients) {
+                weights[synapse as usize] += by_weight;
+                delays[synapse as usize] += by_delay;
+            }
         }
     }
 
@@ -213,16 +158,14 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
     fn spikes(&self, from: usize, end: usize) -> Vec<Own> {
         let mut all = Vec::new();
         for (slot, member) in self.members.iter().enumerate() {
-            let fired = &self.populations[member.population].fired;
-            let first = fired.spikes.offsets()[member.index];
+            let Population { fired, slots, .. } = &self.populations[member.population];
+            let first = fired.spikes.offsets()[slot - slots.start];
             let times = self.own_spikes(slot);
-            let bucket = |time: f64| self.bucket_of(time);
-            let low = times.partition_point(|&t| bucket(t) < from);
-            let high = times.partition_point(|&t| bucket(t) < end);
-            all.extend((low..high).map(|nth| {
-                let place = first + nth;
-                Own { time: times[nth], rank: fired.ranks[place], slot, place, nth }
-            }));
+            let low = times.partition_point(|&t| self.bucket_of(t) < from);
+            let high = times.partition_point(|&t| self.bucket_of(t) < end);
+            let own =
+                |nth: usize| Own { time: times[nth], rank: fired.ranks[first + nth], slot, nth };
+            all.extend((low..high).map(own));
         }
         all.sort_unstable_by_key(|s| std::cmp::Reverse((s.time.to_bits(), s.rank)));
         all
@@ -230,33 +173,34 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
 
     /// The times at which a neuron fires.
     fn own_spikes(&self, slot: usize) -> &'a [f64] {
-        let member = &self.members[slot];
-        self.populations[member.population].fired.spikes.channel(member.index)
+        let Population { fired, slots, .. } = &self.populations[self.members[slot].population];
+        fired.spikes.channel(slot - slots.start)
     }
 
     /// The bucket of a spike of the group.
     fn bucket_of(&self, time: f64) -> usize {
-        self.grid.split(time).0.min(self.grid.buckets - 1)
+        (self.grid.split(time).0 as usize).min(self.grid.buckets - 1)
     }
 
     /// Takes a neuron's adjoint back over one of its spikes.
     fn spike(&mut self, spike: &Own, from: usize, end: usize) {
         let population = self.members[spike.slot].population;
-        let layer = self.populations[population].part.layer;
-        let index = self.members[spike.slot].index;
-        for k in 0..self.outgoing.len() {
-            if self.outgoing[k].source == population {
-                let by_time = self.read_spike(k, (index, spike.nth), from, end);
-                self.gathered.layer_times[layer][spike.place] += by_time;
+        let Population { layer, slots, fired, .. } = &self.populations[population];
+        let (layer, fired) = (*layer, *fired);
+        let place = fired.spikes.offsets()[spike.slot - slots.start] + spike.nth;
+        for k in 0..self.afferents.len() {
+            if self.afferents[k].source == Some(population) {
+                let by_time = self.read(k, place, from);
+                self.gathered.layer_times[layer][place] += by_time;
             }
         }
-        let Population { bank, fired, .. } = &self.populations[population];
+        let bank = self.populations[population].bank;
         let member = &mut self.members[spike.slot];
         let len = bank.tau_syn().len() + 1;
         bank.flow_back(F::of(member.time - spike.time), &mut member.free[..len]);
         member.time = spike.time;
         let mut jump = member.free[0];
-        let mut by_time = self.gathered.layer_times[layer][spike.place];
+        let mut by_time = self.gathered.layer_times[layer][place];
         if let Some(Integral { rate, gradient }) = member.integral {
             let discount = (-rate * F::of(spike.time)).exp();
             jump += member.particular[0] * discount;
@@ -265,7 +209,7 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
             by_time += gradient * discount * drop;
         }
         let mut total = [jump];
-        bank.fire_back(fired.slopes[spike.place], by_time, &mut total);
+        bank.fire_back(fired.slopes[place], by_time, &mut total);
         member.free[0] += total[0] - jump;
         member.segments.push(Segment::new(bank, spike.time, &member.free));
         let bucket = self.bucket_of(spike.time);
@@ -276,7 +220,7 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
         let offset = spike.time - self.grid.start(bucket);
         let first = bucket.saturating_sub(usize::from(offset < near)).max(from);
         let last = (bucket + usize::from(offset > self.grid.width - near)).min(end - 1);
-        let start = spike.slot * self.slab;
+        let start = spike.slot * self.stride;
         let mixed = &mut self.buckets[start + first - from..=start + last - from];
         mixed.iter_mut().for_each(|b| b.mem = F::nan());
     }
@@ -286,7 +230,7 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
     fn tabulate(&mut self, slot: usize, nth: usize, from: usize, top: usize) {
         let earlier = self.own_spikes(slot)[..nth].last();
         let low = earlier.map_or(from, |&t| self.bucket_of(t).max(from));
-        let Self { grid, populations, members, buckets, slab, .. } = self;
+        let Self { grid, populations, members, buckets, stride, .. } = self;
         let member = &members[slot];
         let bank = populations[member.population].bank;
         let Some(segment) = member.segments.last() else { return };
@@ -302,7 +246,7 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
         let mut mem = segment.mem * to_start_mem;
         let mut syn = segment.syn;
         syn.iter_mut().zip(&to_start).for_each(|(s, d)| *s *= *d);
-        let start = slot * *slab;
+        let start = slot * *stride;
         for bucket in buckets[start + low - from..=start + top - from].iter_mut().rev() {
             *bucket = Bucket { mem, syn };
             mem *= decay_mem;
@@ -310,105 +254,144 @@ impl<'a, 'g, 'h, F: Real, const R: usize> GroupReads<'a, 'g, 'h, F, R> {
         }
     }
 
-    /// Reads what a spike of the group did inside of its slab; what that adds to its dL/dt.
-    fn read_spike(&mut self, k: usize, (pre, nth): (usize, usize), from: usize, end: usize) -> F {
-        let outgoing = &self.outgoing[k];
-        let which = outgoing.afferent;
-        let afferent = &self.afferents[which];
-        let spike = &afferent.of(pre)[nth];
+    /// Reads the adjoint at every arrival in the slab of spikes from before it.
+    fn read_all(&mut self, k: usize, from: usize) {
+        let Reads { waiting, flying, .. } = &mut self.reads[k];
+        let earlier = waiting.partition_point(|&(last, _)| last < from);
+        flying.extend(waiting.drain(earlier..).map(|(_, flight)| flight));
+        let mut flying = std::mem::take(flying);
+        flying.retain(|&which| {
+            let by_time = self.read(k, which, from);
+            let afferent = &self.afferents[k];
+            self.gathered.times(afferent)[afferent.first_place() + which] += by_time;
+            let flight = &self.reads[k].flights[which];
+            flight.next > afferent.fan.of(flight.source as usize).start
+        });
+        self.reads[k].flying = flying;
+    }
+
+    /// Reads the adjoint where a spike arrives, back to bucket `from`; what that adds to its dL/dt.
+    fn read(&mut self, k: usize, which: usize, from: usize) -> F {
+        let Self { reads, afferents, populations, members, buckets, stride, grid, .. } = self;
+        let width = grid.width;
+        let Reads { flights, discounts, lags, gradients, .. } = &mut reads[k];
+        let (afferent, flight) = (&afferents[k], &mut flights[which]);
+        let (fan, receptor) = (&afferent.fan, afferent.projection.receptor);
+        let Population { bank, slots, .. } = &populations[afferent.target];
+        let (rate_mem, rate_syn) = (bank.tau_mem().recip(), bank.tau_syn()[receptor].recip());
+        let (spike, mixing) = (*flight, -gain(bank, receptor));
+        let by_mem = fan.carry_mem.map(|c| spike.factors.mem * c * mixing);
+        let by_syn = fan.carry_syn.map(|c| spike.factors.syn * c);
+        let first = fan.of(flight.source as usize).start;
+        let branches = &fan.branches[first..flight.next];
+        let gradients = &mut gradients[first..flight.next];
         let mut total = F::zero();
-        for target in outgoing.from(pre) {
-            let (at, carry) = spike.fixed.meet(target.delay);
-            if at >= end {
-                continue;
+        for (branch, gradient) in branches.iter().zip(gradients).rev() {
+            let (time, at, carry) = spike.arrival(branch, width);
+            if at < from {
+                break;
             }
-            let slot = target.slot as usize;
-            let member = &self.members[slot];
-            let row = afferent.projection.synapses.row(member.index);
-            let (weight, delay) =
-                (row.weights[target.nth as usize], row.delays[target.nth as usize]);
-            let bank = self.populations[member.population].bank;
-            let mut reader = member.reader(bank, afferent);
-            reader.lag(delay);
-            let bucket = &self.buckets[slot * self.slab + at - from];
-            let time = || afferent.of_source(pre)[nth] + delay.as_f64();
-            let synapse = &reader.carried(&member.synapses[target.number as usize])[carry];
-            let discount = self.discounts[which].get(afferent.place(pre) + nth).copied();
-            let (by_weight, by_time) = reader.read(bucket, synapse, spike, discount, time);
-            let by_time = weight * by_time;
-            let place = row.first + target.nth as usize;
-            self.gathered.weights[afferent.number][place] += by_weight;
-            self.gathered.delays[afferent.number][place] += by_time;
+            flight.next -= 1;
+            let slot = slots.start + branch.post as usize;
+            let bucket = &buckets[slot * *stride + at - from];
+            let mut mem = bucket.mem * (branch.factors.mem * by_mem[carry]);
+            let mut syn = bucket.syn[receptor] * (branch.factors.syn * by_syn[carry]);
+            if mem.is_nan() {
+                let (m, s) = members[slot].beside_spike(bank, receptor, time);
+                (mem, syn) = (m * mixing, s);
+            }
+            // p_I is the sum of its exponential parts; with their rates that gives dL/dt.
+            let (mut by_weight, mut by_time) = (mem + syn, rate_mem * mem + rate_syn * syn);
+            if let (Some(&discount), Some(&lag)) = (discounts.get(which), lags.get(flight.next)) {
+                let member = &members[slot];
+                let x = member.particular[receptor + 1] * lag * discount;
+                by_weight += x;
+                by_time -= member.integral.map_or(F::zero(), |i| i.rate) * x;
+            }
+            let by_time = branch.weight * by_time;
+            gradient.0 += by_weight;
+            gradient.1 += by_time;
             total += by_time;
         }
         total
     }
+}
 
-    /// Reads the adjoint of a neuron at every arrival in the buckets `from..end` of a spike from
-    /// outside of the group or from before them.
-    fn pull(&mut self, slot: usize, from: usize, end: usize) {
-        let population = &self.populations[self.members[slot].population];
-        let mut cursors = std::mem::take(&mut self.members[slot].cursors);
-        let mut last = std::mem::take(&mut self.members[slot].last);
-        let member = &self.members[slot];
-        let table = &self.buckets[slot * self.slab..slot * self.slab + end - from];
-        let mut first = 0;
-        for &which in &population.part.afferents {
-            let afferent = &self.afferents[which];
-            let row = afferent.projection.synapses.row(member.index);
-            let inside = self.outgoing.iter().any(|o| o.afferent == which);
-            let (weights, delays, times) = self.gathered.of(afferent);
-            let mut reader = member.reader(population.bank, afferent);
-            let of_row = first..first + row.weights.len();
-            mark(last[of_row.clone()].iter().map(|&at| at as usize >= from), &mut self.due);
-            for &k in &self.due {
-                let k = k as usize;
-                let (number, weight, delay) = (first + k, row.weights[k], row.delays[k]);
-                let pre = source(&row, k);
-                let synapse = reader.carried(&member.synapses[number]);
-                let left = cursors[number] as usize;
-                let place = afferent.place(pre);
-                let spikes = &afferent.of(pre)[..left];
-                let sent = &afferent.of_source(pre)[..left];
-                let discounts = self.discounts[which].get(place..place + left);
-                let times = &mut times[afferent.first_place() + place..][..left];
-                reader.lag(delay);
-                let (mut by_weight, mut by_time) = (F::zero(), F::zero());
-                let mut left = 0;
-                last[number] = 0;
-                for (nth, spike) in spikes.iter().enumerate().rev() {
-                    let (at, carry) = spike.fixed.meet(member.synapses[number].fixed);
-                    if at < from {
-                        left = nth + 1;
-                        last[number] = at as u32;
-                        break;
-                    }
-                    let Some(bucket) = table.get(at - from) else { continue };
-                    if inside && spike.fixed.bucket() >= from {
-                        continue;
-                    }
-                    let time = || sent[nth] + delay.as_f64();
-                    let discount = discounts.map(|d| d[nth]);
-                    let (by_w, by_t) = reader.read(bucket, &synapse[carry], spike, discount, time);
-                    by_weight += by_w;
-                    by_time += by_t;
-                    times[nth] += weight * by_t;
-                }
-                cursors[number] = left as u32;
-                weights[row.first + k] += by_weight;
-                delays[row.first + k] += weight * by_time;
+impl<F: Real> Reads<F> {
+    fn new(afferent: &Afferent<'_, F>, grid: &Grid, rate: Option<F>) -> Self {
+        let fan = &afferent.fan;
+        let mut flights = afferent.flights(grid);
+        let mut waiting = Vec::new();
+        for (number, flight) in flights.iter_mut().enumerate() {
+            let branches = &fan.branches[fan.of(flight.source as usize)];
+            let at = |b: &Branch<F>| flight.arrival(b, grid.width).1;
+            let within = branches.partition_point(|b| at(b) < grid.buckets);
+            if let Some(last) = branches[..within].last() {
+                waiting.push((at(last), number));
             }
-            first = of_row.end;
+            flight.next += within;
         }
-        self.members[slot].cursors = cursors;
-        self.members[slot].last = last;
+        waiting.sort_unstable();
+        let mut reads = Self {
+            flights,
+            waiting,
+            flying: Vec::new(),
+            discounts: Vec::new(),
+            lags: Vec::new(),
+            gradients: vec![(F::zero(), F::zero()); fan.branches.len()],
+        };
+        if let Some(rate) = rate {
+            let times = afferent.times().iter();
+            reads.discounts.extend(times.map(|&t| (-rate * F::of(t)).exp()));
+            reads.lags.extend(fan.branches.iter().map(|b| (-rate * F::of(b.delay)).exp()));
+        }
+        reads
     }
 }
 
 impl<F: Real, const R: usize> Member<F, R> {
-    /// Reads the adjoint at the receptor of an afferent.
-    fn reader<'m>(&'m self, bank: &'m ModeBank<F>, afferent: &Afferent<'_, F>) -> Reader<'m, F, R> {
-        let rate = self.integral.map_or(F::zero(), |i| i.rate);
-        Reader::new(bank, &self.segments, afferent, rate, &self.particular)
+    /// The adjoint of a neuron at the end of the trial.
+    fn new(
+        population: usize,
+        bank: &ModeBank<F>,
+        integral: Option<Integral<F>>,
+        duration: f64,
+    ) -> Self {
+        let mut particular = State::default();
+        let mut free = State::default();
+        if let Some(Integral { rate, gradient }) = integral {
+            let rate_mem = bank.tau_mem().recip();
+            particular[0] = gradient / (rate_mem + rate);
+            for (x, tau) in particular[1..].iter_mut().zip(bank.tau_syn()) {
+                *x = gradient / (rate_mem + rate) * rate_mem / (tau.recip() + rate);
+            }
+            let end = (-rate * F::of(duration)).exp();
+            free = particular.map(|x| -x * end);
+        }
+        let segments = vec![Segment::new(bank, duration, &free)];
+        Self { population, integral, particular, free, time: duration, segments }
+    }
+
+    /// The two exponentials of the free part of p_I, the first still to be mixed, at a time near a
+    /// spike. A spike precedes an arrival of its time.
+    #[cold]
+    #[inline(never)]
+    fn beside_spike(&self, bank: &ModeBank<F>, receptor: usize, time: f64) -> (F, F) {
+        let after = self.segments.partition_point(|s| s.end > time).saturating_sub(1);
+        let segment = &self.segments[after];
+        let gap = F::of((segment.end - time).max(0.0));
+        let mem = segment.mem * (-gap / bank.tau_mem()).exp();
+        (mem, segment.syn[receptor] * (-gap / bank.tau_syn()[receptor]).exp())
+    }
+}
+
+impl<F: Real, const R: usize> Segment<F, R> {
+    /// From the free part of the adjoint at the end of the segment.
+    fn new(bank: &ModeBank<F>, end: f64, free: &State<F>) -> Self {
+        let mut syn = [F::zero(); R];
+        for (r, s) in syn.iter_mut().enumerate().take(bank.tau_syn().len()) {
+            *s = free[r + 1] + free[0] * gain(bank, r);
+        }
+        Self { end, mem: free[0], syn }
     }
 }

@@ -1,7 +1,11 @@
-//! What is to arrive at a neuron, bucket by bucket.
+//! What is to arrive at the neurons of a group, bucket by bucket.
 
-use super::grid::{Afferent, Factors, Spikes, source};
-use crate::{Real, Row};
+use super::afferent::{Afferent, Flight};
+use super::fan::Branch;
+use super::grid::gain;
+use crate::Real;
+use crate::layer::ModeBank;
+use std::ops::Range;
 
 /// What arrives in one bucket: the sums of the jumps, carried to its start, and who arrived.
 #[derive(Debug, Clone, Copy)]
@@ -21,141 +25,110 @@ impl<F: Real, const R: usize> Bucket<F, R> {
     pub fn empty() -> Self {
         Self { mem: F::zero(), syn: [F::zero(); R], rise: F::zero(), count: 0, head: 0 }
     }
-
-    #[inline]
-    fn add(&mut self, mem: F, receptor: usize, syn: F, entries: &mut Vec<Entry>, new: (u32, u32)) {
-        self.mem += mem;
-        self.syn[receptor] += syn;
-        // exp(s / tau) >= 1: no less than the weight, if that is positive.
-        self.rise += syn.max(F::zero());
-        self.count += 1;
-        entries.push(Entry { next: self.head, synapse: new.0, spike: new.1 });
-        self.head = entries.len() as u32;
-    }
 }
 
 /// One arrival, in the list of those of its bucket.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Entry {
+pub(super) struct Entry<F> {
+    pub time: f64,
+    pub weight: F,
     next: u32,
-    /// The synapse, counted over all that lead to the neuron.
-    pub synapse: u32,
-    /// The spike, counted from the first of its source neuron.
-    pub spike: u32,
+    pub afferent: u32,
+    /// The branch of the afferent's fan.
+    pub branch: u32,
+    /// That of the spike, see [`Flight`].
+    pub rank: u32,
 }
 
-/// No further arrival is known.
-const NEVER: u32 = u32::MAX;
-
-/// The arrivals at one neuron in a slab of buckets. Reused from slab to slab.
-#[derive(Debug, Default)]
-pub(super) struct Inbox<F> {
-    /// The factors of all synapses onto the neuron.
-    pub synapses: Vec<Factors<F>>,
-    /// How many spikes of each synapse's source have been taken.
-    cursors: Vec<u32>,
-    /// A bucket before which nothing more arrives through the synapse, unless its source fires again.
-    next: Vec<u32>,
-    entries: Vec<Entry>,
+impl<F: Real> Entry<F> {
+    pub fn new(time: f64, weight: F, afferent: usize, branch: usize, rank: u32) -> Self {
+        let (afferent, branch) = (afferent as u32, branch as u32);
+        Self { time, weight, next: 0, afferent, branch, rank }
+    }
 }
 
-impl<F: Real> Inbox<F> {
-    /// Starts a trial, with `synapses` filled in.
-    pub fn start(&mut self) {
-        for list in [&mut self.cursors, &mut self.next] {
-            list.clear();
-            list.resize(self.synapses.len(), 0);
-        }
+/// The arrivals at a group of neurons in a slab of buckets.
+#[derive(Debug)]
+pub(super) struct Inbox<F, const R: usize> {
+    /// How many neurons there are.
+    neurons: usize,
+    /// The first bucket of the slab.
+    from: usize,
+    width: f64,
+    /// Bucket by bucket, those of all neurons.
+    buckets: Vec<Bucket<F, R>>,
+    entries: Vec<Entry<F>>,
+}
+
+impl<F: Real, const R: usize> Inbox<F, R> {
+    pub fn new(neurons: usize, slab: usize, width: f64) -> Self {
+        let buckets = vec![Bucket::empty(); neurons * slab];
+        Self { neurons, from: 0, width, buckets, entries: Vec::new() }
     }
 
-    /// Takes from every afferent what arrives in the slab of buckets that starts with `from`, sent
-    /// before it. What arrives before the slab was pushed.
-    pub fn pull<'a, const R: usize>(
-        &mut self,
-        afferents: impl Iterator<Item = (&'a Afferent<'a, F>, Row<'a, F>)>,
-        from: usize,
-        buckets: &mut [Bucket<F, R>],
-        due: &mut Vec<u32>,
-    ) where
-        F: 'a,
-    {
-        let Self { synapses, cursors, next, entries } = self;
-        entries.clear();
-        let end = from + buckets.len();
-        let mut first = 0;
-        for (afferent, row) in afferents {
-            let receptor = afferent.projection.receptor;
-            let of_row = first..first + row.weights.len();
-            let soon = next[of_row.clone()].iter().map(|&at| (at as usize) < end);
-            match &afferent.spikes {
-                Spikes::Known { .. } => mark(soon, due),
-                Spikes::Group { fresh, .. } => {
-                    let fresh = (0..row.weights.len()).map(|k| fresh[source(&row, k)]);
-                    mark(soon.zip(fresh).map(|(soon, fresh)| soon | fresh), due);
-                }
-            }
-            for &k in due.iter() {
-                let number = first + k as usize;
-                let synapse = &synapses[number];
-                let mem = afferent.carry_mem.map(|c| c * synapse.mem);
-                let syn = afferent.carry_syn.map(|c| c * synapse.syn);
-                let spikes = afferent.of(source(&row, k as usize));
-                let mut taken = cursors[number] as usize;
-                next[number] = NEVER;
-                while let Some(spike) = spikes.get(taken) {
-                    let (at, carry) = spike.fixed.meet(synapse.fixed);
-                    if at >= end {
-                        next[number] = at as u32;
-                        break;
-                    }
-                    if let Some(bucket) = buckets.get_mut(at.wrapping_sub(from)) {
-                        let (mem, syn) = (spike.mem * mem[carry], spike.syn * syn[carry]);
-                        bucket.add(mem, receptor, syn, entries, (number as u32, taken as u32));
-                    }
-                    taken += 1;
-                }
-                cursors[number] = taken as u32;
-            }
-            first = of_row.end;
-        }
+    /// Turns to the slab that starts with bucket `from`; the buckets of the last one are empty again.
+    pub fn turn_to(&mut self, from: usize) {
+        self.from = from;
+        self.entries.clear();
     }
 
-    /// Adds one arrival to a bucket of the present slab.
+    /// A bucket of one neuron.
     #[inline]
-    pub fn push<const R: usize>(
-        &mut self,
-        afferent: &Afferent<'_, F>,
-        carry: usize,
-        spike: &Factors<F>,
-        entry: (u32, u32),
-        bucket: &mut Bucket<F, R>,
-    ) {
-        let synapse = &self.synapses[entry.0 as usize];
-        let mem = spike.mem * (afferent.carry_mem[carry] * synapse.mem);
-        let syn = spike.syn * (afferent.carry_syn[carry] * synapse.syn);
-        bucket.add(mem, afferent.projection.receptor, syn, &mut self.entries, entry);
+    pub fn bucket(&self, bucket: usize, slot: usize) -> &Bucket<F, R> {
+        &self.buckets[(bucket - self.from) * self.neurons + slot]
     }
 
-    /// The arrivals in a bucket, in no order.
-    pub fn entries<const R: usize>(&self, bucket: &Bucket<F, R>) -> impl Iterator<Item = Entry> {
-        let mut head = bucket.head;
+    /// A bucket of several neurons.
+    #[inline]
+    pub fn row(&mut self, bucket: usize, slots: Range<usize>) -> &mut [Bucket<F, R>] {
+        let start = (bucket - self.from) * self.neurons;
+        &mut self.buckets[start + slots.start..start + slots.end]
+    }
+
+    /// Adds what a spike does in the buckets before `end`, from where it is on.
+    #[inline]
+    pub fn deliver(
+        &mut self,
+        (number, afferent): (usize, &Afferent<'_, F>),
+        bank: &ModeBank<F>,
+        first_slot: usize,
+        flight: &mut Flight<F>,
+        end: usize,
+    ) {
+        let (neurons, from, width) = (self.neurons, self.from, self.width);
+        let fan = &afferent.fan;
+        let receptor = if R == 1 { 0 } else { afferent.projection.receptor };
+        let (spike, gain) = (*flight, -gain(bank, receptor));
+        let by_mem = fan.carry_mem.map(|c| spike.factors.mem * c * gain);
+        let by_syn = fan.carry_syn.map(|c| spike.factors.syn * c);
+        let last = fan.of(flight.source as usize).end;
+        for branch in &fan.branches[flight.next..last] {
+            let (time, at, carry) = spike.arrival(branch, width);
+            if at >= end {
+                break;
+            }
+            let &Branch { factors, weight, post, .. } = branch;
+            let syn = weight * (factors.syn * by_syn[carry]);
+            let bucket = &mut self.buckets[(at - from) * neurons + first_slot + post as usize];
+            bucket.mem += weight * (factors.mem * by_mem[carry]);
+            bucket.syn[receptor] += syn;
+            // exp(s / tau) >= 1: no less than the weight, if that is positive.
+            bucket.rise += syn.max(F::zero());
+            bucket.count += 1;
+            let entry = Entry::new(time, weight, number, flight.next, spike.rank);
+            self.entries.push(Entry { next: bucket.head, ..entry });
+            bucket.head = self.entries.len() as u32;
+            flight.next += 1;
+        }
+    }
+
+    /// The arrivals in a bucket of a neuron, in no order.
+    pub fn entries(&self, bucket: usize, slot: usize) -> impl Iterator<Item = Entry<F>> {
+        let mut head = self.bucket(bucket, slot).head;
         std::iter::from_fn(move || {
             let entry = *self.entries.get((head as usize).checked_sub(1)?)?;
             head = entry.next;
             Some(entry)
         })
     }
-}
-
-/// The places of those that are true. Without branches: which they are is hard to foresee.
-#[inline]
-pub(super) fn mark(which: impl ExactSizeIterator<Item = bool>, places: &mut Vec<u32>) {
-    places.clear();
-    places.resize(which.len(), 0);
-    let mut marked = 0;
-    for (place, is) in which.enumerate() {
-        places[marked] = place as u32;
-        marked += usize::from(is);
-    }
-    places.truncate(marked);
 }

@@ -3,7 +3,7 @@
 //! That integral is linear in the arrivals: each adds its weight times a closed form of its time. So
 //! neither the read-out nor its gradient needs to know what happened between the arrivals.
 
-use super::grid::source;
+use super::afferent::source;
 use super::{Gathered, constants_apart, integrals, too_short};
 use crate::layer::ModeBank;
 use crate::network::Origin;

@@ -3,15 +3,17 @@
 //! It handles groups of layers of linear neurons under heavy loads. Everything else runs on the plain
 //! engine of `simulate`, which is also its reference in the tests.
 
+mod afferent;
 mod backward;
+mod cache;
+mod fan;
+mod fired;
 mod forward;
 mod grid;
 mod inbox;
 mod integrator;
-mod reader;
 mod step;
 mod walk;
-mod wiring;
 
 use crate::arrivals::check_row;
 use crate::layer::ModeBank;
@@ -20,28 +22,18 @@ use crate::trace::LayerTrace;
 use crate::{
     PotentialSensitivity, Presynaptic, Real, SimulationError, SpikeTrains, SpikingNetwork, Trace,
 };
+use afferent::{Afferent, inside, slots};
 pub(crate) use backward::Integral;
 use backward::{GroupReads, Population};
+pub(crate) use cache::Cache;
 use forward::GroupRun;
-use grid::{Afferent, Grid, Spikes};
+use grid::Grid;
 pub(crate) use integrator::voltage_integrals;
 use walk::MOST_RECEPTORS;
-use wiring::parts;
 
 /// Time constants closer than this share are left to the plain engine: the sums over buckets are
 /// those of single modes, which cancel as the constants meet.
 const LEAST_GAP: f64 = 0.25;
-
-/// Buckets that a neuron is simulated over at a time if it drives no other of its group.
-const SLAB: usize = 4096;
-
-/// Buckets that the neurons of a group are simulated over at a time if they drive each other: few
-/// enough that those of all neurons stay in the caches, many enough that most of what a spike sends
-/// arrives later.
-///
-/// The buckets of neurons must not lie a power of two apart, or they compete for the same lines of the
-/// caches.
-const SHARED_SLAB: usize = 251;
 
 /// Calls a generic function for the number of receptors of a group.
 macro_rules! with_receptors {
@@ -71,23 +63,19 @@ pub(crate) fn forward<'a, F: Real>(
             return Some(silence.map(|trace| (vec![trace], 0)));
         }
     }
-    let inside = |p: &Projection<F>| is_inside(p, group);
+    let inside = |p: &Projection<F>| inside(p, group).is_some();
     let known = |p: &Projection<F>| (!inside(p)).then(|| trains(p));
     let grid = grid(network, group, duration, &known)?;
-    let afferents = afferents(network, group, grid, |p| match p.origin {
-        Origin::Layer(layer) if inside(p) => {
-            let sources = p.synapses.shape().1;
-            let (factors, fresh) = (vec![Vec::new(); sources], vec![false; sources]);
-            Spikes::Group { layer, factors, fresh }
-        }
-        _ => known_spikes(p, trains(p)),
-    })?;
-    let slab = if recurrent { SHARED_SLAB } else { SLAB };
+    let afferents = match afferents(network, group, grid, known)? {
+        Ok(afferents) => afferents,
+        Err(error) => return Some(Err(error)),
+    };
+    let banks = banks(network, group)?;
+    let slots = slots(network, group);
     macro_rules! run {
-        ($receptors:literal) => {{
-            let run = GroupRun::<F, $receptors>::new(network, group, grid, slab, afferents)?;
-            if recurrent { run.together() } else { run.one_by_one() }
-        }};
+        ($receptors:literal) => {
+            GroupRun::<F, $receptors>::new(network, grid, group, &banks, &slots, afferents).run()
+        };
     }
     Some(with_receptors!(network, group, run))
 }
@@ -109,13 +97,12 @@ fn silence<F: Real>(
     }))
 }
 
-fn is_inside<F: Real>(projection: &Projection<F>, group: &[usize]) -> bool {
-    let from_group = matches!(projection.origin, Origin::Layer(l) if group.contains(&l));
-    from_group && group.contains(&projection.target)
-}
-
-fn known_spikes<'a, F: Real>(projection: &Projection<F>, trains: &'a SpikeTrains) -> Spikes<'a, F> {
-    Spikes::Known { trains, first: projection.origin.first(), factors: Vec::new() }
+/// The constants of the layers of a group, if all are linear.
+fn banks<'a, F: Real>(
+    network: &'a SpikingNetwork<F>,
+    group: &[usize],
+) -> Option<Vec<&'a ModeBank<F>>> {
+    group.iter().map(|&layer| network.layers[layer].layer.mode_bank()).collect()
 }
 
 /// The projections onto a group, in order.
@@ -123,15 +110,19 @@ fn afferents<'a, F: Real>(
     network: &'a SpikingNetwork<F>,
     group: &[usize],
     grid: Grid,
-    spikes: impl Fn(&Projection<F>) -> Spikes<'a, F>,
-) -> Option<Vec<Afferent<'a, F>>> {
-    let projections = network.projections.iter().enumerate();
-    let onto = projections.filter(|(_, p)| group.contains(&p.target));
-    let afferent = |(number, p): (usize, &'a Projection<F>)| {
-        let bank = network.layers[p.target].layer.mode_bank()?;
-        Some(Afferent::new(number, p, bank, grid, spikes(p)))
-    };
-    onto.map(afferent).collect()
+    known: impl Fn(&Projection<F>) -> Option<&'a SpikeTrains>,
+) -> Option<Result<Vec<Afferent<'a, F>>, SimulationError>> {
+    let banks = banks(network, group)?;
+    let onto = network.projections.iter().enumerate().filter_map(|(number, projection)| {
+        let target = group.iter().position(|&l| l == projection.target)?;
+        let fan = match network.cache.fan(network, number, banks[target], grid) {
+            Ok(fan) => fan,
+            Err(error) => return Some(Err(error)),
+        };
+        let (known, source) = (known(projection), inside(projection, group));
+        Some(Ok(Afferent { projection, number, fan, known, target, source }))
+    });
+    Some(onto.collect())
 }
 
 /// The buckets for a group, or `None` if it is left to the plain engine.
@@ -178,13 +169,12 @@ pub(crate) struct Gathered<'a, F> {
 }
 
 impl<F: Real> Gathered<'_, F> {
-    /// Those by the weights, the delays and the spikes of an afferent.
-    fn of(&mut self, afferent: &Afferent<'_, F>) -> (&mut [F], &mut [F], &mut [F]) {
-        let times = match afferent.projection.origin {
-            Origin::Input { .. } => &mut *self.input_times,
-            Origin::Layer(l) => self.layer_times[l].as_mut_slice(),
-        };
-        (&mut self.weights[afferent.number], &mut self.delays[afferent.number], times)
+    /// Those by the spikes of an afferent.
+    fn times(&mut self, afferent: &Afferent<'_, F>) -> &mut [F] {
+        match afferent.projection.origin {
+            Origin::Input { .. } => self.input_times,
+            Origin::Layer(l) => &mut self.layer_times[l],
+        }
     }
 }
 
@@ -215,28 +205,22 @@ pub(crate) fn backward<F: Real>(
         (!rate.is_some_and(|rate| too_short(bank, rate, trace.duration))).then_some(integrals)
     };
     let integrals = group.iter().map(integrals_of).collect::<Option<Vec<_>>>()?;
-    let grid = grid(network, group, trace.duration, &|p| Some(trace.sources(p.origin)))?;
-    let afferents = afferents(network, group, grid, |p| known_spikes(p, trace.sources(p.origin)))?;
-    let parts = parts(network, group, &afferents).into_iter().zip(integrals);
-    let populations = parts.map(|(part, integrals)| {
-        let bank = network.layers[part.layer].layer.mode_bank()?;
-        let fired = &trace.layers[part.layer];
-        Some(Population { part, bank, fired, integrals })
+    let inside = |p: &Projection<F>| inside(p, group).is_some();
+    let trains = |p: &Projection<F>| Some(trace.sources(p.origin));
+    // The grid of the forward pass.
+    let grid = grid(network, group, trace.duration, &|p| trains(p).filter(|_| !inside(p)))?;
+    // A network that made a trace has no synapses without meaning.
+    let afferents = afferents(network, group, grid, trains)?.ok()?;
+    let parts = group.iter().zip(banks(network, group)?).zip(slots(network, group)).zip(integrals);
+    let populations = parts.map(|(((&layer, bank), slots), integrals)| {
+        let fired = &trace.layers[layer];
+        Population { layer, bank, slots, fired, integrals }
     });
-    let populations: Vec<_> = populations.collect::<Option<_>>()?;
-    let slab = if recurrent { SHARED_SLAB } else { SLAB };
+    let populations = populations.collect();
     macro_rules! run {
-        ($receptors:literal) => {{
-            let reads = GroupReads::<F, $receptors>::new(
-                trace,
-                grid,
-                slab,
-                populations,
-                afferents,
-                gathered,
-            );
-            if recurrent { reads.together() } else { reads.one_by_one() }
-        }};
+        ($receptors:literal) => {
+            GroupReads::<F, $receptors>::new(trace, grid, populations, afferents, gathered).run()
+        };
     }
     with_receptors!(network, group, run);
     Some(())

@@ -15,7 +15,7 @@ pub(super) struct Step<F, const R: usize> {
     /// width / tau_mem.
     rate: F,
     /// Slightly below the threshold.
-    pub limit: F,
+    limit: F,
 }
 
 impl<F: Real, const R: usize> Step<F, R> {
@@ -36,13 +36,15 @@ impl<F: Real, const R: usize> Step<F, R> {
         Self { decay_mem, decay, response, gain: gains, rate, limit }
     }
 
-    /// No potential in the bucket is greater, if `rise` is no less than all positive weights that
-    /// arrive: V' <= (drive - V) / tau_mem, with all that excites arriving at once.
+    /// Whether a neuron may fire in a bucket, or is no longer a number. `rise` is no less than all
+    /// positive weights that arrive: V' <= (drive - V) / tau_mem, with all that excites arriving at once.
     #[inline]
-    pub fn bound(&self, state: &State<F>, rise: F) -> F {
+    pub fn may_fire(&self, state: &State<F>, rise: F) -> bool {
         let currents = &state[1..=R];
         let drive = currents.iter().fold(rise, |sum, &i| sum + i.max(F::zero()));
-        state[0] + (drive - state[0]).max(F::zero()) * self.rate
+        let most = state[0] + (drive - state[0]).max(F::zero()) * self.rate;
+        // Also true if anything is not a number.
+        !(most < self.limit) || !state[0].is_finite()
     }
 
     /// Takes a state through a bucket without spikes.

@@ -13,11 +13,11 @@ pub(super) type State<F> = [F; MOST_RECEPTORS + 1];
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Arrival<F> {
     pub time: f64,
-    /// 0 for known spikes, else 1 + the rank in the group. Ties act in this order, and then in that
-    /// of synapse and spike, as in the plain engine.
+    /// 0 for known spikes, else 1 + the rank in the group. Ties act in this order, and then in
+    /// that of projection and synapse, as in the plain engine.
     pub rank: u32,
-    pub synapse: u32,
-    pub spike: u32,
+    pub afferent: u32,
+    pub branch: u32,
     pub receptor: u32,
     pub weight: F,
 }
@@ -25,7 +25,7 @@ pub(super) struct Arrival<F> {
 impl<F> Arrival<F> {
     pub fn key(&self) -> (u64, u32, u32, u32) {
         // Adding zero turns -0.0, whose bits do not sort, into 0.0.
-        ((self.time + 0.0).to_bits(), self.rank, self.synapse, self.spike)
+        ((self.time + 0.0).to_bits(), self.rank, self.afferent, self.branch)
     }
 }
 

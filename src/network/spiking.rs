@@ -2,6 +2,7 @@
 
 use super::Network;
 use crate::adjoint;
+use crate::fast;
 use crate::layer::Layer;
 use crate::readout::Recording;
 use crate::simulate;
@@ -75,6 +76,7 @@ pub struct SpikingNetwork<F: Real = f64> {
     pub(crate) engine: Engine,
     /// Changes with the parameters, so that a trace knows whether it is still true.
     pub(crate) version: u64,
+    pub(crate) cache: fast::Cache<F>,
 }
 
 fn fresh_version() -> u64 {
@@ -98,6 +100,7 @@ impl<F: Real> SpikingNetwork<F> {
             max_spikes,
             engine: Engine::Fast,
             version: fresh_version(),
+            cache: fast::Cache::default(),
         }
     }
 
