@@ -43,8 +43,7 @@ impl<F: Real, const R: usize> Step<F, R> {
         let currents = &state[1..=R];
         let drive = currents.iter().fold(rise, |sum, &i| sum + i.max(F::zero()));
         let most = state[0] + (drive - state[0]).max(F::zero()) * self.rate;
-        // Also true if anything is not a number.
-        !(most < self.limit) || !state[0].is_finite()
+        most >= self.limit || most.is_nan() || !state[0].is_finite()
     }
 
     /// Takes a state through a bucket without spikes.
