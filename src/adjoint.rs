@@ -186,7 +186,16 @@ impl<F: Real> Backward<'_, F> {
                 layer_times: &mut self.layer_times,
             };
             let (network, trace) = (self.network, self.trace);
-            let done = fast::backward(network, trace, group, recurrent, potentials, &mut gathered);
+            let mut scratch = fast::Scratch::default();
+            let done = fast::backward(
+                network,
+                trace,
+                group,
+                recurrent,
+                potentials,
+                &mut gathered,
+                &mut scratch,
+            );
             if done.is_some() {
                 return Ok(());
             }

@@ -1,9 +1,10 @@
 //! The spikes that reach a layer through one projection.
 
-use super::fan::{Branch, Factors, Fan};
-use super::grid::Grid;
+use super::fan::Fans;
+use super::grid::{Grid, exp_of};
+use crate::layer::ModeBank;
 use crate::network::{Origin, Projection};
-use crate::{Presynaptic, Real, Row, SpikeTrains, SpikingNetwork};
+use crate::{Presynaptic, Real, Row, SpikeTrains};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -12,72 +13,124 @@ use std::sync::Arc;
 pub(super) struct Flight<F> {
     /// When it was sent.
     pub time: f64,
-    pub bucket: u32,
-    pub factors: Factors<F>,
+    /// exp(time / tau_mem) and exp(time / tau_syn), with the time from the start of its slab.
+    pub mem: F,
+    pub syn: F,
+    /// The slab in which it was sent.
+    pub slab: u32,
     pub source: u32,
-    /// 0 if known from the start, else 1 + its rank in the group.
+    /// The next branch of the fan, or one more than that if they are taken in reverse.
+    pub next: u32,
+    /// 0 if known from the start, else 1 + the rank in the group.
     pub rank: u32,
-    /// The branch of the fan that is next.
-    pub next: usize,
 }
 
-impl<F: Real> Flight<F> {
-    /// When it arrives, in which bucket, and whether the offsets of spike and delay add up to more than
-    /// a bucket.
-    #[inline]
-    pub fn arrival(&self, branch: &Branch<F>, width: f64) -> (f64, usize, usize) {
-        let time = self.time + branch.delay;
-        let bucket = self.bucket + branch.bucket;
-        let carry = usize::from(time >= f64::from(bucket + 1) * width);
-        (time, bucket as usize + carry, carry)
+/// The spikes of one source.
+#[derive(Debug)]
+pub(super) struct Queue<F> {
+    pub flights: Vec<Flight<F>>,
+    /// Those of them that are on their way: spikes of one source arrive in the order in which they were sent.
+    pub flying: Range<usize>,
+}
+
+/// The spikes of all sources of a projection.
+#[derive(Debug, Default)]
+pub(super) struct Traffic<F> {
+    pub queues: Vec<Queue<F>>,
+}
+
+impl<F> Traffic<F> {
+    /// No spikes.
+    pub fn clear(&mut self, sources: usize) {
+        self.queues.truncate(sources);
+        self.queues.iter_mut().for_each(|q| q.flights.clear());
+        self.queues.resize_with(sources, || Queue { flights: Vec::new(), flying: 0..0 });
     }
 }
 
 /// A projection onto a layer of a group.
-pub(super) struct Afferent<'a, F: Real> {
-    pub projection: &'a Projection<F>,
+#[derive(Debug)]
+pub(super) struct Afferent<F> {
+    /// The number of the projection, and where it comes from.
     pub number: usize,
-    pub fan: Arc<Fan<F>>,
-    /// The spikes of the sources, if known from the start.
-    pub known: Option<&'a SpikeTrains>,
+    pub origin: Origin,
+    pub fans: Arc<Fans<F>>,
     /// The population of the group that it leads to, and the one that it comes from if inside.
     pub target: usize,
     pub source: Option<usize>,
+    pub receptor: usize,
+    pub tau_mem: F,
+    pub tau_syn: F,
+    /// exp(-k span / tau) for k from 0 to one more than the slabs of a leg.
+    hops: Vec<(F, F)>,
+    leg: f64,
 }
 
-impl<'a, F: Real> Afferent<'a, F> {
-    /// The channels of the sources among those of the trains they come from.
-    fn channels(&self) -> Range<usize> {
-        let first = self.projection.origin.first();
-        first..first + self.projection.synapses.shape().1
-    }
-
-    /// All known spikes at their start, in the order of their sources.
-    pub fn flights(&self, grid: &Grid) -> Vec<Flight<F>> {
-        let Some(trains) = self.known else { return Vec::new() };
-        let sources = self.channels().enumerate();
-        let spikes = sources.flat_map(|(source, channel)| {
-            let next = self.fan.of(source).start;
-            trains.channel(channel).iter().map(move |&time| {
-                let (bucket, offset) = grid.split(time);
-                let factors = self.fan.factors(offset);
-                Flight { time, bucket, factors, source: source as u32, rank: 0, next }
-            })
+impl<F: Real> Afferent<F> {
+    pub fn new(
+        projection: &Projection<F>,
+        number: usize,
+        group: &[usize],
+        target: usize,
+        fans: Arc<Fans<F>>,
+        (bank, grid): (&ModeBank<F>, &Grid),
+    ) -> Self {
+        let receptor = projection.receptor;
+        let (tau_mem, tau_syn) = (bank.tau_mem(), bank.tau_syn()[receptor]);
+        let hops = (0..grid.slabs_per_leg() + 2).map(|k| {
+            let back = -(k as f64 * grid.span);
+            (exp_of(back, tau_mem), exp_of(back, tau_syn))
         });
-        spikes.collect()
+        Self {
+            number,
+            origin: projection.origin,
+            fans,
+            target,
+            source: inside(projection, group),
+            receptor,
+            tau_mem,
+            tau_syn,
+            hops: hops.collect(),
+            leg: grid.leg,
+        }
     }
 
-    /// The times of all known spikes, in the same order.
-    pub fn times(&self) -> &'a [f64] {
-        self.known.map_or(&[], |trains| {
-            let (offsets, channels) = (trains.offsets(), self.channels());
-            &trains.times()[offsets[channels.start]..offsets[channels.end]]
-        })
+    /// A spike at its start.
+    pub fn flight(&self, grid: &Grid, time: f64, source: usize) -> Flight<F> {
+        let slab = grid.slab_of(time);
+        let offset = time - slab as f64 * grid.span;
+        Flight {
+            time,
+            mem: exp_of(offset, self.tau_mem),
+            syn: exp_of(offset, self.tau_syn),
+            slab: slab as u32,
+            source: source as u32,
+            next: 0,
+            rank: 0,
+        }
     }
 
-    /// The place of the first known spike among all of the trains it comes from.
-    pub fn first_place(&self) -> usize {
-        self.known.map_or(0, |trains| trains.offsets()[self.channels().start])
+    /// All spikes of the source before `duration`.
+    pub fn flights(&self, grid: &Grid, trains: &SpikeTrains, duration: f64, out: &mut Traffic<F>) {
+        out.clear(self.fans.sources);
+        for (source, queue) in out.queues.iter_mut().enumerate() {
+            let train = trains.channel(self.origin.first() + source);
+            let within = train.iter().take_while(|&&time| time < duration);
+            queue.flights.extend(within.map(|&time| self.flight(grid, time, source)));
+        }
+    }
+
+    /// exp((t + leg - start) / tau) for a spike at t and the start of a slab in which it arrives after a delay
+    /// within a leg; and where that leg starts and ends.
+    #[inline]
+    pub fn leg(&self, flight: &Flight<F>, delay: f64, slab: usize) -> (F, F, Range<f64>) {
+        let leg = (delay / self.leg) as usize;
+        let start = leg as f64 * self.leg;
+        let per_leg = self.hops.len() - 2;
+        // The rest of the delay is less than a leg, and the sum with the time may be rounded up.
+        let ahead = slab.saturating_sub(flight.slab as usize + leg * per_leg).min(per_leg + 1);
+        let (mem, syn) = self.hops[ahead];
+        (flight.mem * mem, flight.syn * syn, start..start + self.leg)
     }
 }
 
@@ -88,17 +141,6 @@ pub(super) fn source<F>(row: &Row<'_, F>, k: usize) -> usize {
         Presynaptic::All => k,
         Presynaptic::List(list) => list[k] as usize,
     }
-}
-
-/// The neurons of each layer of a group, numbered through.
-pub(super) fn slots<F: Real>(network: &SpikingNetwork<F>, group: &[usize]) -> Vec<Range<usize>> {
-    let mut first = 0;
-    let slots = |&layer: &usize| {
-        let slots = first..first + network.layers[layer].layer.size();
-        first = slots.end;
-        slots
-    };
-    group.iter().map(slots).collect()
 }
 
 /// The layer of a group that a projection comes from.

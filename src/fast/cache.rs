@@ -1,57 +1,77 @@
 //! What is derived from the parameters of a network, kept until they change.
 
-use super::fan::Fan;
+use super::fan::Fans;
 use super::grid::Grid;
+use super::plan::Plan;
 use crate::layer::ModeBank;
 use crate::{Real, SimulationError, SpikingNetwork};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How many grids per projection are kept: samples of one data set differ little.
-const GRIDS: usize = 2;
+/// The fans and plans of a network, shared by all that simulate it. A clone starts empty.
+pub(crate) struct Cache<F> {
+    fans: Mutex<Vec<Kept<F>>>,
+    plans: Mutex<Vec<Arc<Plan<F>>>>,
+}
 
 struct Kept<F> {
     version: u64,
     projection: usize,
-    grid: Grid,
-    fan: Arc<Fan<F>>,
+    fans: Arc<Fans<F>>,
 }
 
-/// The fans of a network, shared by all that simulate it. A clone starts empty.
-pub(crate) struct Cache<F>(Mutex<Vec<Kept<F>>>);
-
 impl<F: Real> Cache<F> {
-    /// The fan of a projection, made if need be.
+    /// The fans of a projection, made if need be.
     ///
     /// # Errors
     /// A weight or a delay that has no meaning.
-    pub(super) fn fan(
+    pub(super) fn fans(
         &self,
         network: &SpikingNetwork<F>,
         number: usize,
         bank: &ModeBank<F>,
-        grid: Grid,
-    ) -> Result<Arc<Fan<F>>, SimulationError> {
-        // Held while it is made: others would make the same. A panic leaves no half-made fan behind.
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|k| k.version == network.version);
-        let same = |k: &&Kept<F>| k.projection == number && k.grid == grid;
+        leg: f64,
+        block: usize,
+    ) -> Result<Arc<Fans<F>>, SimulationError> {
+        // Held while they are made: others would make the same. A panic leaves no half-made ones behind.
+        let mut kept = self.fans.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |k: &&Kept<F>| {
+            k.version == network.version && k.projection == number && k.fans.block == block
+        };
         if let Some(found) = kept.iter().find(same) {
-            return Ok(found.fan.clone());
+            return Ok(found.fans.clone());
         }
-        let fan = Arc::new(Fan::new(&network.projections[number], bank, &grid)?);
-        let mut others = kept.iter().enumerate().filter(|(_, k)| k.projection == number);
-        if let (Some((oldest, _)), true) = (others.next(), others.count() + 1 >= GRIDS) {
-            kept.remove(oldest);
+        kept.retain(|k| k.version == network.version && k.projection != number);
+        let fans = Arc::new(Fans::new(network, number, bank, leg, block)?);
+        kept.push(Kept { version: network.version, projection: number, fans: fans.clone() });
+        Ok(fans)
+    }
+
+    /// The plan of a group on a grid, made if need be.
+    ///
+    /// # Errors
+    /// A weight or a delay that has no meaning.
+    pub(super) fn plan(
+        &self,
+        network: &SpikingNetwork<F>,
+        group: &[usize],
+        grid: Grid,
+        block: usize,
+    ) -> Result<Arc<Plan<F>>, SimulationError> {
+        let mut kept = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|p| p.version == network.version);
+        let same = |p: &&Arc<Plan<F>>| p.group == group && p.grid == grid && p.block == block;
+        if let Some(found) = kept.iter().find(same) {
+            return Ok(found.clone());
         }
-        let version = network.version;
-        kept.push(Kept { version, projection: number, grid, fan: fan.clone() });
-        Ok(fan)
+        let plan = Arc::new(Plan::new(network, group, grid, block)?);
+        kept.push(plan.clone());
+        Ok(plan)
     }
 }
 
 impl<F> Default for Cache<F> {
     fn default() -> Self {
-        Self(Mutex::default())
+        Self { fans: Mutex::default(), plans: Mutex::default() }
     }
 }
 

@@ -1,109 +1,120 @@
 //! The synapses of a projection as its sources see them.
 
-use super::grid::{Grid, exp_small};
+use super::grid::{exp_of, gain};
 use crate::arrivals::check_row;
 use crate::layer::ModeBank;
 use crate::network::Projection;
-use crate::{Real, SimulationError};
+use crate::{Real, SimulationError, SpikingNetwork};
 use std::ops::Range;
 
-/// The exponentials of a time or a delay.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Factors<F> {
-    /// exp(offset / tau_mem), with the offset from the start of the bucket.
-    pub mem: F,
-    /// exp(offset / tau_syn).
-    pub syn: F,
-}
-
-/// One synapse.
+/// One synapse. What it does to a neuron has two parts, one per mode of V: that of the membrane and that
+/// of the current.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Branch<F> {
     pub delay: f64,
-    pub factors: Factors<F>,
-    pub weight: F,
-    /// The bucket of the delay.
-    pub bucket: u32,
-    /// The target neuron.
+    /// -gain weight exp(rest / tau_mem), with the rest of the delay after whole legs.
+    pub mem: F,
+    /// weight exp(rest / tau_syn).
+    pub syn: F,
+    /// The target neuron, counted from the first of its block.
     pub post: u32,
+    /// The index among all synapses of the projection.
+    pub synapse: u32,
 }
 
-/// The synapses of a projection, source by source, and those of a source by delay. So what a spike does
-/// in a stretch of time is a stretch of them.
+/// The synapses onto a block of neurons, source by source, and those of a source by delay. So what a spike
+/// does in a stretch of time is a stretch of them.
 #[derive(Debug)]
 pub(super) struct Fan<F> {
     /// Those of source k are `branches[starts[k]..starts[k + 1]]`.
-    starts: Vec<usize>,
+    starts: Vec<u32>,
     pub branches: Vec<Branch<F>>,
-    /// The index of each among all synapses of the projection.
-    pub synapses: Vec<u32>,
-    rate_mem: F,
-    rate_syn: F,
-    /// exp(-carry width / tau) for carry 0 and 1.
-    pub carry_mem: [F; 2],
-    pub carry_syn: [F; 2],
+    /// Of every branch, the parts for weight 1.
+    pub units: Vec<(F, F)>,
 }
 
 impl<F: Real> Fan<F> {
+    /// The synapses onto the neurons `posts`.
+    ///
     /// # Errors
     /// A weight or a delay that has no meaning.
     pub fn new(
         projection: &Projection<F>,
+        posts: Range<usize>,
         bank: &ModeBank<F>,
-        grid: &Grid,
+        leg: f64,
     ) -> Result<Self, SimulationError> {
-        let (posts, pres) = projection.synapses.shape();
-        let mut starts = vec![0; pres + 1];
-        for post in 0..posts {
+        let pres = projection.synapses.shape().1;
+        let mut starts = vec![0_u32; pres + 1];
+        for post in posts.clone() {
             check_row(projection, post)?;
             projection.synapses.row(post).iter().for_each(|s| starts[s.pre + 1] += 1);
         }
         for pre in 0..pres {
             starts[pre + 1] += starts[pre];
         }
-        let rate_mem = bank.tau_mem().recip();
-        let rate_syn = bank.tau_syn()[projection.receptor].recip();
-        let width = F::of(grid.width);
-        let mut fan = Self {
-            branches: Vec::new(),
-            synapses: Vec::new(),
-            rate_mem,
-            rate_syn,
-            carry_mem: [F::one(), (-width * rate_mem).exp()],
-            carry_syn: [F::one(), (-width * rate_syn).exp()],
-            starts: Vec::new(),
-        };
-        let rest = fan.factors(0.0);
-        let none = Branch { delay: 0.0, factors: rest, weight: F::zero(), bucket: 0, post: 0 };
+        let mixing = -gain(bank, projection.receptor);
+        let (tau_mem, tau_syn) = (bank.tau_mem(), bank.tau_syn()[projection.receptor]);
+        let none = Branch { delay: 0.0, mem: F::zero(), syn: F::zero(), post: 0, synapse: 0 };
         let mut next = starts.clone();
-        let mut all = vec![(none, 0); starts[pres]];
-        for post in 0..posts {
+        let mut branches = vec![none; starts[pres] as usize];
+        for post in posts.clone() {
             for synapse in projection.synapses.row(post).iter() {
-                let (delay, weight, post) = (synapse.delay.as_f64(), synapse.weight, post as u32);
-                let (bucket, offset) = grid.split(delay);
-                let factors = fan.factors(offset);
-                let branch = Branch { delay, factors, weight, bucket, post };
-                all[next[synapse.pre]] = (branch, synapse.index as u32);
-                next[synapse.pre] += 1;
+                let at = &mut next[synapse.pre];
+                // Adding zero turns -0.0, whose bits do not sort, into 0.0.
+                let delay = synapse.delay.as_f64() + 0.0;
+                let (post, index) = ((post - posts.start) as u32, synapse.index as u32);
+                let weight = synapse.weight;
+                branches[*at as usize] =
+                    Branch { delay, mem: weight, syn: weight, post, synapse: index };
+                *at += 1;
             }
         }
         for range in starts.windows(2) {
-            // Adding zero turns -0.0, whose bits do not sort, into 0.0.
-            all[range[0]..range[1]].sort_unstable_by_key(|(b, s)| ((b.delay + 0.0).to_bits(), *s));
+            branches[range[0] as usize..range[1] as usize]
+                .sort_unstable_by_key(|b| (b.delay.to_bits(), b.synapse));
         }
-        (fan.branches, fan.synapses) = all.into_iter().unzip();
-        fan.starts = starts;
-        Ok(fan)
+        let mut units = Vec::with_capacity(branches.len());
+        for branch in &mut branches {
+            let rest = branch.delay - (branch.delay / leg).floor() * leg;
+            let mem = mixing * exp_of(rest, tau_mem);
+            let syn = exp_of(rest, tau_syn);
+            branch.mem *= mem;
+            branch.syn *= syn;
+            units.push((mem, syn));
+        }
+        Ok(Self { starts, branches, units })
     }
 
     /// Where the synapses of a source are.
+    #[inline]
     pub fn of(&self, pre: usize) -> Range<usize> {
-        self.starts[pre]..self.starts[pre + 1]
+        self.starts[pre] as usize..self.starts[pre + 1] as usize
     }
+}
 
-    /// The factors of a time in its bucket.
-    pub fn factors(&self, offset: f64) -> Factors<F> {
-        let x = F::of(offset);
-        Factors { mem: exp_small(x * self.rate_mem), syn: exp_small(x * self.rate_syn) }
+/// The synapses of a projection, block by block.
+#[derive(Debug)]
+pub(super) struct Fans<F> {
+    pub sources: usize,
+    /// The neurons of a block.
+    pub block: usize,
+    pub blocks: Vec<Fan<F>>,
+}
+
+impl<F: Real> Fans<F> {
+    pub fn new(
+        network: &SpikingNetwork<F>,
+        number: usize,
+        bank: &ModeBank<F>,
+        leg: f64,
+        block: usize,
+    ) -> Result<Self, SimulationError> {
+        let projection = &network.projections[number];
+        let (posts, sources) = projection.synapses.shape();
+        let starts = (0..posts).step_by(block);
+        let blocks =
+            starts.map(|start| Fan::new(projection, start..posts.min(start + block), bank, leg));
+        Ok(Self { sources, block, blocks: blocks.collect::<Result<_, _>>()? })
     }
 }

@@ -1,4 +1,4 @@
-//! The bucketed forward pass of a group of neurons.
+//! The bucketed forward pass of a block of neurons.
 //!
 //! Modes add: over a bucket in which a neuron cannot fire only the sums of its arrivals count. A
 //! rigorous bound says which buckets those are; the few others are sorted and stepped through.
@@ -7,37 +7,29 @@
 //! a slab all spikes on their way deliver what arrives in it. What a spike of the group sends to the
 //! present slab is added at once, and may call a neuron back that was not expected to fire.
 
-use super::afferent::{Afferent, Flight};
-use super::fired::Fired;
-use super::grid::Grid;
-use super::inbox::{Entry, Inbox};
-use super::step::Step;
-use super::walk::{Arrival, State, Walk};
-use crate::layer::ModeBank;
-use crate::{Real, SimulationError, SpikingNetwork};
-use std::ops::Range;
-
-/// A layer of the group.
-struct Population<'a, F: Real, const R: usize> {
-    name: &'a str,
-    bank: &'a ModeBank<F>,
-    slots: Range<usize>,
-    step: Step<F, R>,
-}
+use super::afferent::{Flight, Queue, Traffic};
+use super::grid::Window;
+use super::inbox::{Bucket, Inbox};
+use super::plan::{Block, Plan, Population, State};
+use super::prefetch::prefetch;
+use super::walk::{Arrival, Walk};
+use crate::network::Projection;
+use crate::{Real, SimulationError, SpikeTrains, SpikingNetwork};
 
 /// What is known of a neuron besides its state.
-#[derive(Default)]
-struct Neuron<F> {
-    population: usize,
+#[derive(Debug, Clone, Default)]
+struct Neuron {
+    population: u32,
     /// How many arrivals it has received.
     received: u32,
+    spikes: u32,
     /// 1 + its place among those that are stepped through, or 0.
     hot: u32,
     last_spike: Option<(f64, u32)>,
-    fired: Fired<F>,
 }
 
 /// A neuron that is stepped through a bucket.
+#[derive(Debug)]
 struct Hot<F> {
     slot: usize,
     arrivals: Vec<Arrival<F>>,
@@ -47,137 +39,190 @@ struct Hot<F> {
     fires: bool,
 }
 
-/// The spikes of one afferent that are on their way.
-struct Traffic<F> {
-    /// Known ones, latest first, and those that have been sent.
-    waiting: Vec<Flight<F>>,
-    flying: Vec<Flight<F>>,
+/// A spike of the group.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fired<F> {
+    pub time: f64,
+    pub slope: F,
+    /// The neuron among those of the group.
+    pub neuron: u32,
+    pub rank: u32,
+    /// How many arrivals its neuron had received.
+    pub arrivals: u32,
 }
 
-pub(super) struct GroupRun<'a, F: Real, const R: usize> {
-    network: &'a SpikingNetwork<F>,
-    grid: Grid,
-    populations: Vec<Population<'a, F, R>>,
-    afferents: Vec<Afferent<'a, F>>,
-    traffic: Vec<Traffic<F>>,
-    /// Whether a neuron may drive another.
-    recurrent: bool,
-    states: Vec<State<F>>,
-    neurons: Vec<Neuron<F>>,
+/// The memory of a forward pass, to be used again.
+#[derive(Debug)]
+pub(super) struct Space<F, const R: usize> {
     inbox: Inbox<F, R>,
+    states: Vec<State<F, R>>,
+    neurons: Vec<Neuron>,
+    traffic: Vec<Traffic<F>>,
+    /// The source and the number of the spikes that are on their way.
+    active: Vec<(usize, usize)>,
     hot: Vec<Hot<F>>,
-    hots: usize,
     /// The neurons to look at closely.
-    suspects: Vec<usize>,
-    rank: u32,
-    ties: usize,
+    suspects: Vec<u32>,
+    /// In the order in which they were fired.
+    pub fired: Vec<Fired<F>>,
 }
 
-impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
-    /// `slots` are the neurons of each layer.
-    pub fn new(
-        network: &'a SpikingNetwork<F>,
-        grid: Grid,
-        layers: &[usize],
-        banks: &[&'a ModeBank<F>],
-        slots: &[Range<usize>],
-        afferents: Vec<Afferent<'a, F>>,
-    ) -> Self {
-        let size = slots.last().map_or(0, |s| s.end);
-        let mut neurons = Vec::new();
-        let mut populations = Vec::new();
-        for (population, ((&layer, &bank), slots)) in
-            layers.iter().zip(banks).zip(slots).enumerate()
-        {
-            neurons.extend(slots.clone().map(|_| Neuron { population, ..Neuron::default() }));
-            let name = &network.layers[layer].name;
-            let step = Step::new(bank, &grid);
-            populations.push(Population { name, bank, slots: slots.clone(), step });
-        }
-        let traffic = afferents.iter().map(|afferent| {
-            let mut waiting = afferent.flights(&grid);
-            waiting.sort_by_key(|f| std::cmp::Reverse((f.time + 0.0).to_bits()));
-            Traffic { waiting, flying: Vec::new() }
-        });
+impl<F: Real, const R: usize> Space<F, R> {
+    pub fn new() -> Self {
         Self {
-            network,
-            grid,
-            populations,
-            traffic: traffic.collect(),
-            recurrent: afferents.iter().any(|a| a.source.is_some()),
-            afferents,
-            states: vec![State::default(); size],
-            neurons,
-            inbox: Inbox::new(size, grid.slab(size), grid.width),
+            inbox: Inbox::new(),
+            states: Vec::new(),
+            neurons: Vec::new(),
+            traffic: Vec::new(),
+            active: Vec::new(),
             hot: Vec::new(),
-            hots: 0,
             suspects: Vec::new(),
-            rank: 0,
-            ties: 0,
+            fired: Vec::new(),
         }
     }
 
-    /// Simulates the group.
-    pub fn run(mut self) -> Result<super::Simulated<F>, SimulationError> {
-        let slab = self.grid.slab(self.neurons.len());
-        let mut from = 0;
-        while from < self.grid.buckets {
-            let end = self.grid.buckets.min(from + slab);
-            self.deliver(from, end);
-            for bucket in from..end {
-                self.bucket(bucket, end)?;
+    /// Simulates a group; its spikes are in `fired` then. Returns the number of ties.
+    pub fn run<'t>(
+        &mut self,
+        network: &SpikingNetwork<F>,
+        plan: &Plan<F>,
+        duration: f64,
+        trains: impl Fn(&Projection<F>) -> &'t SpikeTrains,
+    ) -> Result<usize, SimulationError> {
+        self.fired.clear();
+        self.traffic.resize_with(plan.afferents.len().max(self.traffic.len()), Traffic::default);
+        for (afferent, traffic) in plan.afferents.iter().zip(&mut self.traffic) {
+            if afferent.source.is_none() {
+                let trains = trains(&network.projections[afferent.number]);
+                afferent.flights(&plan.grid, trains, duration, traffic);
+            } else {
+                traffic.clear(afferent.fans.sources);
             }
-            from = end;
         }
-        let traces = self.populations.iter().map(|p| {
-            let fired = self.neurons[p.slots.clone()].iter().map(|n| &n.fired);
-            Fired::into_trace(fired)
-        });
-        Ok((traces.collect(), self.ties))
+        let mut ties = 0;
+        for block in plan.blocks() {
+            let window = plan.grid.window(0, duration);
+            let space = &mut *self;
+            let mut run =
+                Run { network, plan, duration, block, window, bucket: 0, hots: 0, ties: 0, space };
+            run.run()?;
+            ties += run.ties;
+        }
+        Ok(ties)
+    }
+}
+
+struct Run<'a, F: Real, const R: usize> {
+    network: &'a SpikingNetwork<F>,
+    plan: &'a Plan<F>,
+    duration: f64,
+    block: Block,
+    window: Window,
+    /// The present bucket of the window.
+    bucket: usize,
+    hots: usize,
+    ties: usize,
+    space: &'a mut Space<F, R>,
+}
+
+impl<F: Real, const R: usize> Run<'_, F, R> {
+    fn run(&mut self) -> Result<(), SimulationError> {
+        self.prepare();
+        for slab in 0..self.plan.grid.slabs(self.duration) {
+            self.window = self.plan.grid.window(slab, self.duration);
+            self.deliver()?;
+            for bucket in 0..self.window.buckets {
+                self.bucket = bucket;
+                self.step()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn prepare(&mut self) {
+        let size = self.block.neurons.len();
+        let Space { inbox, states, neurons, traffic, .. } = self.space;
+        inbox.clear(size, self.plan.grid.slab);
+        states.clear();
+        states.resize(size, State::zero());
+        neurons.clear();
+        for (population, p) in self.plan.populations.iter().enumerate() {
+            let population = population as u32;
+            let within = p.slots.clone().filter(|n| self.block.neurons.contains(n));
+            neurons.extend(within.map(|_| Neuron { population, ..Neuron::default() }));
+        }
+        for (traffic, afferent) in traffic.iter_mut().zip(&self.plan.afferents) {
+            let fan = &afferent.fans.blocks[self.block.number];
+            for (source, queue) in traffic.queues.iter_mut().enumerate() {
+                queue.flying = 0..0;
+                let next = fan.of(source).start as u32;
+                queue.flights.iter_mut().for_each(|f| f.next = next);
+            }
+        }
     }
 
     /// Delivers what arrives in the slab that starts, sent before it or known.
-    fn deliver(&mut self, from: usize, end: usize) {
-        self.inbox.turn_to(from);
-        for (k, Traffic { waiting, flying }) in self.traffic.iter_mut().enumerate() {
-            let later = waiting.partition_point(|f| f.bucket as usize >= end);
-            flying.extend(waiting.drain(later..).rev());
-            let afferent = &self.afferents[k];
-            let Population { bank, slots, .. } = &self.populations[afferent.target];
-            flying.retain_mut(|flight| {
-                self.inbox.deliver((k, afferent), bank, slots.start, flight, end);
-                flight.next < afferent.fan.of(flight.source as usize).end
-            });
+    fn deliver(&mut self) -> Result<(), SimulationError> {
+        let Space { inbox, traffic, active, .. } = &mut *self.space;
+        inbox.turn(self.window.start);
+        for (k, afferent) in self.plan.afferents.iter().enumerate() {
+            let fan = &afferent.fans.blocks[self.block.number];
+            let slot = self.block.slots(&self.plan.populations[afferent.target]).start;
+            let mut numbered = true;
+            let queues = &mut traffic[k].queues;
+            active.clear();
+            for (source, Queue { flights, flying }) in queues.iter_mut().enumerate() {
+                while flights.get(flying.end).is_some_and(|f| f.time < self.window.end) {
+                    flying.end += 1;
+                }
+                active.extend(flying.clone().map(|number| (source, number)));
+            }
+            for (at, &(source, number)) in active.iter().enumerate() {
+                if let Some(&(source, number)) = active.get(at + 1) {
+                    prefetch(&fan.branches, queues[source].flights[number].next as usize);
+                }
+                let Queue { flights, flying } = &mut queues[source];
+                let flight = &mut flights[number];
+                numbered &= inbox.deliver((k, afferent), fan, slot, flight, &self.window);
+                flying.start += usize::from(flight.next as usize == fan.of(source).end);
+            }
+            if !numbered {
+                return Err(SimulationError::TooManySpikes { most: u32::MAX as usize });
+            }
         }
+        Ok(())
     }
 
     /// Takes all neurons through one bucket.
-    fn bucket(&mut self, number: usize, end: usize) -> Result<(), SimulationError> {
-        for Population { slots, step, .. } in &self.populations {
-            let row = self.inbox.row(number, slots.clone());
-            let states = &self.states[slots.clone()];
-            for ((slot, state), bucket) in slots.clone().zip(states).zip(row) {
-                if step.may_fire(state, bucket.rise) {
-                    self.suspects.push(slot);
+    fn step(&mut self) -> Result<(), SimulationError> {
+        for population in &self.plan.populations {
+            let slots = self.block.slots(population);
+            let decays = population.decays(self.bucket);
+            let Space { inbox, states, suspects, .. } = &mut *self.space;
+            let row = inbox.row(self.bucket, slots.clone());
+            for ((slot, state), bucket) in slots.clone().zip(&states[slots]).zip(row) {
+                if population.may_fire(&decays, state, &bucket.rise) {
+                    suspects.push(slot as u32);
                 }
             }
         }
-        for k in 0..self.suspects.len() {
-            self.heat(self.suspects[k], number);
+        for k in 0..self.space.suspects.len() {
+            self.heat(self.space.suspects[k] as usize);
         }
-        self.suspects.clear();
+        self.space.suspects.clear();
         while let Some(first) = self.first_to_fire() {
-            self.fire(first, number, end)?;
+            self.fire(first)?;
         }
-        for Population { slots, step, .. } in &self.populations {
-            let row = self.inbox.row(number, slots.clone());
-            let states = &mut self.states[slots.clone()];
-            for ((neuron, state), bucket) in
-                self.neurons[slots.clone()].iter_mut().zip(states).zip(row)
-            {
+        for population in &self.plan.populations {
+            let slots = self.block.slots(population);
+            let decays = population.decays(self.bucket + 1);
+            let Space { inbox, states, neurons, .. } = &mut *self.space;
+            let row = inbox.row(self.bucket, slots.clone());
+            let states = &mut states[slots.clone()];
+            for ((neuron, state), bucket) in neurons[slots].iter_mut().zip(states).zip(row) {
                 neuron.received += bucket.count;
-                step.take(bucket, state);
-                *bucket = super::inbox::Bucket::empty();
+                population.take(&decays, &bucket.sum, state);
+                *bucket = Bucket::empty();
             }
         }
         self.cool()
@@ -185,115 +230,125 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
 
     /// The hot neuron that fires next. Where none drives another any will do.
     fn first_to_fire(&self) -> Option<usize> {
-        let mut firing = self.hot[..self.hots].iter().enumerate().filter(|(_, h)| h.fires);
+        let mut firing = self.space.hot[..self.hots].iter().enumerate().filter(|(_, h)| h.fires);
         let key = |h: &Hot<F>| (h.ahead.time.to_bits(), h.slot);
-        let first = if self.recurrent { firing.min_by_key(|(_, h)| key(h)) } else { firing.next() };
+        let first =
+            if self.plan.recurrent { firing.min_by_key(|(_, h)| key(h)) } else { firing.next() };
         first.map(|(k, _)| k)
     }
 
-    /// Steps a neuron through a bucket from its start.
-    fn heat(&mut self, slot: usize, number: usize) {
-        if self.hots == self.hot.len() {
-            let now = Walk::new(State::default(), 0.0, None);
-            self.hot.push(Hot { slot, arrivals: Vec::new(), now, ahead: now, fires: false });
+    fn population(&self, slot: usize) -> &Population<F> {
+        &self.plan.populations[self.space.neurons[slot].population as usize]
+    }
+
+    /// The end of the present bucket.
+    fn end(&self) -> f64 {
+        self.window.start + (self.bucket + 1) as f64 * self.plan.grid.width
+    }
+
+    /// Steps a neuron through the present bucket from its start.
+    fn heat(&mut self, slot: usize) {
+        let (end, duration, plan) = (self.end(), self.duration, self.plan);
+        let start = self.window.start + self.bucket as f64 * plan.grid.width;
+        let Space { inbox, states, neurons, hot: all, .. } = &mut *self.space;
+        let neuron = &mut neurons[slot];
+        let now = Walk::new(&states[slot], start, neuron.last_spike);
+        if self.hots == all.len() {
+            all.push(Hot { slot, arrivals: Vec::new(), now, ahead: now, fires: false });
         }
-        let mut arrivals = std::mem::take(&mut self.hot[self.hots].arrivals);
-        arrivals.clear();
-        let all = self.inbox.entries(number, slot).map(|entry| self.arrival(entry));
-        arrivals.extend(all.filter(|a| a.time < self.grid.duration));
-        arrivals.sort_unstable_by_key(Arrival::key);
-        let Neuron { population, last_spike, .. } = self.neurons[slot];
-        let bank = self.populations[population].bank;
-        let hot = &mut self.hot[self.hots];
-        let now = Walk::new(self.states[slot], self.grid.start(number), last_spike);
-        let mut ahead = now;
-        let fires = ahead.on(bank, &arrivals, self.grid.end(number), self.grid.duration);
-        *hot = Hot { slot, arrivals, now, ahead, fires };
+        let hot = &mut all[self.hots];
+        hot.slot = slot;
+        hot.now = now;
+        hot.ahead = now;
+        hot.arrivals.clear();
+        let from = (&plan.afferents[..], self.block.number);
+        inbox.collect((self.bucket, slot), from, &mut hot.arrivals);
+        hot.arrivals.sort_unstable_by_key(Arrival::key);
+        let bank = &plan.populations[neuron.population as usize].bank;
+        hot.fires = hot.ahead.on(bank, &hot.arrivals, end, duration);
         self.hots += 1;
-        self.neurons[slot].hot = self.hots as u32;
+        neuron.hot = self.hots as u32;
     }
 
-    fn arrival(&self, entry: Entry<F>) -> Arrival<F> {
-        let Entry { time, weight, afferent, branch, rank, .. } = entry;
-        let receptor = self.afferents[afferent as usize].projection.receptor as u32;
-        Arrival { time, rank, afferent, branch, receptor, weight }
-    }
-
-    /// The hot neuron `which` fires; its spike goes to all targets that it reaches before `end`.
-    fn fire(&mut self, which: usize, number: usize, end: usize) -> Result<(), SimulationError> {
-        let rank = self.rank;
-        let hot = &mut self.hot[which];
-        let slot = hot.slot;
-        let neuron = &mut self.neurons[slot];
-        let population = neuron.population;
-        let Population { name, bank, slots, .. } = &self.populations[population];
-        let mut walk = hot.ahead;
-        let time = walk.time;
-        let budget = self.network.spike_budget(time);
-        if neuron.fired.times.len() >= budget {
-            let (layer, neuron) = ((*name).into(), slot - slots.start);
-            return Err(SimulationError::Runaway { layer, neuron, time, budget });
-        }
-        if rank >= u32::MAX - 1 {
+    /// The hot neuron `which` fires; its spike goes to all targets that it reaches in the slab.
+    fn fire(&mut self, which: usize) -> Result<(), SimulationError> {
+        let (end, duration, plan) = (self.end(), self.duration, self.plan);
+        let rank = self.space.fired.len();
+        if rank >= u32::MAX as usize - 1 {
             return Err(SimulationError::TooManySpikes { most: u32::MAX as usize - 1 });
         }
-        self.rank += 1;
-        let arrivals = neuron.received + walk.next as u32;
-        let slope = walk.fire(bank, rank);
-        neuron.last_spike = walk.last_spike;
-        neuron.fired.push(time, slope, arrivals, rank);
-        let source = slot - slots.start;
-        hot.now = walk;
-        hot.ahead = walk;
-        let bucket_end = self.grid.end(number);
-        hot.fires = hot.ahead.on(bank, &hot.arrivals, bucket_end, self.grid.duration);
-
-        // The bucket that is being simulated counts, even if rounding puts the time outside of it.
-        let offset = (time - self.grid.start(number)).clamp(0.0, self.grid.width);
-        for k in 0..self.afferents.len() {
-            let afferent = &self.afferents[k];
-            if afferent.source != Some(population) {
-                continue;
-            }
-            let factors = afferent.fan.factors(offset);
-            let Range { start: first, end: last } = afferent.fan.of(source);
-            let (bucket, source, rank) = (number as u32, source as u32, rank + 1);
-            let mut flight = Flight { time, bucket, factors, source, rank, next: first };
-            let Population { bank, slots, .. } = &self.populations[afferent.target];
-            let first_slot = slots.start;
-            self.inbox.deliver((k, afferent), bank, first_slot, &mut flight, end);
-            for branch in first..flight.next {
-                let target = self.afferents[k].fan.branches[branch];
-                let (arrives, at, _) = flight.arrival(&target, self.grid.width);
-                if at > number {
-                    break;
-                }
-                let entry = Entry::new(arrives, target.weight, k, branch, rank);
-                self.recall(first_slot + target.post as usize, number, entry, time);
-            }
-            if flight.next < last {
-                self.traffic[k].flying.push(flight);
+        let rank = rank as u32;
+        let Space { neurons, hot, fired, .. } = &mut *self.space;
+        let hot = &mut hot[which];
+        let slot = hot.slot;
+        let neuron = &mut neurons[slot];
+        let source = neuron.population as usize;
+        let population = &plan.populations[source];
+        let number = self.block.neurons.start + slot;
+        let time = hot.ahead.time;
+        let budget = self.network.spike_budget(time);
+        if neuron.spikes as usize >= budget {
+            return Err(SimulationError::Runaway {
+                layer: self.network.layers[population.layer].name.clone(),
+                neuron: number - population.slots.start,
+                time,
+                budget,
+            });
+        }
+        neuron.spikes += 1;
+        let arrivals = neuron.received + hot.ahead.next as u32;
+        let slope = hot.ahead.fire(&population.bank, rank);
+        neuron.last_spike = hot.ahead.last_spike;
+        fired.push(Fired { time, slope, neuron: number as u32, rank, arrivals });
+        hot.now = hot.ahead;
+        hot.fires = hot.ahead.on(&population.bank, &hot.arrivals, end, duration);
+        for (k, afferent) in plan.afferents.iter().enumerate() {
+            if afferent.source == Some(source) {
+                let flight = afferent.flight(&plan.grid, time, number - population.slots.start);
+                self.send(k, Flight { rank: rank + 1, ..flight })?;
             }
         }
         Ok(())
     }
 
+    /// A spike of the group starts.
+    fn send(&mut self, k: usize, flight: Flight<F>) -> Result<(), SimulationError> {
+        let afferent = &self.plan.afferents[k];
+        let fan = &afferent.fans.blocks[self.block.number];
+        let branches = fan.of(flight.source as usize);
+        let source = flight.source as usize;
+        let mut flight = Flight { next: branches.start as u32, ..flight };
+        let slot = self.block.slots(&self.plan.populations[afferent.target]).start;
+        let first = self.space.inbox.len();
+        if !self.space.inbox.deliver((k, afferent), fan, slot, &mut flight, &self.window) {
+            return Err(SimulationError::TooManySpikes { most: u32::MAX as usize });
+        }
+        self.space.traffic[k].queues[source].flights.push(flight);
+        for number in first..self.space.inbox.len() {
+            let from = (&self.plan.afferents[..], self.block.number);
+            let (arrival, post) = self.space.inbox.arrival(number, from);
+            if self.window.bucket(arrival.time) > self.bucket {
+                break;
+            }
+            self.recall(slot + post, arrival, flight.time);
+        }
+        Ok(())
+    }
+
     /// Something more, sent at `sent`, arrives at a neuron in the bucket that is being simulated.
-    fn recall(&mut self, slot: usize, number: usize, entry: Entry<F>, sent: f64) {
-        let population = &self.populations[self.neurons[slot].population];
-        let Some(which) = (self.neurons[slot].hot as usize).checked_sub(1) else {
-            let rise = self.inbox.bucket(number, slot).rise;
-            if population.step.may_fire(&self.states[slot], rise) {
-                self.heat(slot, number);
+    fn recall(&mut self, slot: usize, arrival: Arrival<F>, sent: f64) {
+        let Some(which) = (self.space.neurons[slot].hot as usize).checked_sub(1) else {
+            let population = self.population(slot);
+            let decays = population.decays(self.bucket);
+            let rise = &self.space.inbox.bucket(self.bucket, slot).rise;
+            if population.may_fire(&decays, &self.space.states[slot], rise) {
+                self.heat(slot);
             }
             return;
         };
-        let arrival = self.arrival(entry);
-        if arrival.time >= self.grid.duration {
-            return;
-        }
-        let bank = population.bank;
-        let hot = &mut self.hot[which];
+        let (end, duration) = (self.end(), self.duration);
+        let bank = &self.plan.populations[self.space.neurons[slot].population as usize].bank;
+        let hot = &mut self.space.hot[which];
         // Of two synapses from the same source, the first call brought both.
         if hot.arrivals.binary_search_by_key(&arrival.key(), Arrival::key).is_ok() {
             return;
@@ -311,23 +366,24 @@ impl<'a, F: Real, const R: usize> GroupRun<'a, F, R> {
             return;
         }
         hot.ahead = hot.now;
-        let (end, duration) = (self.grid.end(number), self.grid.duration);
         hot.fires = hot.ahead.on(bank, &hot.arrivals, end, duration);
     }
 
     /// Ends a bucket for those that were stepped through it.
     fn cool(&mut self) -> Result<(), SimulationError> {
-        for hot in &mut self.hot[..self.hots] {
-            let neuron = &mut self.neurons[hot.slot];
-            self.states[hot.slot] = hot.ahead.state;
-            neuron.hot = 0;
-            self.ties += hot.ahead.ties;
-            if !hot.ahead.is_finite() {
-                let Population { name, slots, .. } = &self.populations[neuron.population];
+        for k in 0..self.hots {
+            let Hot { slot, ahead, .. } = &self.space.hot[k];
+            let (slot, state) = (*slot, ahead.state());
+            self.space.states[slot] = state;
+            self.space.neurons[slot].hot = 0;
+            self.ties += ahead.ties;
+            // What is not a number is hot from then on.
+            if !state.is_finite() {
+                let Population { layer, slots, .. } = self.population(slot);
                 return Err(SimulationError::Overflow {
-                    layer: (*name).into(),
-                    neuron: hot.slot - slots.start,
-                    time: hot.ahead.time,
+                    layer: self.network.layers[*layer].name.clone(),
+                    neuron: self.block.neurons.start + slot - slots.start,
+                    time: ahead.time,
                 });
             }
         }

@@ -1,47 +1,20 @@
-//! Buckets of time, and exponentials split so that an arrival needs none.
+//! Windows of time.
 //!
-//! An arrival at t_i + d falls into the bucket of t_i, moved by that of d, or into the one after. So
-//! exp((t_i + d - start) / tau), with the start of the arrival's own bucket, is a factor of the spike
-//! times one of two factors of the synapse. Every exponent is at most a bucket long: nothing loses
-//! digits or overflows, whatever the length of the trial.
+//! A trial is cut into slabs, a slab into buckets, and delays into legs of some slabs. All their lengths
+//! are powers of two of a ms. So a time splits into them without rounding, and what falls on a boundary
+//! belongs to what starts there.
 
 use crate::Real;
 use crate::layer::ModeBank;
 
-/// Mean arrivals per bucket: few enough to step through, many enough to be worth summing.
+/// Mean number of known arrivals per bucket: few enough to step through, many enough to be worth summing.
 const PER_BUCKET: f64 = 4.0;
-
-/// The length of a bucket in the shortest time constant, at most. Exponents within a bucket are no
-/// larger, which [`exp_small`] relies on.
-const LONGEST: f64 = 0.25;
 
 /// Buckets of all neurons of a group that are in memory.
 const SLAB: usize = 32_768;
 
-/// More buckets than a trial may have; delays are cut to it, so that sums of times do not overflow.
-const MOST: f64 = 4_194_304.0;
-
-/// exp(x) for 0 <= x <= [`LONGEST`], to rounding: a dozen terms of its series, without branches, so
-/// that the compiler can do several at once.
-#[inline]
-pub(super) fn exp_small<F: Real>(x: F) -> F {
-    const TERMS: [f64; 12] = [
-        1.0 / 479_001_600.0,
-        1.0 / 39_916_800.0,
-        1.0 / 3_628_800.0,
-        1.0 / 362_880.0,
-        1.0 / 40_320.0,
-        1.0 / 5_040.0,
-        1.0 / 720.0,
-        1.0 / 120.0,
-        1.0 / 24.0,
-        1.0 / 6.0,
-        0.5,
-        1.0,
-    ];
-    let sum = TERMS.iter().fold(F::zero(), |sum, &term| (sum + F::of(term)) * x);
-    F::one() + sum
-}
+/// More slabs than a trial or a leg may have.
+const MOST_SLABS: f64 = 65_536.0;
 
 /// tau_r / (tau_r - tau_mem): what a unit current of a receptor adds to its own mode of V.
 pub(super) fn gain<F: Real>(bank: &ModeBank<F>, receptor: usize) -> F {
@@ -49,78 +22,151 @@ pub(super) fn gain<F: Real>(bank: &ModeBank<F>, receptor: usize) -> F {
     tau / (tau - bank.tau_mem())
 }
 
-/// Equal buckets over a trial.
+/// exp(x / tau). The rounding of the quotient, which the exponential would amplify by its size, is made good.
+pub(super) fn exp_of<F: Real>(x: f64, tau: F) -> F {
+    let tau = tau.as_f64();
+    let quotient = x / tau;
+    let rest = (-quotient).mul_add(tau, x) / tau;
+    let rounded = quotient.exp();
+    F::of(rounded + rounded * rest)
+}
+
+/// The length of a leg in ms: exponentials of it stay far from overflow, and from losing digits.
+pub(super) fn leg<F: Real>(shortest_tau: f64) -> f64 {
+    let largest = F::max_value().as_f64().ln() / 4.0;
+    (shortest_tau * largest.min(64.0)).log2().floor().exp2()
+}
+
+/// Buckets, slabs and legs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Grid {
+    /// Of a bucket, a slab and a leg, in ms.
     pub width: f64,
-    pub buckets: usize,
-    pub duration: f64,
-    per_ms: f64,
+    pub span: f64,
+    pub leg: f64,
+    /// Buckets per slab.
+    pub slab: usize,
 }
 
 impl Grid {
-    /// Buckets for a neuron that receives this many arrivals, or `None` if they are so few that
-    /// buckets do not pay.
-    pub fn new(duration: f64, arrivals: usize, shortest_tau: f64) -> Option<Self> {
-        let arrivals = arrivals as f64;
-        // Powers of two: few different grids, so that what depends on them can be used again.
-        let enough = (arrivals / PER_BUCKET).log2().round();
-        let least = (duration / (LONGEST * shortest_tau)).log2().ceil();
-        let buckets = enough.max(least).max(0.0).exp2();
+    /// Buckets for neurons that receive this many arrivals, or `None` if they are so few that buckets do
+    /// not pay. `neurons` go through time together.
+    pub fn new(duration: f64, arrivals: f64, neurons: usize, leg: f64) -> Option<Self> {
+        let enough = (duration * PER_BUCKET / arrivals).log2().round().exp2();
+        let width = enough.min(leg);
+        let buckets = (duration / width).ceil();
+        let most = (SLAB / neurons.max(1)).max(1);
+        // The greatest power of two that is no more.
+        let slab = (1 << most.ilog2()).min((leg / width) as usize);
+        let span = width * slab as f64;
         // Also false if anything overflowed.
-        let pays = buckets >= 1.0 && buckets <= arrivals && buckets < MOST;
-        let (width, per_ms) = (duration / buckets, buckets / duration);
-        pays.then_some(Self { width, buckets: buckets as usize, duration, per_ms })
+        let pays = buckets >= 1.0 && buckets <= arrivals && width > 0.0;
+        let fits = duration / span < MOST_SLABS && leg / span < MOST_SLABS;
+        (pays && fits).then_some(Self { width, span, leg, slab })
     }
 
-    /// The bucket of a time, and the time since its start. Rounding may put a time next to a boundary
-    /// into the neighbour, with an offset that says so.
+    /// The slab of a time.
     #[inline]
-    pub fn split(&self, time: f64) -> (u32, f64) {
-        let bucket = (time * self.per_ms).min(MOST) as u32;
-        (bucket, time - f64::from(bucket) * self.width)
+    pub fn slab_of(&self, time: f64) -> usize {
+        (time / self.span) as usize
     }
 
-    /// How many buckets a group of this many neurons goes through at a time: few enough that those
-    /// of all neurons stay in the caches.
-    pub fn slab(&self, neurons: usize) -> usize {
-        (SLAB / neurons.max(1)).clamp(1, self.buckets)
+    /// The slabs of a trial.
+    pub fn slabs(&self, duration: f64) -> usize {
+        (duration / self.span).ceil() as usize
     }
 
-    pub fn start(&self, bucket: usize) -> f64 {
-        bucket as f64 * self.width
+    /// Slabs per leg.
+    pub fn slabs_per_leg(&self) -> usize {
+        (self.leg / self.span) as usize
     }
 
-    /// The end of a bucket; that of the last one is the end of the trial.
-    pub fn end(&self, bucket: usize) -> f64 {
-        if bucket + 1 == self.buckets { self.duration } else { self.start(bucket + 1) }
+    pub fn window(&self, number: usize, duration: f64) -> Window {
+        let start = number as f64 * self.span;
+        let end = (start + self.span).min(duration);
+        Window {
+            number,
+            start,
+            end,
+            buckets: self.slab.min(((end - start) / self.width).ceil() as usize),
+            shift: 52 - self.slab.ilog2(),
+            to_span: self.span - start,
+            base: self.span.to_bits(),
+            last: self.slab - 1,
+        }
+    }
+}
+
+/// One slab.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Window {
+    /// The number of the slab.
+    pub number: usize,
+    pub start: f64,
+    /// The end of the slab, or of the trial.
+    pub end: f64,
+    /// Those that start before that.
+    pub buckets: usize,
+    shift: u32,
+    to_span: f64,
+    base: u64,
+    last: usize,
+}
+
+impl Window {
+    /// The bucket of a time, counted from the start of the slab that it lies in.
+    ///
+    /// Moved to [span, 2 span), the times of a slab share an exponent, and the leading digits of the rest
+    /// are the bucket.
+    #[inline]
+    pub fn bucket(&self, time: f64) -> usize {
+        let moved = (time + self.to_span).to_bits();
+        // In the first slab the sum may round up, from the last digit of its last bucket.
+        ((moved.wrapping_sub(self.base) >> self.shift) as usize).min(self.last)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use approx::assert_relative_eq;
 
     #[test]
-    fn small_exponentials_are_exact_to_rounding() {
-        for k in -10..=1000 {
-            let x = LONGEST * f64::from(k) / 1000.0;
-            assert_relative_eq!(exp_small(x), x.exp(), max_relative = 4.0 * f64::EPSILON);
+    fn times_fall_into_the_buckets_that_start_before_them() {
+        let grid = Grid::new(1000.0, 8000.0, 100, 256.0).unwrap();
+        assert_eq!(grid.width * grid.slab as f64, grid.span);
+        for k in 0..100_000 {
+            let time = f64::from(k) * 0.009_999;
+            let slab = grid.slab_of(time);
+            let window = grid.window(slab, 1000.0);
+            let bucket = window.bucket(time);
+            let start = window.start + bucket as f64 * grid.width;
+            assert!(start <= time && time < start + grid.width && bucket < grid.slab);
         }
+        let first = grid.window(0, 1000.0);
+        assert_eq!(first.bucket(0.0), 0);
+        assert_eq!(first.bucket(grid.width), 1);
+        assert_eq!(first.bucket(grid.span.next_down()), grid.slab - 1);
+        assert_eq!(grid.window(3, 1000.0).bucket((4.0 * grid.span).next_down()), grid.slab - 1);
     }
 
     #[test]
-    fn times_split_and_add_up() {
-        let grid = Grid::new(1000.0, 8000, 5.0).unwrap();
-        for k in 0..1000 {
-            let time = f64::from(k) * 0.9999;
-            let (bucket, offset) = grid.split(time);
-            assert_relative_eq!(grid.start(bucket as usize) + offset, time, epsilon = 1e-12);
-            assert!(offset > -1e-9 && offset < grid.width + 1e-9);
-        }
-        assert!(grid.split(1e300).0 as usize > grid.buckets);
-        assert_eq!(Grid::new(1000.0, 3, 5.0), None);
-        assert_eq!(Grid::new(1e300, 1000, 5.0), None);
+    fn light_loads_and_absurd_trials_are_refused() {
+        assert_eq!(Grid::new(1000.0, 3.0, 10, 256.0), None);
+        assert_eq!(Grid::new(1e300, 1000.0, 10, 256.0), None);
+        assert_eq!(Grid::new(1e-300, 0.0, 10, 256.0), None);
+    }
+
+    #[test]
+    fn exponentials_of_large_quotients_are_exact() {
+        // exp(52.1 / 1.3) to the last digit.
+        let exact = 2.5420643725344477e+17_f64;
+        assert!((exp_of(52.1, 1.3) / exact - 1.0_f64).abs() < 3e-16);
+        assert!(((52.1_f64 / 1.3).exp() / exact - 1.0).abs() > 5e-16);
+    }
+
+    #[test]
+    fn legs_are_powers_of_two() {
+        assert_eq!(leg::<f64>(5.0), 256.0);
+        assert_eq!(leg::<f32>(5.0), 64.0);
     }
 }

@@ -1,134 +1,209 @@
-//! What is to arrive at the neurons of a group, bucket by bucket.
+//! What arrives at a block of neurons in a slab, bucket by bucket.
 
 use super::afferent::{Afferent, Flight};
-use super::fan::Branch;
-use super::grid::gain;
+use super::fan::{Branch, Fan};
+use super::grid::Window;
+use super::grid::exp_of;
+use super::plan::Modes;
+use super::walk::Arrival;
 use crate::Real;
-use crate::layer::ModeBank;
 use std::ops::Range;
 
-/// What arrives in one bucket: the sums of the jumps, carried to its start, and who arrived.
+/// What arrives at one neuron in one bucket.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bucket<F, const R: usize> {
-    /// The sum of -g_r w exp(s / tau_mem).
-    pub mem: F,
-    /// The sum of w exp(s / tau_r), by receptor.
-    pub syn: [F; R],
-    /// A bound on the sum of positive weights.
-    pub rise: F,
+    /// The sum of the jumps of all modes.
+    pub sum: Modes<F, R>,
+    /// That of the positive ones of the currents.
+    pub rise: [F; R],
     pub count: u32,
-    /// The last of its entries, counted from 1; 0 if there is none.
+    /// 1 + the number of the last arrival, or 0.
     head: u32,
 }
 
 impl<F: Real, const R: usize> Bucket<F, R> {
     pub fn empty() -> Self {
-        Self { mem: F::zero(), syn: [F::zero(); R], rise: F::zero(), count: 0, head: 0 }
+        Self { sum: Modes::zero(), rise: [F::zero(); R], count: 0, head: 0 }
     }
 }
 
-/// One arrival, in the list of those of its bucket.
+/// What one spike did in one go: a stretch of branches, numbered as they arrived.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Entry<F> {
-    pub time: f64,
-    pub weight: F,
-    next: u32,
-    pub afferent: u32,
-    /// The branch of the afferent's fan.
-    pub branch: u32,
-    /// That of the spike, see [`Flight`].
-    pub rank: u32,
+struct Run<F> {
+    time: f64,
+    by_syn: F,
+    afferent: u32,
+    rank: u32,
+    /// The first arrival and the branch that it came through.
+    first: u32,
+    branch: u32,
 }
 
-impl<F: Real> Entry<F> {
-    pub fn new(time: f64, weight: F, afferent: usize, branch: usize, rank: u32) -> Self {
-        let (afferent, branch) = (afferent as u32, branch as u32);
-        Self { time, weight, next: 0, afferent, branch, rank }
-    }
-}
+/// Arrivals from one entry of the table of runs to the next.
+const PAGE: usize = 64;
 
-/// The arrivals at a group of neurons in a slab of buckets.
 #[derive(Debug)]
 pub(super) struct Inbox<F, const R: usize> {
-    /// How many neurons there are.
     neurons: usize,
-    /// The first bucket of the slab.
-    from: usize,
-    width: f64,
+    /// The start of the slab.
+    origin: f64,
     /// Bucket by bucket, those of all neurons.
     buckets: Vec<Bucket<F, R>>,
-    entries: Vec<Entry<F>>,
+    /// Of every arrival 1 + the number of the one before in its bucket, or 0. Short, because lists are
+    /// jumped through.
+    links: Vec<u32>,
+    /// How many of the links are in use.
+    arrivals: usize,
+    runs: Vec<Run<F>>,
+    /// The run of every arrival whose number is a multiple of [`PAGE`].
+    pages: Vec<u32>,
 }
 
 impl<F: Real, const R: usize> Inbox<F, R> {
-    pub fn new(neurons: usize, slab: usize, width: f64) -> Self {
-        let buckets = vec![Bucket::empty(); neurons * slab];
-        Self { neurons, from: 0, width, buckets, entries: Vec::new() }
+    pub fn new() -> Self {
+        Self {
+            neurons: 0,
+            origin: 0.0,
+            buckets: Vec::new(),
+            links: Vec::new(),
+            arrivals: 0,
+            runs: Vec::new(),
+            pages: Vec::new(),
+        }
     }
 
-    /// Turns to the slab that starts with bucket `from`; the buckets of the last one are empty again.
-    pub fn turn_to(&mut self, from: usize) {
-        self.from = from;
-        self.entries.clear();
+    /// Makes room for the buckets of a slab, all empty.
+    pub fn clear(&mut self, neurons: usize, slab: usize) {
+        self.neurons = neurons;
+        self.buckets.clear();
+        self.buckets.resize(neurons * slab, Bucket::empty());
+        self.turn(0.0);
     }
 
-    /// A bucket of one neuron.
+    /// Turns to the next slab. The buckets of the last one have been emptied.
+    pub fn turn(&mut self, origin: f64) {
+        self.origin = origin;
+        self.arrivals = 0;
+        self.runs.clear();
+        self.pages.clear();
+    }
+
     #[inline]
     pub fn bucket(&self, bucket: usize, slot: usize) -> &Bucket<F, R> {
-        &self.buckets[(bucket - self.from) * self.neurons + slot]
+        &self.buckets[bucket * self.neurons + slot]
     }
 
     /// A bucket of several neurons.
     #[inline]
     pub fn row(&mut self, bucket: usize, slots: Range<usize>) -> &mut [Bucket<F, R>] {
-        let start = (bucket - self.from) * self.neurons;
+        let start = bucket * self.neurons;
         &mut self.buckets[start + slots.start..start + slots.end]
     }
 
-    /// Adds what a spike does in the buckets before `end`, from where it is on.
-    #[inline]
+    /// Adds what a spike does in a slab.
+    ///
+    /// Returns whether the arrivals of the slab can still be numbered.
     pub fn deliver(
         &mut self,
-        (number, afferent): (usize, &Afferent<'_, F>),
-        bank: &ModeBank<F>,
-        first_slot: usize,
+        afferent: (usize, &Afferent<F>),
+        fan: &Fan<F>,
+        slot: usize,
         flight: &mut Flight<F>,
-        end: usize,
-    ) {
-        let (neurons, from, width) = (self.neurons, self.from, self.width);
-        let fan = &afferent.fan;
-        let receptor = if R == 1 { 0 } else { afferent.projection.receptor };
-        let (spike, gain) = (*flight, -gain(bank, receptor));
-        let by_mem = fan.carry_mem.map(|c| spike.factors.mem * c * gain);
-        let by_syn = fan.carry_syn.map(|c| spike.factors.syn * c);
-        let last = fan.of(flight.source as usize).end;
-        for branch in &fan.branches[flight.next..last] {
-            let (time, at, carry) = spike.arrival(branch, width);
-            if at >= end {
+        window: &Window,
+    ) -> bool {
+        let end = fan.of(flight.source as usize).end;
+        let receptor = if R == 1 { 0 } else { afferent.1.receptor };
+        while (flight.next as usize) < end {
+            let first = flight.next as usize;
+            let delay = fan.branches[first].delay;
+            if flight.time + delay >= window.end {
                 break;
             }
-            let &Branch { factors, weight, post, .. } = branch;
-            let syn = weight * (factors.syn * by_syn[carry]);
-            let bucket = &mut self.buckets[(at - from) * neurons + first_slot + post as usize];
-            bucket.mem += weight * (factors.mem * by_mem[carry]);
-            bucket.syn[receptor] += syn;
-            // exp(s / tau) >= 1: no less than the weight, if that is positive.
-            bucket.rise += syn.max(F::zero());
-            bucket.count += 1;
-            let entry = Entry::new(time, weight, number, flight.next, spike.rank);
-            self.entries.push(Entry { next: bucket.head, ..entry });
-            bucket.head = self.entries.len() as u32;
-            flight.next += 1;
+            let (by_mem, by_syn, leg) = afferent.1.leg(flight, delay, window.number);
+            let ahead = &fan.branches[first..end];
+            let in_leg = match ahead.last() {
+                Some(last) if last.delay >= leg.end => ahead.partition_point(|b| b.delay < leg.end),
+                _ => ahead.len(),
+            };
+            // To look ahead where this ends also brings it into the cache, all at once.
+            let within = |b: &&Branch<F>| flight.time + b.delay < window.end;
+            let arrives = ahead[..in_leg].iter().take_while(within).count();
+            let so_far = self.arrivals;
+            let most = so_far + arrives;
+            if most > u32::MAX as usize {
+                return false;
+            }
+            if self.links.len() < most {
+                self.links.resize(most.next_power_of_two(), 0);
+            }
+            let (neurons, time) = (self.neurons, flight.time);
+            let buckets = &mut self.buckets[..];
+            let mut number = so_far as u32;
+            let branches = &fan.branches[first..first + arrives];
+            for (branch, link) in branches.iter().zip(&mut self.links[so_far..most]) {
+                let at = window.bucket(time + branch.delay) * neurons + slot + branch.post as usize;
+                let bucket = &mut buckets[at];
+                let (mem, syn) = (branch.mem * by_mem, branch.syn * by_syn);
+                bucket.sum.mem += mem;
+                bucket.sum.syn[receptor] += syn;
+                bucket.rise[receptor] += syn.max(F::zero());
+                *link = bucket.head;
+                number += 1;
+                bucket.head = number;
+                bucket.count += 1;
+            }
+            let (afferent, rank) = (afferent.0 as u32, flight.rank);
+            let (first, branch) = (so_far as u32, first as u32);
+            self.pages.resize(most.div_ceil(PAGE), self.runs.len() as u32);
+            self.runs.push(Run { time, by_syn, afferent, rank, first, branch });
+            flight.next += arrives as u32;
+            self.arrivals = most;
         }
+        true
+    }
+
+    /// How many arrivals there are in the slab so far.
+    pub fn len(&self) -> usize {
+        self.arrivals
     }
 
     /// The arrivals in a bucket of a neuron, in no order.
-    pub fn entries(&self, bucket: usize, slot: usize) -> impl Iterator<Item = Entry<F>> {
+    pub fn collect(
+        &self,
+        (bucket, slot): (usize, usize),
+        (afferents, block): (&[Afferent<F>], usize),
+        out: &mut Vec<Arrival<F>>,
+    ) {
         let mut head = self.bucket(bucket, slot).head;
-        std::iter::from_fn(move || {
-            let entry = *self.entries.get((head as usize).checked_sub(1)?)?;
-            head = entry.next;
-            Some(entry)
-        })
+        while let Some(number) = head.checked_sub(1) {
+            out.push(self.arrival(number as usize, (afferents, block)).0);
+            head = self.links[number as usize];
+        }
+    }
+
+    /// An arrival by its number, and its target in the block of its population.
+    pub fn arrival(
+        &self,
+        number: usize,
+        (afferents, block): (&[Afferent<F>], usize),
+    ) -> (Arrival<F>, usize) {
+        let mut run = self.pages[number / PAGE] as usize;
+        while self.runs.get(run + 1).is_some_and(|next| next.first as usize <= number) {
+            run += 1;
+        }
+        let run = &self.runs[run];
+        let afferent = &afferents[run.afferent as usize];
+        let index = run.branch + (number as u32 - run.first);
+        let branch = &afferent.fans.blocks[block].branches[index as usize];
+        let time = run.time + branch.delay;
+        let arrival = Arrival {
+            time,
+            rank: run.rank,
+            afferent: run.afferent,
+            branch: index,
+            receptor: afferent.receptor as u32,
+            weight: branch.syn * run.by_syn * exp_of(self.origin - time, afferent.tau_syn),
+        };
+        (arrival, branch.post as usize)
     }
 }

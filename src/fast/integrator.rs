@@ -9,6 +9,13 @@ use crate::layer::ModeBank;
 use crate::network::Origin;
 use crate::{PotentialSensitivity, Real, SpikingNetwork, Trace};
 
+/// How the loss depends on a potential: through int_0^T V exp(-rate t) dt.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Integral<F> {
+    pub rate: F,
+    pub gradient: F,
+}
+
 /// What a unit arrival adds to the integral: three exponentials of its time.
 struct Unit<F> {
     /// Rates, and factors at time 0 or, for the last two, at the end of the trial.

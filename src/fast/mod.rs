@@ -7,44 +7,60 @@ mod afferent;
 mod backward;
 mod cache;
 mod fan;
-mod fired;
 mod forward;
 mod grid;
 mod inbox;
 mod integrator;
-mod step;
+mod plan;
+mod prefetch;
 mod walk;
 
 use crate::arrivals::check_row;
 use crate::layer::ModeBank;
-use crate::network::{Origin, Projection};
+use crate::network::Projection;
 use crate::trace::LayerTrace;
-use crate::{
-    PotentialSensitivity, Presynaptic, Real, SimulationError, SpikeTrains, SpikingNetwork, Trace,
-};
-use afferent::{Afferent, inside, slots};
-pub(crate) use backward::Integral;
-use backward::{GroupReads, Population};
+use crate::{PotentialSensitivity, Real, SimulationError, SpikeTrains, SpikingNetwork, Trace};
+use afferent::inside;
 pub(crate) use cache::Cache;
-use forward::GroupRun;
 use grid::Grid;
+use integrator::Integral;
 pub(crate) use integrator::voltage_integrals;
+use plan::Plan;
+use std::sync::Arc;
 use walk::MOST_RECEPTORS;
 
 /// Time constants closer than this share are left to the plain engine: the sums over buckets are
 /// those of single modes, which cancel as the constants meet.
 const LEAST_GAP: f64 = 0.25;
 
-/// Calls a generic function for the number of receptors of a group.
-macro_rules! with_receptors {
-    ($network:expr, $group:expr, $run:ident) => {{
-        let of = |l: &usize| $network.layers[*l].layer.receptors();
-        match $group.iter().map(of).max() {
-            Some(0 | 1) => $run!(1),
-            Some(2) => $run!(2),
-            _ => $run!(3),
-        }
-    }};
+/// Synapses that one block of neurons should have, so that they stay in the caches, and its least size.
+const BLOCK_SYNAPSES: usize = 32_768;
+const LEAST_BLOCK: usize = 8;
+
+/// The memory of the engine, to be used again. One receptor is what most models have.
+#[derive(Debug)]
+struct Memory<F, const R: usize> {
+    forward: forward::Space<F, R>,
+    backward: backward::Space<F, R>,
+}
+
+impl<F: Real, const R: usize> Default for Memory<F, R> {
+    fn default() -> Self {
+        Self { forward: forward::Space::new(), backward: backward::Space::new() }
+    }
+}
+
+/// The memory of the engine for any number of receptors.
+#[derive(Debug)]
+pub(crate) struct Scratch<F> {
+    one: Memory<F, 1>,
+    several: Memory<F, MOST_RECEPTORS>,
+}
+
+impl<F: Real> Default for Scratch<F> {
+    fn default() -> Self {
+        Self { one: Memory::default(), several: Memory::default() }
+    }
 }
 
 /// A trace for each layer of a group, and the number of ties.
@@ -57,27 +73,61 @@ pub(crate) fn forward<'a, F: Real>(
     recurrent: bool,
     duration: f64,
     trains: impl Fn(&Projection<F>) -> &'a SpikeTrains,
+    scratch: &mut Scratch<F>,
 ) -> Option<Result<Simulated<F>, SimulationError>> {
     if let (&[layer], false) = (group, recurrent) {
         if let Some(silence) = silence(network, layer) {
             return Some(silence.map(|trace| (vec![trace], 0)));
         }
     }
-    let inside = |p: &Projection<F>| inside(p, group).is_some();
-    let known = |p: &Projection<F>| (!inside(p)).then(|| trains(p));
-    let grid = grid(network, group, duration, &known)?;
-    let afferents = match afferents(network, group, grid, known)? {
-        Ok(afferents) => afferents,
+    let plan = match plan(network, group, recurrent, duration, &trains)? {
+        Ok(plan) => plan,
         Err(error) => return Some(Err(error)),
     };
-    let banks = banks(network, group)?;
-    let slots = slots(network, group);
-    macro_rules! run {
-        ($receptors:literal) => {
-            GroupRun::<F, $receptors>::new(network, grid, group, &banks, &slots, afferents).run()
-        };
+    let (ties, fired) = if one_receptor(&plan) {
+        let space = &mut scratch.one.forward;
+        (space.run(network, &plan, duration, trains), &space.fired)
+    } else {
+        let space = &mut scratch.several.forward;
+        (space.run(network, &plan, duration, trains), &space.fired)
+    };
+    Some(ties.map(|ties| (traces(&plan, fired), ties)))
+}
+
+/// The spikes of the layers of a group, neuron by neuron.
+fn traces<F: Real>(plan: &Plan<F>, fired: &[forward::Fired<F>]) -> Vec<LayerTrace<F>> {
+    let mut counts = vec![0_usize; plan.size()];
+    fired.iter().for_each(|f| counts[f.neuron as usize] += 1);
+    let mut traces = Vec::new();
+    let mut next = Vec::new();
+    for population in &plan.populations {
+        let mut offsets = vec![0];
+        for &count in &counts[population.slots.clone()] {
+            next.push(offsets[offsets.len() - 1]);
+            offsets.push(offsets[offsets.len() - 1] + count);
+        }
+        let spikes = offsets[offsets.len() - 1];
+        let mut times = vec![0.0; spikes];
+        let mut slopes = vec![F::zero(); spikes];
+        let mut arrivals = vec![0; spikes];
+        let mut ranks = vec![0; spikes];
+        for f in fired.iter().filter(|f| population.slots.contains(&(f.neuron as usize))) {
+            let place = &mut next[f.neuron as usize];
+            times[*place] = f.time;
+            slopes[*place] = f.slope;
+            arrivals[*place] = f.arrivals;
+            ranks[*place] = f.rank;
+            *place += 1;
+        }
+        let spikes = SpikeTrains::from_csr(offsets, times)
+            .expect("a neuron fires at finite times that do not descend");
+        traces.push(LayerTrace { spikes, slopes, arrivals, ranks });
     }
-    Some(with_receptors!(network, group, run))
+    traces
+}
+
+fn one_receptor<F: Real>(plan: &Plan<F>) -> bool {
+    plan.populations.iter().all(|p| p.bank.tau_syn().len() == 1)
 }
 
 /// The trace of a layer of linear neurons that never fire.
@@ -97,61 +147,43 @@ fn silence<F: Real>(
     }))
 }
 
-/// The constants of the layers of a group, if all are linear.
-fn banks<'a, F: Real>(
+/// How to simulate a group, or `None` if it is left to the plain engine. It is the same for the forward and
+/// the backward pass.
+fn plan<'a, F: Real>(
     network: &'a SpikingNetwork<F>,
     group: &[usize],
-) -> Option<Vec<&'a ModeBank<F>>> {
-    group.iter().map(|&layer| network.layers[layer].layer.mode_bank()).collect()
-}
-
-/// The projections onto a group, in order.
-fn afferents<'a, F: Real>(
-    network: &'a SpikingNetwork<F>,
-    group: &[usize],
-    grid: Grid,
-    known: impl Fn(&Projection<F>) -> Option<&'a SpikeTrains>,
-) -> Option<Result<Vec<Afferent<'a, F>>, SimulationError>> {
-    let banks = banks(network, group)?;
-    let onto = network.projections.iter().enumerate().filter_map(|(number, projection)| {
-        let target = group.iter().position(|&l| l == projection.target)?;
-        let fan = match network.cache.fan(network, number, banks[target], grid) {
-            Ok(fan) => fan,
-            Err(error) => return Some(Err(error)),
-        };
-        let (known, source) = (known(projection), inside(projection, group));
-        Some(Ok(Afferent { projection, number, fan, known, target, source }))
-    });
-    Some(onto.collect())
-}
-
-/// The buckets for a group, or `None` if it is left to the plain engine.
-fn grid<'a, F: Real>(
-    network: &'a SpikingNetwork<F>,
-    group: &[usize],
+    recurrent: bool,
     duration: f64,
-    known: &impl Fn(&Projection<F>) -> Option<&'a SpikeTrains>,
-) -> Option<Grid> {
+    trains: &impl Fn(&Projection<F>) -> &'a SpikeTrains,
+) -> Option<Result<Arc<Plan<F>>, SimulationError>> {
     let mut shortest = f64::INFINITY;
-    let mut most = 0;
+    let (mut most, mut neurons, mut sources) = (0.0_f64, 0, 0);
     for &layer in group {
-        let bank: &ModeBank<F> = network.layers[layer].layer.mode_bank()?;
+        let bank = network.layers[layer].layer.mode_bank()?;
         if bank.tau_syn().len() > MOST_RECEPTORS || !constants_apart(bank) {
             return None;
         }
         let taus = bank.tau_syn().iter().map(|t| t.as_f64());
         shortest = taus.fold(shortest.min(bank.tau_mem().as_f64()), f64::min);
-        let mut arrivals = 0_usize;
+        let mut arrivals = 0.0;
         for projection in network.projections.iter().filter(|p| p.target == layer) {
-            if projection.synapses.row(0).sources != Presynaptic::All {
-                return None;
+            let synapses = projection.synapses.synapses();
+            let (posts, pres) = projection.synapses.shape();
+            u32::try_from(synapses).ok()?;
+            sources += pres;
+            if inside(projection, group).is_none() {
+                // The mean over the neurons, if the sources were alike.
+                let share = synapses as f64 / posts as f64 / pres as f64;
+                arrivals += share * trains(projection).len() as f64;
             }
-            arrivals += known(projection).map_or(0, SpikeTrains::len);
         }
         most = most.max(arrivals);
+        neurons += network.layers[layer].layer.size();
     }
-    u32::try_from(most).ok()?;
-    Grid::new(duration, most, shortest)
+    let block = (BLOCK_SYNAPSES / sources.max(1)).max(LEAST_BLOCK);
+    let block = if recurrent { neurons } else { block.min(neurons) };
+    let grid = Grid::new(duration, most, block, grid::leg::<F>(shortest))?;
+    Some(network.cache.plan(network, group, grid, block))
 }
 
 /// Whether the modes of V do not cancel.
@@ -168,16 +200,6 @@ pub(crate) struct Gathered<'a, F> {
     pub layer_times: &'a mut [Vec<F>],
 }
 
-impl<F: Real> Gathered<'_, F> {
-    /// Those by the spikes of an afferent.
-    fn times(&mut self, afferent: &Afferent<'_, F>) -> &mut [F] {
-        match afferent.projection.origin {
-            Origin::Input { .. } => self.input_times,
-            Origin::Layer(l) => &mut self.layer_times[l],
-        }
-    }
-}
-
 /// Differentiates a group of layers, if this engine suits it. Slopes have been checked.
 pub(crate) fn backward<F: Real>(
     network: &SpikingNetwork<F>,
@@ -186,6 +208,7 @@ pub(crate) fn backward<F: Real>(
     recurrent: bool,
     potentials: &[Vec<PotentialSensitivity<F>>],
     gathered: &mut Gathered<'_, F>,
+    scratch: &mut Scratch<F>,
 ) -> Option<()> {
     if let (&[layer], false) = (group, recurrent) {
         let done = integrator::backward(network, trace, layer, &potentials[layer], gathered);
@@ -194,35 +217,18 @@ pub(crate) fn backward<F: Real>(
         }
     }
     // At ties inside a group the order of firing decides, which only the plain engine follows.
-    if recurrent && trace.ties > 0 {
+    let unsuited = |&layer: &usize| !potentials[layer].is_empty();
+    if group.iter().any(unsuited) || (recurrent && trace.ties > 0) {
         return None;
     }
-    let integrals_of = |&layer: &usize| {
-        let model = &network.layers[layer].layer;
-        let integrals = integrals(&potentials[layer], model.size())?;
-        let rate = integrals.first().map(|i| i.rate);
-        let bank = model.mode_bank()?;
-        (!rate.is_some_and(|rate| too_short(bank, rate, trace.duration))).then_some(integrals)
-    };
-    let integrals = group.iter().map(integrals_of).collect::<Option<Vec<_>>>()?;
-    let inside = |p: &Projection<F>| inside(p, group).is_some();
-    let trains = |p: &Projection<F>| Some(trace.sources(p.origin));
-    // The grid of the forward pass.
-    let grid = grid(network, group, trace.duration, &|p| trains(p).filter(|_| !inside(p)))?;
+    let trains = |p: &Projection<F>| trace.sources(p.origin);
     // A network that made a trace has no synapses without meaning.
-    let afferents = afferents(network, group, grid, trains)?.ok()?;
-    let parts = group.iter().zip(banks(network, group)?).zip(slots(network, group)).zip(integrals);
-    let populations = parts.map(|(((&layer, bank), slots), integrals)| {
-        let fired = &trace.layers[layer];
-        Population { layer, bank, slots, fired, integrals }
-    });
-    let populations = populations.collect();
-    macro_rules! run {
-        ($receptors:literal) => {
-            GroupReads::<F, $receptors>::new(trace, grid, populations, afferents, gathered).run()
-        };
+    let plan = plan(network, group, recurrent, trace.duration, &trains)?.ok()?;
+    if one_receptor(&plan) {
+        scratch.one.backward.run(trace, &plan, gathered);
+    } else {
+        scratch.several.backward.run(trace, &plan, gathered);
     }
-    with_receptors!(network, group, run);
     Some(())
 }
 

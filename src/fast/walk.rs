@@ -1,13 +1,11 @@
 //! Event by event through one bucket.
 
+use super::plan::Pair;
 use crate::Real;
 use crate::layer::ModeBank;
 
 /// The greatest number of receptors that this engine handles.
 pub(super) const MOST_RECEPTORS: usize = 3;
-
-/// The state of a neuron, [V, I_0, I_1, ...]; unused places stay 0.
-pub(super) type State<F> = [F; MOST_RECEPTORS + 1];
 
 /// An arrival in a bucket that is stepped through.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +30,8 @@ impl<F> Arrival<F> {
 /// A neuron on its way through a bucket.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Walk<F> {
-    pub state: State<F>,
+    /// [V, I_0, I_1, ...]; unused places stay 0.
+    state: [F; MOST_RECEPTORS + 1],
     pub time: f64,
     /// How many arrivals of the bucket it has received.
     pub next: usize,
@@ -43,8 +42,25 @@ pub(super) struct Walk<F> {
 }
 
 impl<F: Real> Walk<F> {
-    pub fn new(state: State<F>, time: f64, last_spike: Option<(f64, u32)>) -> Self {
+    /// From `start` on. No spike precedes the last one.
+    pub fn new<const R: usize>(
+        from: &Pair<F, R>,
+        start: f64,
+        last_spike: Option<(f64, u32)>,
+    ) -> Self {
+        let mut state = [F::zero(); MOST_RECEPTORS + 1];
+        state[0] = from.mem;
+        state[1..].iter_mut().zip(&from.syn).for_each(|(s, i)| *s = *i);
+        let time = last_spike.map_or(start, |(last, _)| start.max(last));
         Self { state, time, next: 0, last_spike, last_arrival: -1.0, ties: 0 }
+    }
+
+    /// V and the currents.
+    pub fn state<const R: usize>(&self) -> Pair<F, R> {
+        let mut state = Pair::zero();
+        state.mem = self.state[0];
+        state.syn.iter_mut().zip(&self.state[1..]).for_each(|(i, s)| *i = *s);
+        state
     }
 
     /// Goes on to just before the next spike, or to the end of the bucket; whether there is a spike.
@@ -58,7 +74,6 @@ impl<F: Real> Walk<F> {
     ) -> bool {
         loop {
             let arrival = arrivals.get(self.next);
-            // An arrival may lie outside of its bucket by the rounding of its time.
             let until = arrival.map_or(end, |a| a.time).max(self.time);
             let state = &self.state[..=bank.tau_syn().len()];
             let wait = bank.next_spike(state, F::of(until - self.time));
@@ -113,9 +128,5 @@ impl<F: Real> Walk<F> {
         self.ties += usize::from(self.last_arrival == self.time);
         self.last_spike = Some((self.time, rank));
         slope
-    }
-
-    pub fn is_finite(&self) -> bool {
-        self.state.iter().all(|x| x.is_finite())
     }
 }

@@ -73,7 +73,10 @@ impl<F: Real> Simulation<'_, F> {
             network.projections.iter().filter(internal).any(|p| layers.contains(&p.target));
         if network.engine == Engine::Fast {
             let trains = |p: &Projection<F>| self.trains(p);
-            if let Some(result) = fast::forward(network, layers, recurrent, self.duration, trains) {
+            let mut scratch = fast::Scratch::default();
+            if let Some(result) =
+                fast::forward(network, layers, recurrent, self.duration, trains, &mut scratch)
+            {
                 let (traces, ties) = result?;
                 for (&layer, trace) in layers.iter().zip(traces) {
                     self.fired[layer] = Some(trace);

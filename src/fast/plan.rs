@@ -1,0 +1,222 @@
+//! What a group of layers needs to be simulated on a grid.
+
+use super::afferent::{Afferent, inside};
+use super::grid::{Grid, exp_of, gain};
+use super::walk::MOST_RECEPTORS;
+use crate::layer::ModeBank;
+use crate::{Real, SimulationError, SpikingNetwork};
+use std::ops::Range;
+
+/// One number for the membrane and one for each current.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pair<F, const R: usize> {
+    pub mem: F,
+    pub syn: [F; R],
+}
+
+impl<F: Real, const R: usize> Pair<F, R> {
+    pub fn zero() -> Self {
+        Self { mem: F::zero(), syn: [F::zero(); R] }
+    }
+
+    pub fn is_finite(&self) -> bool {
+        self.mem.is_finite() && self.syn.iter().all(|s| s.is_finite())
+    }
+
+    #[inline]
+    pub fn scale(&mut self, by: &Self) {
+        self.mem *= by.mem;
+        self.syn.iter_mut().zip(&by.syn).for_each(|(s, b)| *s *= *b);
+    }
+}
+
+/// V and the currents of a neuron.
+pub(super) type State<F, const R: usize> = Pair<F, R>;
+
+/// What an arrival adds to the modes of a neuron in the frame of a slab:
+///
+/// ```text
+/// V(t) = mem exp(-x / tau_mem) + sum_r gain_r syn_r exp(-x / tau_r)      I_r(t) = syn_r exp(-x / tau_r)
+/// ```
+///
+/// with x the time from its start. There they only change at events, so what arrives simply adds up.
+pub(super) type Modes<F, const R: usize> = Pair<F, R>;
+
+/// A layer of the group.
+#[derive(Debug)]
+pub(super) struct Population<F> {
+    pub layer: usize,
+    pub bank: ModeBank<F>,
+    /// Its neurons among those of the group.
+    pub slots: Range<usize>,
+    pub gain: [F; MOST_RECEPTORS],
+    /// exp(-x / tau) at the start x of every bucket and at the end of the slab, mode by mode.
+    decays: Vec<F>,
+    /// The decay of V over a bucket, and of each current its decay and the response of V.
+    decay_mem: F,
+    decay: [F; MOST_RECEPTORS],
+    response: [F; MOST_RECEPTORS],
+    /// width / tau_mem.
+    rate: F,
+    /// Slightly below the threshold.
+    limit: F,
+}
+
+impl<F: Real> Population<F> {
+    fn new(layer: usize, bank: &ModeBank<F>, slots: Range<usize>, grid: &Grid) -> Self {
+        let mut gains = [F::zero(); MOST_RECEPTORS];
+        (0..bank.tau_syn().len()).for_each(|r| gains[r] = gain(bank, r));
+        let mut decays = Vec::with_capacity((grid.slab + 1) * (bank.tau_syn().len() + 1));
+        for bucket in 0..=grid.slab {
+            let x = bucket as f64 * grid.width;
+            let taus = std::iter::once(bank.tau_mem()).chain(bank.tau_syn().iter().copied());
+            decays.extend(taus.map(|tau| exp_of(-x, tau)));
+        }
+        let mut decay = [F::zero(); MOST_RECEPTORS];
+        let mut response = [F::zero(); MOST_RECEPTORS];
+        let decay_mem = bank.propagator(F::of(grid.width), |r, d, v| {
+            decay[r] = d;
+            response[r] = v;
+        });
+        let threshold = bank.threshold().unwrap_or(F::infinity());
+        Self {
+            layer,
+            bank: bank.clone(),
+            slots,
+            gain: gains,
+            decays,
+            decay_mem,
+            decay,
+            response,
+            rate: F::of(grid.width) / bank.tau_mem(),
+            limit: threshold * (F::one() - F::of(8.0) * F::epsilon()),
+        }
+    }
+
+    /// exp(-x / tau) at the start of a bucket; there is one more than a slab has.
+    pub fn decays<const R: usize>(&self, bucket: usize) -> Pair<F, R> {
+        let modes = self.bank.tau_syn().len() + 1;
+        let at = &self.decays[bucket * modes..(bucket + 1) * modes];
+        let mut decays = Pair { mem: at[0], syn: [F::zero(); R] };
+        decays.syn.iter_mut().zip(&at[1..]).for_each(|(d, a)| *d = *a);
+        decays
+    }
+
+    /// Whether a neuron may fire in a bucket, or is no longer a number. `rise` is no less than the sum of all
+    /// positive jumps of each mode, and `decays` are those at the start of the bucket:
+    /// V' <= (drive - V) / tau_mem, with all that excites arriving at once.
+    #[inline]
+    pub fn may_fire<const R: usize>(
+        &self,
+        decays: &Pair<F, R>,
+        state: &State<F, R>,
+        rise: &[F; R],
+    ) -> bool {
+        let mut drive = F::zero();
+        for (r, &rise) in rise.iter().enumerate() {
+            drive += state.syn[r].max(F::zero()) + rise * decays.syn[r];
+        }
+        let most = state.mem + (drive - state.mem).max(F::zero()) * self.rate;
+        // Also true if it is not a number.
+        !(most < self.limit && state.mem.is_finite())
+    }
+
+    /// Takes a state through a bucket without spikes, given what arrives; `decays` are those at its end.
+    #[inline]
+    pub fn take<const R: usize>(
+        &self,
+        decays: &Pair<F, R>,
+        arrived: &Modes<F, R>,
+        state: &mut State<F, R>,
+    ) {
+        state.mem = state.mem * self.decay_mem + arrived.mem * decays.mem;
+        for r in 0..R {
+            let current = arrived.syn[r] * decays.syn[r];
+            state.mem += state.syn[r] * self.response[r] + self.gain[r] * current;
+            state.syn[r] = state.syn[r] * self.decay[r] + current;
+        }
+    }
+}
+
+/// The layers of a group, and the projections onto them.
+#[derive(Debug)]
+pub(super) struct Plan<F> {
+    pub version: u64,
+    pub group: Vec<usize>,
+    pub grid: Grid,
+    /// Neurons that go through time together: all, if one drives another.
+    pub block: usize,
+    pub recurrent: bool,
+    pub populations: Vec<Population<F>>,
+    pub afferents: Vec<Afferent<F>>,
+}
+
+impl<F: Real> Plan<F> {
+    /// # Errors
+    /// A weight or a delay that has no meaning.
+    pub fn new(
+        network: &SpikingNetwork<F>,
+        group: &[usize],
+        grid: Grid,
+        block: usize,
+    ) -> Result<Self, SimulationError> {
+        let mut populations = Vec::new();
+        let mut slot = 0;
+        for &layer in group {
+            let model = &network.layers[layer].layer;
+            let Some(bank) = model.mode_bank() else { continue };
+            let slots = slot..slot + model.size();
+            slot = slots.end;
+            populations.push(Population::new(layer, bank, slots, &grid));
+        }
+        let mut afferents = Vec::new();
+        for (number, projection) in network.projections.iter().enumerate() {
+            if let Some(target) = group.iter().position(|&l| l == projection.target) {
+                let bank = &populations[target].bank;
+                let fans = network.cache.fans(network, number, bank, grid.leg, block)?;
+                afferents.push(Afferent::new(
+                    projection,
+                    number,
+                    group,
+                    target,
+                    fans,
+                    (bank, &grid),
+                ));
+            }
+        }
+        let recurrent = network
+            .projections
+            .iter()
+            .any(|p| group.contains(&p.target) && inside(p, group).is_some());
+        let version = network.version;
+        Ok(Self { version, group: group.into(), grid, block, recurrent, populations, afferents })
+    }
+
+    /// The number of neurons.
+    pub fn size(&self) -> usize {
+        self.populations.last().map_or(0, |p| p.slots.end)
+    }
+
+    /// The neurons that go through time together, block after block.
+    pub fn blocks(&self) -> impl Iterator<Item = Block> + use<F> {
+        let (size, block) = (self.size(), if self.recurrent { self.size() } else { self.block });
+        let starts = (0..size).step_by(block.max(1)).enumerate();
+        starts.map(move |(number, first)| Block { number, neurons: first..size.min(first + block) })
+    }
+}
+
+/// Neurons that go through time together.
+#[derive(Debug, Clone)]
+pub(super) struct Block {
+    pub number: usize,
+    /// Among those of the group.
+    pub neurons: Range<usize>,
+}
+
+impl Block {
+    /// The neurons of a population that are in the block, counted from its first.
+    pub fn slots<F>(&self, population: &Population<F>) -> Range<usize> {
+        let Range { start, end } = self.neurons;
+        population.slots.start.max(start) - start..population.slots.end.min(end) - start
+    }
+}
