@@ -21,6 +21,7 @@
 //! | simulation | [`Network::forward`], [`Trace`] |
 //! | objective | [`Objective`]; read-outs [`FirstSpikeTime`], [`MeanVoltage`], [`ExpWeightedMeanVoltage`], [`MaxVoltage`]; losses [`CrossEntropy`], [`MeanSquaredError`], [`TimeInvariant`] |
 //! | gradients | [`Network::backward`], [`Gradients`]; whole batches [`backward_batch`]; the checker [`check::GradientCheck`] |
+//! | inference without end | [`Simulator`], [`Spike`] |
 //! | training | [`Sgd`], [`Adam`], [`remedy`] |
 //!
 //! Extend it by implementing [`Layer`] (or only [`LinearLayer`]), [`DelayedSynapses`], [`Readout`],
@@ -67,6 +68,7 @@ pub mod remedy;
 mod replay;
 mod sensitivity;
 mod simulate;
+mod simulator;
 mod spikes;
 mod synapse;
 mod trace;
@@ -85,6 +87,7 @@ pub use readout::*;
 pub use real::Real;
 pub use sensitivity::*;
 pub use simulate::SimulationError;
+pub use simulator::{Simulator, Spike};
 pub use spikes::{SpikeTrains, SpikeTrainsError};
 pub use synapse::*;
 pub use trace::Trace;

@@ -193,7 +193,8 @@ impl<F: Real> ModeBank<F> {
         let at_end = excess(end).0;
         // At `to` the potential turns back: reaching the threshold only there is a touch.
         let crosses = if horizon < to { at_end >= F::zero() } else { at_end > F::zero() };
-        crosses.then(|| ascending_root(from, end, excess))
+        // The search does not know the horizon: a spike is the same number whatever comes after it.
+        crosses.then(|| ascending_root(from, to, excess).min(end))
     }
 
     /// The times in (0, dt) at which V is stationary.
@@ -357,6 +358,19 @@ mod tests {
         assert_relative_eq!(at[0], 1.0, max_relative = 1e-14);
         let first = (1..100_000).map(|k| k as f64 * 1e-3).find(|&s| bank.peek(&state, s).0 > 1.0);
         assert!((first.unwrap() - spike).abs() <= 1e-3);
+    }
+
+    #[test]
+    fn a_crossing_does_not_depend_on_the_horizon() {
+        let two = ModeBank::new(10.0, vec![2.0, 30.0], Some(1.0), 0.0);
+        for (bank, state) in [(bank(20.0, 5.0), vec![-0.5, 9.0]), (two, vec![0.3, -6.0, 4.0])] {
+            let spike = bank.next_spike(&state, 1e3).unwrap();
+            for k in 1..1000 {
+                let horizon = spike * (1.0 + 1e-12 + 1e-3 * f64::from(k));
+                assert_eq!(bank.next_spike(&state, horizon), Some(spike));
+                assert_eq!(bank.next_spike(&state, spike * (1.0 - 1e-3 * f64::from(k))), None);
+            }
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod store;
 
 pub use builder::{BuildError, NetworkBuilder, PopulationId};
 pub use spiking::{Engine, SpikingNetwork};
-pub(crate) use spiking::{Origin, Projection};
+pub(crate) use spiking::{NamedLayer, Origin, Projection};
 
 use crate::readout::Recording;
 use crate::{

@@ -20,6 +20,22 @@ pub enum SimulationError {
         /// The duration in ms.
         duration: f64,
     },
+    /// An input event on a channel that does not exist.
+    #[error("an event is on channel {channel}, but the network has {channels} channels (0-based)")]
+    NoSuchChannel {
+        /// The channel of the event.
+        channel: usize,
+        /// The channels of the network.
+        channels: usize,
+    },
+    /// A time that a stream cannot go to: past, or not finite.
+    #[error("the time is {time} ms, but must be finite and not before the present, {present} ms")]
+    BadTime {
+        /// The time in ms.
+        time: f64,
+        /// The present time in ms.
+        present: f64,
+    },
     /// More spikes than can be numbered.
     #[error("more than {most} spikes in one trial are not supported; cut it into shorter trials")]
     TooManySpikes {
