@@ -1,7 +1,10 @@
 //! Batches: the mean loss and gradient of many samples, on all cores.
 
+use crate::loss::Assessment;
+use crate::pool::Pool;
 use crate::{
-    Error, Evaluation, Gradients, Loss, Network, Objective, Readout, Real, SpikeTrains, Trace,
+    Block, Error, Evaluation, Gradients, Loss, Network, Objective, Readout, Real, SpikeTrains,
+    Trace,
 };
 use std::borrow::Borrow;
 
@@ -51,7 +54,19 @@ impl<F: Real> BatchSummary<F> {
         self.predictions.iter().zip(labels).filter(|(p, l)| **p == Some(**l)).count()
     }
 
-    fn count(&mut self, trace: &Trace<F>) {
+    fn clear(&mut self) {
+        self.samples = 0;
+        self.loss = F::zero();
+        self.predictions.clear();
+        self.spikes.iter_mut().chain(&mut self.silent).for_each(|counts| counts.fill(0));
+        self.ties = 0;
+    }
+
+    /// Adds a sample.
+    fn count(&mut self, trace: &Trace<F>, evaluation: &Evaluation<F>) {
+        self.samples += 1;
+        self.loss += evaluation.loss;
+        self.predictions.push(evaluation.prediction);
         for layer in 0..trace.layers() {
             for (neuron, train) in trace.spikes(layer).iter().enumerate() {
                 self.spikes[layer][neuron] += train.len() as u64;
@@ -62,27 +77,34 @@ impl<F: Real> BatchSummary<F> {
     }
 
     /// Appends another summary; losses are sums until the whole batch is in.
-    fn append(&mut self, other: Self) {
+    fn append(&mut self, other: &Self) {
         self.samples += other.samples;
         self.loss += other.loss;
-        self.predictions.extend(other.predictions);
+        self.predictions.extend_from_slice(&other.predictions);
         self.ties += other.ties;
-        for (mine, theirs) in [(&mut self.spikes, other.spikes), (&mut self.silent, other.silent)] {
-            for (a, b) in mine.iter_mut().flatten().zip(theirs.into_iter().flatten()) {
+        for (mine, theirs) in [(&mut self.spikes, &other.spikes), (&mut self.silent, &other.silent)]
+        {
+            for (a, b) in mine.iter_mut().flatten().zip(theirs.iter().flatten()) {
                 *a += b;
             }
         }
     }
 }
 
-/// Samples per unit of parallel work. Fixed, because sums are taken chunk by chunk and must not
+/// Samples per unit of parallel work. Fixed, because gradients are summed chunk by chunk and must not
 /// depend on the number of threads.
 const CHUNK: usize = 8;
+
+/// Chunks per thread in a round, after which their sums are added up, in order. So what is alive at one
+/// time does not grow with the batch; the result does not depend on it. A single thread needs no more
+/// than one.
+const ROUND: usize = 4;
 
 /// The mean loss of a batch and its gradient.
 ///
 /// Samples are spread over the threads of the current `rayon` pool. Gradients are added in a fixed
-/// order: the result is the same bits for any number of threads.
+/// order: the result is the same bits for any number of threads. The memory needed grows with their
+/// number, not with that of the samples, and samples use it one after the other.
 ///
 /// # Errors
 /// The error of the first sample that has one, as [`Error::Sample`].
@@ -99,28 +121,17 @@ where
     L: Loss<F>,
     T: Borrow<L::Target> + Sync + ?Sized,
 {
-    let chunk = |start: usize, samples: &[Sample<'_, T>]| {
-        let mut sum = Gradients::zeros(network.layout());
-        let summary = summarize(network, start, samples, duration, |trace, target| {
-            let (evaluation, gradients) = network.backward(trace, objective, target.borrow())?;
-            sum.add(&gradients);
-            Ok(evaluation)
-        })?;
-        Ok((summary, sum))
-    };
-    let mut summary = BatchSummary::new(network);
-    let mut total = Gradients::zeros(network.layout());
-    for part in map_chunks(samples, chunk) {
-        let (part, gradients) = part?;
-        summary.append(part);
-        total.add(&gradients);
-    }
+    let mut total = Chunk::new(network, network.layout());
+    run(network, samples, duration, &mut total, |worker, target, gradients| {
+        let Worker { trace, assessment } = worker;
+        objective.differentiate(network, trace, target.borrow(), assessment)?;
+        Ok(network.adjoint_into(trace, &mut assessment.sensitivity, gradients)?)
+    })?;
+    let Chunk { summary, mut gradients, .. } = total;
     if !samples.is_empty() {
-        let n = F::of(samples.len() as f64);
-        summary.loss /= n;
-        total.scale(n.recip());
+        gradients.scale(F::of(samples.len() as f64).recip());
     }
-    Ok((summary, total))
+    Ok((summary, gradients))
 }
 
 /// The mean loss of a batch, its predictions and spikes, without gradients.
@@ -140,57 +151,115 @@ where
     L: Loss<F>,
     T: Borrow<L::Target> + Sync + ?Sized,
 {
-    let chunk = |start: usize, samples: &[Sample<'_, T>]| {
-        summarize(network, start, samples, duration, |trace, target| {
-            network.evaluate(trace, objective, target.borrow())
-        })
-    };
-    let mut summary = BatchSummary::new(network);
-    for part in map_chunks(samples, chunk) {
-        summary.append(part?);
-    }
-    if !samples.is_empty() {
-        summary.loss /= F::of(samples.len() as f64);
-    }
-    Ok(summary)
+    let mut total = Chunk::new(network, Vec::new());
+    run(network, samples, duration, &mut total, |worker, target, _| {
+        let Worker { trace, assessment } = worker;
+        objective.evaluate(network, trace, target.borrow(), assessment)
+    })?;
+    Ok(total.summary)
 }
 
-/// Simulates consecutive samples, of which the first has the number `start`, and sums up what
-/// `evaluate` makes of each.
-fn summarize<F: Real, N: Network<F>, T: ?Sized>(
+/// What one sample after the other needs; kept for its memory.
+#[derive(Default)]
+struct Worker<F: Real> {
+    trace: Trace<F>,
+    assessment: Assessment<F>,
+}
+
+/// The sums over consecutive samples.
+struct Chunk<F> {
+    summary: BatchSummary<F>,
+    gradients: Gradients<F>,
+    result: Result<(), Error>,
+}
+
+impl<F: Real> Chunk<F> {
+    fn new(network: &impl Network<F>, layout: Vec<Block>) -> Self {
+        let (summary, gradients) = (BatchSummary::new(network), Gradients::zeros(layout));
+        Self { summary, gradients, result: Ok(()) }
+    }
+
+    fn clear(&mut self) {
+        self.summary.clear();
+        self.gradients.values_mut().fill(F::zero());
+    }
+}
+
+/// Adds up in `total` what `assess` makes of each sample, which has been simulated. The loss is the mean.
+fn run<F: Real, N: Network<F>, T: Sync + ?Sized>(
     network: &N,
-    start: usize,
     samples: &[Sample<'_, T>],
     duration: f64,
-    mut evaluate: impl FnMut(&Trace<F>, &T) -> Result<Evaluation<F>, Error>,
-) -> Result<BatchSummary<F>, Error> {
-    let mut summary = BatchSummary::new(network);
-    for (k, sample) in samples.iter().enumerate() {
-        let in_sample = |source| Error::Sample { index: start + k, source: Box::new(source) };
-        let trace = network.forward(sample.input, duration).map_err(|e| in_sample(e.into()))?;
-        let evaluation = evaluate(&trace, sample.target).map_err(in_sample)?;
-        summary.count(&trace);
-        summary.samples += 1;
-        summary.loss += evaluation.loss;
-        summary.predictions.push(evaluation.prediction);
+    total: &mut Chunk<F>,
+    assess: impl Fn(&mut Worker<F>, &T, &mut Gradients<F>) -> Result<(), Error> + Sync,
+) -> Result<(), Error> {
+    let workers = Pool::<Worker<F>>::default();
+    let one = |worker: &mut Worker<F>, chunk: &mut Chunk<F>, sample: &Sample<'_, T>| {
+        network.forward_into(sample.input, duration, &mut worker.trace)?;
+        assess(worker, sample.target, &mut chunk.gradients)?;
+        chunk.summary.count(&worker.trace, &worker.assessment.evaluation);
+        Ok(())
+    };
+    let all = |chunk: &mut Chunk<F>, start: usize, samples: &[Sample<'_, T>]| {
+        let mut worker = workers.take();
+        chunk.clear();
+        chunk.result = samples.iter().enumerate().try_for_each(|(k, sample)| {
+            let in_sample = |e| Error::Sample { index: start + k, source: Box::new(e) };
+            one(&mut worker, chunk, sample).map_err(in_sample)
+        });
+    };
+    let at_once = match threads() {
+        1 => 1,
+        threads => ROUND * threads,
+    };
+    let most = at_once.min(samples.len().div_ceil(CHUNK));
+    let layout = total.gradients.layout();
+    let new = || Chunk::new(network, layout.to_vec());
+    let mut chunks: Vec<Chunk<F>> = std::iter::repeat_with(new).take(most).collect();
+    total.summary.predictions.reserve(samples.len());
+    for (round, samples) in samples.chunks(CHUNK * most.max(1)).enumerate() {
+        for_each_chunk(&mut chunks, samples, |number, chunk, samples| {
+            all(chunk, (round * most + number) * CHUNK, samples);
+        });
+        for chunk in chunks.iter_mut().take(samples.len().div_ceil(CHUNK)) {
+            std::mem::replace(&mut chunk.result, Ok(()))?;
+            total.summary.append(&chunk.summary);
+            total.gradients.add(&chunk.gradients);
+        }
     }
-    Ok(summary)
+    if !samples.is_empty() {
+        total.summary.loss /= F::of(samples.len() as f64);
+    }
+    Ok(())
 }
 
-/// Calls `f(index of the first sample, samples)` for every chunk; results in order.
-fn map_chunks<S: Sync, O: Send>(
-    samples: &[S],
-    f: impl Fn(usize, &[S]) -> Result<O, Error> + Sync,
-) -> Vec<Result<O, Error>> {
+/// The number of threads that [`for_each_chunk`] uses.
+fn threads() -> usize {
     #[cfg(feature = "rayon")]
     {
-        use rayon::prelude::*;
-        let chunks = samples.par_chunks(CHUNK).enumerate();
-        chunks.map(|(k, samples)| f(k * CHUNK, samples)).collect()
+        rayon::current_num_threads()
     }
     #[cfg(not(feature = "rayon"))]
     {
-        let chunks = samples.chunks(CHUNK).enumerate();
-        chunks.map(|(k, samples)| f(k * CHUNK, samples)).collect()
+        1
+    }
+}
+
+/// Calls `f(number, chunk, its samples)` for every chunk of samples.
+fn for_each_chunk<C: Send, S: Sync>(
+    chunks: &mut [C],
+    samples: &[S],
+    f: impl Fn(usize, &mut C, &[S]) + Sync,
+) {
+    #[cfg(feature = "rayon")]
+    {
+        use rayon::prelude::*;
+        let pairs = chunks.par_iter_mut().zip(samples.par_chunks(CHUNK)).enumerate();
+        pairs.for_each(|(number, (chunk, samples))| f(number, chunk, samples));
+    }
+    #[cfg(not(feature = "rayon"))]
+    {
+        let pairs = chunks.iter_mut().zip(samples.chunks(CHUNK)).enumerate();
+        pairs.for_each(|(number, (chunk, samples))| f(number, chunk, samples));
     }
 }

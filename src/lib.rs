@@ -62,6 +62,7 @@ mod loss;
 mod network;
 pub mod optimize;
 mod parameter;
+mod pool;
 mod readout;
 mod real;
 pub mod remedy;

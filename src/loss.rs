@@ -241,48 +241,41 @@ impl<R, L> Objective<R, L> {
         if layer < layers { Ok(layer) } else { Err(ReadoutError::NoSuchLayer { layer, layers }) }
     }
 
+    /// Evaluates a trace.
     pub(crate) fn evaluate<F: Real>(
         &self,
         network: &impl Network<F>,
         trace: &Trace<F>,
         target: &L::Target,
-    ) -> Result<Evaluation<F>, Error>
+        assessment: &mut Assessment<F>,
+    ) -> Result<(), Error>
     where
         R: Readout<F>,
         L: Loss<F>,
     {
-        let recording = self.record(network, trace)?;
-        Ok(self.assess(&recording, target)?.0)
+        let recording = network.record(trace, self.layer_of(network)?)?;
+        self.assess(&recording, target, assessment)
     }
 
+    /// Evaluates a trace, and finds the sensitivity of the loss.
     pub(crate) fn differentiate<F: Real>(
         &self,
         network: &impl Network<F>,
         trace: &Trace<F>,
         target: &L::Target,
-    ) -> Result<(Evaluation<F>, Sensitivity<F>), Error>
+        assessment: &mut Assessment<F>,
+    ) -> Result<(), Error>
     where
         R: Readout<F>,
         L: Loss<F>,
     {
-        let recording = self.record(network, trace)?;
-        let (evaluation, gradient) = self.assess(&recording, target)?;
-        let mut sensitivity = Sensitivity::none(trace);
-        let layer = &mut sensitivity.layers[self.layer_of(network)?];
-        self.readout.pull_back(&recording, &gradient, layer)?;
-        Ok((evaluation, sensitivity))
-    }
-
-    fn record<'a, F: Real>(
-        &self,
-        network: &'a impl Network<F>,
-        trace: &'a Trace<F>,
-    ) -> Result<Recording<'a, F>, Error>
-    where
-        R: Readout<F>,
-    {
         let layer = self.layer_of(network)?;
-        Ok(network.record(trace, layer)?)
+        let recording = network.record(trace, layer)?;
+        self.assess(&recording, target, assessment)?;
+        let Assessment { gradient, sensitivity, .. } = assessment;
+        sensitivity.reset(trace);
+        self.readout.pull_back(&recording, gradient, &mut sensitivity.layers[layer])?;
+        Ok(())
     }
 
     /// The evaluation, and dL/dy.
@@ -290,20 +283,34 @@ impl<R, L> Objective<R, L> {
         &self,
         recording: &Recording<'_, F>,
         target: &L::Target,
-    ) -> Result<(Evaluation<F>, Vec<F>), Error>
+        assessment: &mut Assessment<F>,
+    ) -> Result<(), Error>
     where
         R: Readout<F>,
         L: Loss<F>,
     {
-        let readout = self.readout.read(recording)?;
-        let mut gradient = vec![F::zero(); readout.len()];
-        let loss = self.loss.evaluate(&readout, target, &mut gradient)?;
+        let Assessment { evaluation: Evaluation { loss, readout, prediction }, gradient, .. } =
+            assessment;
+        readout.clear();
+        self.readout.read(recording, readout)?;
+        gradient.clear();
+        gradient.resize(readout.len(), F::zero());
+        *loss = self.loss.evaluate(readout, target, gradient)?;
         if !(loss.is_finite() && gradient.iter().all(|g| g.is_finite())) {
             return Err(LossError::NotFinite { loss: loss.as_f64() }.into());
         }
-        let prediction = self.loss.predict(&readout);
-        Ok((Evaluation { loss, readout, prediction }, gradient))
+        *prediction = self.loss.predict(readout);
+        Ok(())
     }
+}
+
+/// What an objective makes of a trace; kept for its memory.
+#[derive(Debug, Default)]
+pub(crate) struct Assessment<F> {
+    pub evaluation: Evaluation<F>,
+    /// dL/dy.
+    gradient: Vec<F>,
+    pub sensitivity: Sensitivity<F>,
 }
 
 #[cfg(test)]

@@ -83,7 +83,8 @@ pub struct Gradients<F = f64> {
     layout: Vec<Block>,
     values: Vec<F>,
     /// dL/dt in 1/ms of every input spike, in the order of
-    /// [`SpikeTrains::times`](crate::SpikeTrains::times). Empty in sums over samples.
+    /// [`SpikeTrains::times`](crate::SpikeTrains::times). They belong to one trial: an adjoint pass
+    /// writes those of its own, and [`Gradients::add`] drops them.
     pub input_times: Vec<F>,
 }
 
@@ -125,7 +126,7 @@ impl<F: Real> Gradients<F> {
     }
 
     /// Adds the gradients by parameters of `other`, which has the same blocks; input times are
-    /// dropped, since they belong to one sample each.
+    /// dropped, since they belong to one trial each.
     ///
     /// # Panics
     /// If the blocks differ.

@@ -6,7 +6,7 @@ use crate::{Real, Trace};
 ///
 /// Read-outs fill it; anything else that depends on spikes or potentials (a regulariser of hidden
 /// layers, say) adds to it in the same way.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Sensitivity<F = f64> {
     /// One per layer.
     pub layers: Vec<LayerSensitivity<F>>,
@@ -15,20 +15,24 @@ pub struct Sensitivity<F = f64> {
 impl<F: Real> Sensitivity<F> {
     /// A loss that depends on nothing.
     pub fn none(trace: &Trace<F>) -> Self {
-        let layers = trace
-            .layers
-            .iter()
-            .map(|l| LayerSensitivity {
-                spike_times: vec![F::zero(); l.spikes.len()],
-                potentials: Vec::new(),
-            })
-            .collect();
-        Self { layers }
+        let mut none = Self::default();
+        none.reset(trace);
+        none
+    }
+
+    /// Makes this what [`Sensitivity::none`] returns, in the memory that it has.
+    pub fn reset(&mut self, trace: &Trace<F>) {
+        self.layers.resize_with(trace.layers.len(), LayerSensitivity::default);
+        for (layer, fired) in self.layers.iter_mut().zip(&trace.layers) {
+            layer.spike_times.clear();
+            layer.spike_times.resize(fired.spikes.len(), F::zero());
+            layer.potentials.clear();
+        }
     }
 }
 
 /// The derivatives of a loss by spike times and potentials of one layer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct LayerSensitivity<F = f64> {
     /// dL/dt of each spike, in the order of [`SpikeTrains::times`](crate::SpikeTrains::times).
     pub spike_times: Vec<F>,

@@ -64,13 +64,32 @@ pub enum SpikeTrainsError {
 /// assert_eq!(trains, same);
 /// # Ok::<(), eventprop::SpikeTrainsError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(try_from = "Raw"))]
 pub struct SpikeTrains {
     /// Channel c holds times[offsets[c]..offsets[c + 1]].
     offsets: Vec<usize>,
     times: Vec<f64>,
+}
+
+impl Clone for SpikeTrains {
+    fn clone(&self) -> Self {
+        Self { offsets: self.offsets.clone(), times: self.times.clone() }
+    }
+
+    // The derived one would not use the memory of `self` again.
+    fn clone_from(&mut self, source: &Self) {
+        self.offsets.clone_from(&source.offsets);
+        self.times.clone_from(&source.times);
+    }
+}
+
+/// No channels.
+impl Default for SpikeTrains {
+    fn default() -> Self {
+        Self::silent(0)
+    }
 }
 
 impl SpikeTrains {
@@ -188,6 +207,11 @@ impl SpikeTrains {
     /// Where each channel starts in [`SpikeTrains::times`], and the end: `channels + 1` numbers.
     pub fn offsets(&self) -> &[usize] {
         &self.offsets
+    }
+
+    /// (offsets, times), to be refilled in place; what construction checks must hold again afterwards.
+    pub(crate) fn parts_mut(&mut self) -> (&mut Vec<usize>, &mut Vec<f64>) {
+        (&mut self.offsets, &mut self.times)
     }
 
     /// All (time, channel) events in the order of time; ties in the order of channels.

@@ -6,19 +6,20 @@ use crate::{Real, SpikeTrains};
 /// A simulated trial: the input, and the spikes of every layer.
 ///
 /// This is all that the backward pass needs: the memory of a trial grows with its spikes and
-/// nothing else.
-#[derive(Debug, Clone)]
+/// nothing else. A trace can be filled again and again, see
+/// [`Network::forward_into`](crate::Network::forward_into); its memory is used again.
+#[derive(Debug, Clone, Default)]
 pub struct Trace<F = f64> {
     pub(crate) input: SpikeTrains,
     pub(crate) duration: f64,
     pub(crate) layers: Vec<LayerTrace<F>>,
     pub(crate) ties: usize,
-    /// The version of the network that made it.
-    pub(crate) version: u64,
+    /// The version of the network that made it, if it is complete.
+    pub(crate) version: Option<u64>,
 }
 
 /// The spikes of one layer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct LayerTrace<F> {
     pub spikes: SpikeTrains,
     /// dV/dt just before each spike.
@@ -29,7 +30,52 @@ pub(crate) struct LayerTrace<F> {
     pub ranks: Vec<u32>,
 }
 
+/// A spike of a layer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fired<F> {
+    pub neuron: usize,
+    pub time: f64,
+    pub slope: F,
+    pub arrivals: u32,
+    pub rank: u32,
+}
+
+impl<F: Real> LayerTrace<F> {
+    /// Takes over the spikes of a layer of this size, which are in order for each neuron.
+    pub fn fill(&mut self, neurons: usize, fired: impl Iterator<Item = Fired<F>> + Clone) {
+        let Self { spikes, slopes, arrivals, ranks } = self;
+        let (offsets, times) = spikes.parts_mut();
+        offsets.clear();
+        offsets.resize(neurons + 1, 0);
+        fired.clone().for_each(|spike| offsets[spike.neuron + 1] += 1);
+        for n in 0..neurons {
+            offsets[n + 1] += offsets[n];
+        }
+        let count = offsets[neurons];
+        times.resize(count, 0.0);
+        slopes.resize(count, F::zero());
+        arrivals.resize(count, 0);
+        ranks.resize(count, 0);
+        // The start of each neuron moves on to its end, which is the start of the next.
+        for spike in fired {
+            let at = offsets[spike.neuron];
+            offsets[spike.neuron] += 1;
+            times[at] = spike.time;
+            slopes[at] = spike.slope;
+            arrivals[at] = spike.arrivals;
+            ranks[at] = spike.rank;
+        }
+        offsets.rotate_right(1);
+        offsets[0] = 0;
+    }
+}
+
 impl<F: Real> Trace<F> {
+    /// A trace of nothing, to be filled. No network accepts it before.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// The spikes of the population that a projection starts from.
     pub(crate) fn sources(&self, origin: Origin) -> &SpikeTrains {
         match origin {

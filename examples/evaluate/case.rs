@@ -224,13 +224,14 @@ fn table(
 struct SpikeTimes(Vec<(usize, usize)>);
 
 impl Readout<f64> for SpikeTimes {
-    fn read(&self, recording: &Recording<'_>) -> Result<Vec<f64>, ReadoutError> {
+    fn read(&self, recording: &Recording<'_>, y: &mut Vec<f64>) -> Result<(), ReadoutError> {
         let trains = recording.spikes();
         let time = |&(neuron, index): &(usize, usize)| {
             let train = trains.iter().nth(neuron).unwrap_or(&[]);
             train.get(index).copied().unwrap_or(recording.duration())
         };
-        Ok(self.0.iter().map(time).collect())
+        y.extend(self.0.iter().map(time));
+        Ok(())
     }
 
     fn pull_back(

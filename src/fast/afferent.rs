@@ -36,15 +36,23 @@ pub(super) struct Queue<F> {
 /// The spikes of all sources of a projection.
 #[derive(Debug, Default)]
 pub(super) struct Traffic<F> {
-    pub queues: Vec<Queue<F>>,
+    /// Some may be left from a projection with more sources.
+    queues: Vec<Queue<F>>,
+    sources: usize,
 }
 
 impl<F> Traffic<F> {
     /// No spikes.
     pub fn clear(&mut self, sources: usize) {
-        self.queues.truncate(sources);
-        self.queues.iter_mut().for_each(|q| q.flights.clear());
-        self.queues.resize_with(sources, || Queue { flights: Vec::new(), flying: 0..0 });
+        self.sources = sources;
+        let queues = self.queues.len().max(sources);
+        self.queues.resize_with(queues, || Queue { flights: Vec::new(), flying: 0..0 });
+        self.queues().iter_mut().for_each(|q| q.flights.clear());
+    }
+
+    /// By source.
+    pub fn queues(&mut self) -> &mut [Queue<F>] {
+        &mut self.queues[..self.sources]
     }
 }
 
@@ -113,7 +121,7 @@ impl<F: Real> Afferent<F> {
     /// All spikes of the source before `duration`.
     pub fn flights(&self, grid: &Grid, trains: &SpikeTrains, duration: f64, out: &mut Traffic<F>) {
         out.clear(self.fans.sources);
-        for (source, queue) in out.queues.iter_mut().enumerate() {
+        for (source, queue) in out.queues().iter_mut().enumerate() {
             let train = trains.channel(self.origin.first() + source);
             let within = train.iter().take_while(|&&time| time < duration);
             queue.flights.extend(within.map(|&time| self.flight(grid, time, source)));

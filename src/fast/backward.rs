@@ -205,7 +205,7 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
         let times = self.gathered.times(afferent.origin);
         let Space { reads, adjoint, active, .. } = &mut *self.space;
         let Reads { traffic, seen } = &mut reads[k];
-        let queues = &mut traffic.queues;
+        let queues = traffic.queues();
         active.clear();
         for (source, Queue { flights, flying }) in queues.iter_mut().enumerate() {
             let Some(last) = fan.branches[fan.of(source)].last() else { continue };
@@ -236,7 +236,7 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
         let fan = &afferent.fans.blocks[self.block.number];
         let Space { reads, adjoint, .. } = &mut *self.space;
         let Reads { traffic, seen } = &mut reads[k];
-        let flight = &mut traffic.queues[source].flights[number];
+        let flight = &mut traffic.queues()[source].flights[number];
         adjoint.read(afferent, fan, slot, flight, seen, &self.window)
     }
 
@@ -260,7 +260,7 @@ impl<F: Real> Reads<F> {
     /// All flights at their last arrival.
     fn prepare(&mut self, fan: &Fan<F>, duration: f64) {
         let Self { traffic, seen } = self;
-        for (source, Queue { flights, flying }) in traffic.queues.iter_mut().enumerate() {
+        for (source, Queue { flights, flying }) in traffic.queues().iter_mut().enumerate() {
             let range = fan.of(source);
             let branches = &fan.branches[range.clone()];
             *flying = flights.len()..flights.len();

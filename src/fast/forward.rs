@@ -14,6 +14,7 @@ use super::plan::{Block, Plan, Population, State};
 use super::prefetch::prefetch;
 use super::walk::{Arrival, Walk};
 use crate::network::Projection;
+use crate::trace::Fired;
 use crate::{Real, SimulationError, SpikeTrains, SpikingNetwork};
 
 /// What is known of a neuron besides its state.
@@ -39,18 +40,6 @@ struct Hot<F> {
     fires: bool,
 }
 
-/// A spike of the group.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Fired<F> {
-    pub time: f64,
-    pub slope: F,
-    /// The neuron among those of the group.
-    pub neuron: u32,
-    pub rank: u32,
-    /// How many arrivals its neuron had received.
-    pub arrivals: u32,
-}
-
 /// The memory of a forward pass, to be used again.
 #[derive(Debug)]
 pub(super) struct Space<F, const R: usize> {
@@ -63,7 +52,7 @@ pub(super) struct Space<F, const R: usize> {
     hot: Vec<Hot<F>>,
     /// The neurons to look at closely.
     suspects: Vec<u32>,
-    /// In the order in which they were fired.
+    /// The spikes of the group, whose neurons are numbered through, in the order in which they came.
     pub fired: Vec<Fired<F>>,
 }
 
@@ -153,7 +142,7 @@ impl<F: Real, const R: usize> Run<'_, F, R> {
         }
         for (traffic, afferent) in traffic.iter_mut().zip(&self.plan.afferents) {
             let fan = &afferent.fans.blocks[self.block.number];
-            for (source, queue) in traffic.queues.iter_mut().enumerate() {
+            for (source, queue) in traffic.queues().iter_mut().enumerate() {
                 queue.flying = 0..0;
                 let next = fan.of(source).start as u32;
                 queue.flights.iter_mut().for_each(|f| f.next = next);
@@ -169,7 +158,7 @@ impl<F: Real, const R: usize> Run<'_, F, R> {
             let fan = &afferent.fans.blocks[self.block.number];
             let slot = self.block.slots(&self.plan.populations[afferent.target]).start;
             let mut numbered = true;
-            let queues = &mut traffic[k].queues;
+            let queues = traffic[k].queues();
             active.clear();
             for (source, Queue { flights, flying }) in queues.iter_mut().enumerate() {
                 while flights.get(flying.end).is_some_and(|f| f.time < self.window.end) {
@@ -299,7 +288,7 @@ impl<F: Real, const R: usize> Run<'_, F, R> {
         let arrivals = neuron.received + hot.ahead.next as u32;
         let slope = hot.ahead.fire(&population.bank, rank);
         neuron.last_spike = hot.ahead.last_spike;
-        fired.push(Fired { time, slope, neuron: number as u32, rank, arrivals });
+        fired.push(Fired { neuron: number, time, slope, arrivals, rank });
         hot.now = hot.ahead;
         hot.fires = hot.ahead.on(&population.bank, &hot.arrivals, end, duration);
         for (k, afferent) in plan.afferents.iter().enumerate() {
@@ -323,7 +312,7 @@ impl<F: Real, const R: usize> Run<'_, F, R> {
         if !self.space.inbox.deliver((k, afferent), fan, slot, &mut flight, &self.window) {
             return Err(SimulationError::TooManySpikes { most: u32::MAX as usize });
         }
-        self.space.traffic[k].queues[source].flights.push(flight);
+        self.space.traffic[k].queues()[source].flights.push(flight);
         for number in first..self.space.inbox.len() {
             let from = (&self.plan.afferents[..], self.block.number);
             let (arrival, post) = self.space.inbox.arrival(number, from);

@@ -4,17 +4,10 @@
 //! neither the read-out nor its gradient needs to know what happened between the arrivals.
 
 use super::afferent::source;
-use super::{Gathered, constants_apart, integrals, too_short};
+use super::{Gathered, Scratch, constants_apart, too_short};
 use crate::layer::ModeBank;
 use crate::network::Origin;
 use crate::{PotentialSensitivity, Real, SpikingNetwork, Trace};
-
-/// How the loss depends on a potential: through int_0^T V exp(-rate t) dt.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Integral<F> {
-    pub rate: F,
-    pub gradient: F,
-}
 
 /// What a unit arrival adds to the integral: three exponentials of its time.
 struct Unit<F> {
@@ -28,8 +21,8 @@ struct Unit<F> {
 }
 
 /// The parts of one arrival.
-#[derive(Clone, Copy)]
-struct Parts<F> {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parts<F> {
     discount: F,
     mem: F,
     syn: F,
@@ -63,6 +56,15 @@ impl<F: Real> Unit<F> {
     }
 }
 
+/// The memory of this file, to be used again.
+#[derive(Debug, Default)]
+pub(super) struct Space<F> {
+    /// The spikes of a source.
+    spikes: Vec<(f64, Parts<F>)>,
+    /// What the loss depends on, by neuron.
+    gradients: Vec<F>,
+}
+
 /// One arrival, as [`visit`] shows it.
 struct Visit<F> {
     projection: usize,
@@ -86,6 +88,7 @@ fn visit<F: Real>(
     trace: &Trace<F>,
     layer: usize,
     rate: F,
+    spikes: &mut Vec<(f64, Parts<F>)>,
     mut each: impl FnMut(Visit<F>),
 ) -> Option<()> {
     let named = &network.layers[layer];
@@ -94,7 +97,6 @@ fn visit<F: Real>(
         return None;
     }
     let duration = F::of(trace.duration);
-    let mut spikes = Vec::new();
     let projections = network.projections.iter().enumerate();
     for (number, projection) in projections.filter(|(_, p)| p.target == layer) {
         let unit = Unit::new(bank, projection.receptor, rate, duration);
@@ -151,16 +153,20 @@ fn visit<F: Real>(
     Some(())
 }
 
-/// int_0^T V exp(-rate t) dt of every neuron of a layer, if this engine can tell.
+/// Writes int_0^T V exp(-rate t) dt of every neuron of a layer to `values`, if this engine can tell.
 pub(crate) fn voltage_integrals<F: Real>(
     network: &SpikingNetwork<F>,
     trace: &Trace<F>,
     layer: usize,
     rate: F,
-) -> Option<Vec<F>> {
-    let mut values = vec![F::zero(); network.layers[layer].layer.size()];
-    visit(network, trace, layer, rate, |v| values[v.neuron] += v.weight * v.by_weight)?;
-    Some(values)
+    values: &mut Vec<F>,
+    scratch: &mut Scratch<F>,
+) -> Option<()> {
+    values.clear();
+    values.resize(network.layers[layer].layer.size(), F::zero());
+    visit(network, trace, layer, rate, &mut scratch.integrals.spikes, |v| {
+        values[v.neuron] += v.weight * v.by_weight
+    })
 }
 
 /// Differentiates a layer that never fires, if the loss reads integrals of it at one rate.
@@ -170,13 +176,25 @@ pub(super) fn backward<F: Real>(
     layer: usize,
     potentials: &[PotentialSensitivity<F>],
     gathered: &mut Gathered<'_, F>,
+    space: &mut Space<F>,
 ) -> Option<()> {
     let model = &network.layers[layer].layer;
     model.mode_bank().filter(|bank| bank.threshold().is_none())?;
-    let all = integrals(potentials, model.size())?;
-    let Some(rate) = all.first().map(|i| i.rate) else { return Some(()) };
-    visit(network, trace, layer, rate, |v| {
-        let gradient = all[v.neuron].gradient;
+    let Space { spikes, gradients } = space;
+    let Some(first) = potentials.first() else { return Some(()) };
+    let PotentialSensitivity::Integral { rate: common, .. } = *first else { return None };
+    gradients.clear();
+    gradients.resize(model.size(), F::zero());
+    for term in potentials {
+        match *term {
+            PotentialSensitivity::Integral { neuron, rate, gradient } if rate == common => {
+                gradients[neuron] += gradient;
+            }
+            _ => return None,
+        }
+    }
+    visit(network, trace, layer, common, spikes, |v| {
+        let gradient = gradients[v.neuron];
         let by_time = gradient * v.weight * v.by_time;
         gathered.weights[v.projection][v.synapse] += gradient * v.by_weight;
         gathered.delays[v.projection][v.synapse] += by_time;

@@ -17,15 +17,14 @@ mod walk;
 
 use crate::arrivals::check_row;
 use crate::layer::ModeBank;
-use crate::network::Projection;
-use crate::trace::LayerTrace;
+use crate::network::{Origin, Projection};
+use crate::trace::{Fired, LayerTrace};
 use crate::{PotentialSensitivity, Real, SimulationError, SpikeTrains, SpikingNetwork, Trace};
 use afferent::inside;
 pub(crate) use cache::Cache;
 use grid::Grid;
-use integrator::Integral;
 pub(crate) use integrator::voltage_integrals;
-use plan::Plan;
+use plan::{Plan, Population};
 use std::sync::Arc;
 use walk::MOST_RECEPTORS;
 
@@ -55,31 +54,40 @@ impl<F: Real, const R: usize> Default for Memory<F, R> {
 pub(crate) struct Scratch<F> {
     one: Memory<F, 1>,
     several: Memory<F, MOST_RECEPTORS>,
+    integrals: integrator::Space<F>,
 }
 
 impl<F: Real> Default for Scratch<F> {
     fn default() -> Self {
-        Self { one: Memory::default(), several: Memory::default() }
+        let integrals = integrator::Space::default();
+        Self { one: Memory::default(), several: Memory::default(), integrals }
     }
 }
 
-/// A trace for each layer of a group, and the number of ties.
-type Simulated<F> = (Vec<LayerTrace<F>>, usize);
-
-/// Simulates a group of layers if this engine suits it.
-pub(crate) fn forward<'a, F: Real>(
-    network: &'a SpikingNetwork<F>,
+/// Simulates a group of layers if this engine suits it: writes their traces to `layers`, which holds
+/// those of earlier groups, and returns the number of ties.
+pub(crate) fn forward<F: Real>(
+    network: &SpikingNetwork<F>,
     group: &[usize],
     recurrent: bool,
     duration: f64,
-    trains: impl Fn(&Projection<F>) -> &'a SpikeTrains,
+    input: &SpikeTrains,
+    layers: &mut [LayerTrace<F>],
     scratch: &mut Scratch<F>,
-) -> Option<Result<Simulated<F>, SimulationError>> {
+) -> Option<Result<usize, SimulationError>> {
     if let (&[layer], false) = (group, recurrent) {
-        if let Some(silence) = silence(network, layer) {
-            return Some(silence.map(|trace| (vec![trace], 0)));
+        if let Some(checked) = silence(network, layer) {
+            let size = network.layers[layer].layer.size();
+            return Some(checked.map(|()| {
+                layers[layer].fill(size, std::iter::empty());
+                0
+            }));
         }
     }
+    let trains = |p: &Projection<F>| match p.origin {
+        Origin::Input { .. } => input,
+        Origin::Layer(l) => &layers[l].spikes,
+    };
     let plan = match plan(network, group, recurrent, duration, &trains)? {
         Ok(plan) => plan,
         Err(error) => return Some(Err(error)),
@@ -91,60 +99,27 @@ pub(crate) fn forward<'a, F: Real>(
         let space = &mut scratch.several.forward;
         (space.run(network, &plan, duration, trains), &space.fired)
     };
-    Some(ties.map(|ties| (traces(&plan, fired), ties)))
-}
-
-/// The spikes of the layers of a group, neuron by neuron.
-fn traces<F: Real>(plan: &Plan<F>, fired: &[forward::Fired<F>]) -> Vec<LayerTrace<F>> {
-    let mut counts = vec![0_usize; plan.size()];
-    fired.iter().for_each(|f| counts[f.neuron as usize] += 1);
-    let mut traces = Vec::new();
-    let mut next = Vec::new();
-    for population in &plan.populations {
-        let mut offsets = vec![0];
-        for &count in &counts[population.slots.clone()] {
-            next.push(offsets[offsets.len() - 1]);
-            offsets.push(offsets[offsets.len() - 1] + count);
-        }
-        let spikes = offsets[offsets.len() - 1];
-        let mut times = vec![0.0; spikes];
-        let mut slopes = vec![F::zero(); spikes];
-        let mut arrivals = vec![0; spikes];
-        let mut ranks = vec![0; spikes];
-        for f in fired.iter().filter(|f| population.slots.contains(&(f.neuron as usize))) {
-            let place = &mut next[f.neuron as usize];
-            times[*place] = f.time;
-            slopes[*place] = f.slope;
-            arrivals[*place] = f.arrivals;
-            ranks[*place] = f.rank;
-            *place += 1;
-        }
-        let spikes = SpikeTrains::from_csr(offsets, times)
-            .expect("a neuron fires at finite times that do not descend");
-        traces.push(LayerTrace { spikes, slopes, arrivals, ranks });
+    for Population { layer, slots, .. } in &plan.populations {
+        let own = fired.iter().filter(|f| slots.contains(&f.neuron));
+        let own = own.map(|f| Fired { neuron: f.neuron - slots.start, ..*f });
+        layers[*layer].fill(slots.len(), own);
     }
-    traces
+    Some(ties)
 }
 
 fn one_receptor<F: Real>(plan: &Plan<F>) -> bool {
     plan.populations.iter().all(|p| p.bank.tau_syn().len() == 1)
 }
 
-/// The trace of a layer of linear neurons that never fire.
+/// Checks the synapses onto a layer if it is one of linear neurons that never fire.
 fn silence<F: Real>(
     network: &SpikingNetwork<F>,
     layer: usize,
-) -> Option<Result<LayerTrace<F>, SimulationError>> {
+) -> Option<Result<(), SimulationError>> {
     let model = &network.layers[layer].layer;
     model.mode_bank().filter(|bank| bank.threshold().is_none())?;
     let mut onto = network.projections.iter().filter(|p| p.target == layer);
-    let checked = onto.try_for_each(|p| (0..model.size()).try_for_each(|n| check_row(p, n)));
-    Some(checked.map(|()| LayerTrace {
-        spikes: SpikeTrains::silent(model.size()),
-        slopes: Vec::new(),
-        arrivals: Vec::new(),
-        ranks: Vec::new(),
-    }))
+    Some(onto.try_for_each(|p| (0..model.size()).try_for_each(|n| check_row(p, n))))
 }
 
 /// How to simulate a group, or `None` if it is left to the plain engine. It is the same for the forward and
@@ -211,7 +186,8 @@ pub(crate) fn backward<F: Real>(
     scratch: &mut Scratch<F>,
 ) -> Option<()> {
     if let (&[layer], false) = (group, recurrent) {
-        let done = integrator::backward(network, trace, layer, &potentials[layer], gathered);
+        let space = &mut scratch.integrals;
+        let done = integrator::backward(network, trace, layer, &potentials[layer], gathered, space);
         if done.is_some() {
             return done;
         }
@@ -236,23 +212,4 @@ pub(crate) fn backward<F: Real>(
 /// short to both.
 fn too_short<F: Real>(bank: &ModeBank<F>, rate: F, duration: f64) -> bool {
     (bank.tau_mem().recip() + rate) * F::of(duration) < F::of(0.1)
-}
-
-/// One integral per neuron, all at one rate; empty if there is none, `None` if there is more.
-fn integrals<F: Real>(
-    potentials: &[PotentialSensitivity<F>],
-    size: usize,
-) -> Option<Vec<Integral<F>>> {
-    let Some(first) = potentials.first() else { return Some(Vec::new()) };
-    let PotentialSensitivity::Integral { rate: common, .. } = *first else { return None };
-    let mut all = vec![Integral { rate: common, gradient: F::zero() }; size];
-    for term in potentials {
-        match *term {
-            PotentialSensitivity::Integral { neuron, rate, gradient } if rate == common => {
-                all[neuron].gradient += gradient;
-            }
-            _ => return None,
-        }
-    }
-    Some(all)
 }

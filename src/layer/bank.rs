@@ -1,10 +1,12 @@
 //! The state of a linear neuron: a membrane driven by exponential currents.
 
 use super::exponentials::{
-    Term, ascending_root, decay_and_difference, decay_integral, difference_integral, sign_changes,
+    Few, Term, ascending_root, decay_and_difference, decay_integral, difference_integral,
+    sign_changes,
 };
 use super::{ArrivalGradient, LayerError};
 use crate::Real;
+use smallvec::smallvec;
 
 /// The constants of a linear neuron: tau_mem V' = -V + sum_r I_r, tau_r I_r' = -I_r.
 ///
@@ -141,7 +143,7 @@ impl<F: Real> ModeBank<F> {
             let end = self.tau_syn[0] * (current / threshold).ln();
             return self.crossing_in(state, threshold, F::zero(), end, horizon);
         }
-        let mut terms = vec![Term { coefficient: -threshold, rate: F::zero() }];
+        let mut terms: Few<_> = smallvec![Term { coefficient: -threshold, rate: F::zero() }];
         terms.extend(
             currents
                 .iter()
@@ -197,35 +199,33 @@ impl<F: Real> ModeBank<F> {
         crosses.then(|| ascending_root(from, to, excess).min(end))
     }
 
-    /// The times in (0, dt) at which V is stationary.
+    /// Appends the times in (0, dt) at which V is stationary to `points`.
     ///
     /// exp(t / tau_mem) V' has the derivative -sum_r I_r / tau_r exp(-t / tau_r), up to a positive
     /// factor, whose sign changes separate its roots.
-    pub(crate) fn stationary_points(&self, state: &[F], dt: F) -> Vec<F> {
-        let terms: Vec<Term<F>> = state[1..]
+    pub(crate) fn stationary_points(&self, state: &[F], dt: F, points: &mut Vec<F>) {
+        let terms: Few<Term<F>> = state[1..]
             .iter()
             .zip(&self.tau_syn)
             .map(|(&i, tau)| Term { coefficient: -i / *tau, rate: tau.recip() })
             .collect();
-        let mut knots = vec![F::zero()];
-        knots.extend(sign_changes(&terms, dt));
-        knots.push(dt);
-        let mut points = Vec::new();
-        for piece in knots.windows(2) {
-            let slopes = piece.iter().map(|&s| self.peek(state, s).1).collect::<Vec<F>>();
-            let sign = if slopes[0] < F::zero() && slopes[1] > F::zero() {
+        let mut from = F::zero();
+        let mut slope = self.slope(state);
+        for to in sign_changes(&terms, dt).into_iter().chain([dt]) {
+            let before = std::mem::replace(&mut slope, self.peek(state, to).1);
+            let start = std::mem::replace(&mut from, to);
+            let sign = if before < F::zero() && slope > F::zero() {
                 F::one()
-            } else if slopes[0] > F::zero() && slopes[1] < F::zero() {
+            } else if before > F::zero() && slope < F::zero() {
                 -F::one()
             } else {
                 continue;
             };
-            points.push(ascending_root(piece[0], piece[1], |s| {
+            points.push(ascending_root(start, to, |s| {
                 let (value, curvature) = self.slope_and_curvature(state, s);
                 (sign * value, sign * curvature)
             }));
         }
-        points
     }
 
     fn slope_and_curvature(&self, state: &[F], dt: F) -> (F, F) {

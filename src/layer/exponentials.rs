@@ -1,6 +1,7 @@
 //! Sums of decaying exponentials: responses that stay exact for equal rates, and isolation of roots.
 
 use crate::Real;
+use smallvec::{SmallVec, smallvec};
 
 /// exp(-b s), and the divided difference (exp(-a s) - exp(-b s)) / (b - a).
 ///
@@ -102,6 +103,9 @@ pub(super) struct Term<F> {
     pub rate: F,
 }
 
+/// A list as long as a neuron has receptors: without allocation for the usual few.
+pub(super) type Few<T> = SmallVec<[T; 4]>;
+
 fn sum<F: Real>(terms: &[Term<F>], s: F) -> F {
     terms.iter().map(|t| t.coefficient * (-t.rate * s).exp()).sum()
 }
@@ -112,8 +116,8 @@ fn sum<F: Real>(terms: &[Term<F>], s: F) -> F {
 /// By Rolle's theorem two roots of f are separated by one of (exp(rate_0 s) f)', which has a term
 /// less: so the roots of that, found first, cut (0, end) into pieces with at most one root each
 /// (Pólya and Szegő, Part V, problem 75).
-pub(super) fn sign_changes<F: Real>(terms: &[Term<F>], end: F) -> Vec<F> {
-    let mut merged: Vec<Term<F>> = Vec::with_capacity(terms.len());
+pub(super) fn sign_changes<F: Real>(terms: &[Term<F>], end: F) -> Few<F> {
+    let mut merged: Few<Term<F>> = Few::new();
     for term in terms.iter().filter(|t| t.coefficient != F::zero()) {
         match merged.iter_mut().find(|m| m.rate == term.rate) {
             Some(m) => m.coefficient += term.coefficient,
@@ -121,27 +125,28 @@ pub(super) fn sign_changes<F: Real>(terms: &[Term<F>], end: F) -> Vec<F> {
         }
     }
     // Slowest first: multiplying by exp(rate_0 s) then leaves only decaying terms.
-    merged.sort_by(|a, b| a.rate.partial_cmp(&b.rate).unwrap_or(std::cmp::Ordering::Equal));
+    merged
+        .sort_unstable_by(|a, b| a.rate.partial_cmp(&b.rate).unwrap_or(std::cmp::Ordering::Equal));
     isolate(&merged, end)
 }
 
-fn isolate<F: Real>(terms: &[Term<F>], end: F) -> Vec<F> {
+fn isolate<F: Real>(terms: &[Term<F>], end: F) -> Few<F> {
     let positive = terms.iter().all(|t| t.coefficient >= F::zero());
     let negative = terms.iter().all(|t| t.coefficient <= F::zero());
     if positive || negative {
-        return Vec::new();
+        return Few::new();
     }
     let slowest = terms[0].rate;
-    let lifted: Vec<Term<F>> =
+    let lifted: Few<Term<F>> =
         terms.iter().map(|t| Term { coefficient: t.coefficient, rate: t.rate - slowest }).collect();
-    let derivative: Vec<Term<F>> = lifted[1..]
+    let derivative: Few<Term<F>> = lifted[1..]
         .iter()
         .map(|t| Term { coefficient: -t.rate * t.coefficient, rate: t.rate })
         .collect();
-    let mut knots = vec![F::zero()];
+    let mut knots: Few<F> = smallvec![F::zero()];
     knots.extend(sign_changes(&derivative, end));
     knots.push(end);
-    let mut roots = Vec::new();
+    let mut roots = Few::new();
     for piece in knots.windows(2) {
         let (low, high) = (piece[0], piece[1]);
         let (at_low, at_high) = (sum(&lifted, low), sum(&lifted, high));

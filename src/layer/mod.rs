@@ -137,8 +137,15 @@ pub trait Layer<F: Real>: DynClone + Debug + Send + Sync {
     /// Adds `gradient` times the derivative of [`Layer::potential`] by the state.
     fn potential_back(&self, neuron: usize, state: &[F], gradient: F, adjoint: &mut [F]);
 
-    /// The times in (0, dt) at which V is stationary, if the model can tell.
-    fn stationary_points(&self, _neuron: usize, _state: &[F], _dt: F) -> Option<Vec<F>> {
+    /// Appends the times in (0, dt) at which V is stationary to `points`, ascending; `None` (the
+    /// default) if the model cannot tell.
+    fn stationary_points(
+        &self,
+        _neuron: usize,
+        _state: &[F],
+        _dt: F,
+        _points: &mut Vec<F>,
+    ) -> Option<()> {
         None
     }
 
@@ -243,8 +250,9 @@ impl<F: Real, T: LinearLayer<F>> Layer<F> for T {
     fn potential_back(&self, _: usize, _: &[F], gradient: F, adjoint: &mut [F]) {
         adjoint[0] += gradient;
     }
-    fn stationary_points(&self, _: usize, state: &[F], dt: F) -> Option<Vec<F>> {
-        Some(self.bank().stationary_points(state, dt))
+    fn stationary_points(&self, _: usize, state: &[F], dt: F, points: &mut Vec<F>) -> Option<()> {
+        self.bank().stationary_points(state, dt, points);
+        Some(())
     }
     fn integral(&self, _: usize, state: &[F], dt: F, rate: F) -> Option<F> {
         Some(self.bank().integral(state, dt, rate))

@@ -2,14 +2,17 @@
 
 mod builder;
 mod groups;
+mod scratch;
 mod spiking;
 #[cfg(feature = "serde")]
 mod store;
 
 pub use builder::{BuildError, NetworkBuilder, PopulationId};
+pub(crate) use scratch::Scratch;
 pub use spiking::{Engine, SpikingNetwork};
 pub(crate) use spiking::{NamedLayer, Origin, Projection};
 
+use crate::loss::Assessment;
 use crate::readout::Recording;
 use crate::{
     AdjointError, Block, Error, Gradients, Loss, Objective, Parameter, ParameterMut, Readout, Real,
@@ -33,11 +36,28 @@ pub trait Network<F: Real>: Send + Sync {
     /// If there is no such layer.
     fn layer_info(&self, layer: usize) -> (&str, usize);
 
+    /// Simulates a trial of `duration` ms from rest, and writes it over `trace`, whose memory is used
+    /// again.
+    ///
+    /// # Errors
+    /// An input that does not fit, a duration that has no meaning, or a network that runs away. The
+    /// trace then belongs to no network.
+    fn forward_into(
+        &self,
+        input: &SpikeTrains,
+        duration: f64,
+        trace: &mut Trace<F>,
+    ) -> Result<(), SimulationError>;
+
     /// Simulates a trial of `duration` ms from rest.
     ///
     /// # Errors
-    /// An input that does not fit, a duration that has no meaning, or a network that runs away.
-    fn forward(&self, input: &SpikeTrains, duration: f64) -> Result<Trace<F>, SimulationError>;
+    /// See [`Network::forward_into`].
+    fn forward(&self, input: &SpikeTrains, duration: f64) -> Result<Trace<F>, SimulationError> {
+        let mut trace = Trace::new();
+        self.forward_into(input, duration, &mut trace)?;
+        Ok(trace)
+    }
 
     /// What read-outs see of a layer.
     ///
@@ -50,15 +70,34 @@ pub trait Network<F: Real>: Send + Sync {
     ) -> Result<Recording<'a, F>, AdjointError>;
 
     /// The adjoint pass: from the sensitivity of a loss to spike times and potentials to its
-    /// gradient by all parameters and input times.
+    /// gradient by all parameters, which is added to `gradients`, and by the input times of this
+    /// trace, which takes the place of what was there.
+    ///
+    /// `sensitivity` is used up: what it holds afterwards has no meaning.
     ///
     /// # Errors
-    /// A trace that is not of this network with its present parameters, or a spike without slope.
+    /// A trace that is not of this network with its present parameters, gradients with other blocks, a
+    /// sensitivity that does not fit, or a spike without slope. Nothing is added then.
+    fn adjoint_into(
+        &self,
+        trace: &Trace<F>,
+        sensitivity: &mut Sensitivity<F>,
+        gradients: &mut Gradients<F>,
+    ) -> Result<(), AdjointError>;
+
+    /// The gradients of a loss by all parameters and input times.
+    ///
+    /// # Errors
+    /// See [`Network::adjoint_into`].
     fn adjoint(
         &self,
         trace: &Trace<F>,
-        sensitivity: Sensitivity<F>,
-    ) -> Result<Gradients<F>, AdjointError>;
+        mut sensitivity: Sensitivity<F>,
+    ) -> Result<Gradients<F>, AdjointError> {
+        let mut gradients = Gradients::zeros(self.layout());
+        self.adjoint_into(trace, &mut sensitivity, &mut gradients)?;
+        Ok(gradients)
+    }
 
     /// The trainable parameters, with the name of their owner.
     fn parameters(&self) -> Vec<(&str, Parameter<'_, F>)>;
@@ -96,7 +135,9 @@ pub trait Network<F: Real>: Send + Sync {
     where
         Self: Sized,
     {
-        objective.evaluate(self, trace, target)
+        let mut assessment = Assessment::default();
+        objective.evaluate(self, trace, target, &mut assessment)?;
+        Ok(assessment.evaluation)
     }
 
     /// The loss of a trace and its gradient.
@@ -112,13 +153,15 @@ pub trait Network<F: Real>: Send + Sync {
     where
         Self: Sized,
     {
-        let (evaluation, sensitivity) = objective.differentiate(self, trace, target)?;
+        let mut assessment = Assessment::default();
+        objective.differentiate(self, trace, target, &mut assessment)?;
+        let Assessment { evaluation, sensitivity, .. } = assessment;
         Ok((evaluation, self.adjoint(trace, sensitivity)?))
     }
 }
 
 /// The value of an objective on one trace.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Evaluation<F = f64> {
     /// The loss.

@@ -1,14 +1,15 @@
 //! The network of this crate.
 
-use super::Network;
+use super::{Network, Scratch};
 use crate::adjoint;
 use crate::fast;
 use crate::layer::Layer;
+use crate::pool::Pool;
 use crate::readout::Recording;
 use crate::simulate;
 use crate::synapse::DelayedSynapses;
 use crate::{
-    AdjointError, Gradients, Parameter, ParameterMut, Real, Sensitivity, SimulationError,
+    AdjointError, Block, Gradients, Parameter, ParameterMut, Real, Sensitivity, SimulationError,
     SpikeTrains, Trace,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -63,8 +64,9 @@ pub enum Engine {
 
 /// A directed graph of layers, connected by synapses with delays; recurrence of any kind included.
 ///
-/// Made by [`NetworkBuilder`](crate::NetworkBuilder). It holds parameters and constants and nothing
-/// else: a forward pass borrows it, and no state is carried from trial to trial.
+/// Made by [`NetworkBuilder`](crate::NetworkBuilder). It holds parameters and constants: a forward pass
+/// borrows it, and no state is carried from trial to trial. Working memory is kept, one set for each
+/// thread that has used the network; a clone starts without.
 #[derive(Debug, Clone)]
 pub struct SpikingNetwork<F: Real = f64> {
     pub(super) inputs: Vec<(String, usize)>,
@@ -72,11 +74,15 @@ pub struct SpikingNetwork<F: Real = f64> {
     pub(crate) projections: Vec<Projection<F>>,
     /// Layers that are simulated together, in the order of simulation.
     pub(crate) groups: Vec<Vec<usize>>,
+    /// The blocks of parameters, and how many parameters each projection has.
+    pub(crate) layout: Vec<Block>,
+    pub(crate) parameter_counts: Vec<usize>,
     pub(super) max_spikes: Option<usize>,
     pub(crate) engine: Engine,
     /// Changes with the parameters, so that a trace knows whether it is still true.
     pub(crate) version: u64,
     pub(crate) cache: fast::Cache<F>,
+    pub(crate) scratch: Pool<Scratch<F>>,
 }
 
 fn fresh_version() -> u64 {
@@ -92,16 +98,38 @@ impl<F: Real> SpikingNetwork<F> {
         groups: Vec<Vec<usize>>,
         max_spikes: Option<usize>,
     ) -> Self {
+        let mut layout = Vec::new();
+        let mut parameter_counts = Vec::new();
+        for Projection { name, synapses, .. } in &projections {
+            let blocks = synapses.parameters();
+            parameter_counts.push(blocks.iter().map(|p| p.values.len()).sum());
+            let block = |p: &Parameter<'_, F>| Block {
+                owner: name.clone(),
+                kind: p.kind,
+                len: p.values.len(),
+            };
+            layout.extend(blocks.iter().map(block));
+        }
         Self {
             inputs,
             layers,
             projections,
             groups,
+            layout,
+            parameter_counts,
             max_spikes,
             engine: Engine::Fast,
             version: fresh_version(),
             cache: fast::Cache::default(),
+            scratch: Pool::default(),
         }
+    }
+
+    /// Whether spikes of a group of layers may reach the group itself.
+    pub(crate) fn is_recurrent(&self, group: &[usize]) -> bool {
+        self.projections.iter().any(|p| {
+            group.contains(&p.target) && matches!(p.origin, Origin::Layer(l) if group.contains(&l))
+        })
     }
 
     /// How often a neuron may have fired by this time of a trial, in ms.
@@ -147,8 +175,17 @@ impl<F: Real> Network<F> for SpikingNetwork<F> {
         (name, layer.size())
     }
 
-    fn forward(&self, input: &SpikeTrains, duration: f64) -> Result<Trace<F>, SimulationError> {
-        simulate::forward(self, input, duration)
+    fn layout(&self) -> Vec<Block> {
+        self.layout.clone()
+    }
+
+    fn forward_into(
+        &self,
+        input: &SpikeTrains,
+        duration: f64,
+        trace: &mut Trace<F>,
+    ) -> Result<(), SimulationError> {
+        simulate::forward(self, input, duration, trace, &mut self.scratch.take())
     }
 
     fn record<'a>(
@@ -160,12 +197,13 @@ impl<F: Real> Network<F> for SpikingNetwork<F> {
         Ok(Recording::new(self, trace, layer))
     }
 
-    fn adjoint(
+    fn adjoint_into(
         &self,
         trace: &Trace<F>,
-        sensitivity: Sensitivity<F>,
-    ) -> Result<Gradients<F>, AdjointError> {
-        adjoint::backward(self, trace, sensitivity)
+        sensitivity: &mut Sensitivity<F>,
+        gradients: &mut Gradients<F>,
+    ) -> Result<(), AdjointError> {
+        adjoint::backward(self, trace, sensitivity, gradients, &mut self.scratch.take())
     }
 
     fn parameters(&self) -> Vec<(&str, Parameter<'_, F>)> {

@@ -7,19 +7,38 @@ pub use error::SimulationError;
 
 use crate::arrivals::{Arrival, SourceSpikes, check_synapse, collect};
 use crate::fast;
-use crate::network::{Engine, Origin, Projection};
-use crate::trace::LayerTrace;
+use crate::network::{Engine, Origin, Projection, Scratch};
+use crate::trace::{Fired, LayerTrace};
 use crate::{Network, Real, SpikeTrains, SpikingNetwork, Trace};
-use neuron::{Fired, Neuron, Next, Pending, sort_by_neuron};
+use neuron::{Neuron, Next, Pending};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Simulates a trial.
+/// What the plain engine needs to simulate a group; kept for its memory.
+#[derive(Default)]
+pub(crate) struct Memory<F> {
+    /// The neurons that are simulated together.
+    neurons: Vec<Neuron<F>>,
+    /// (bits of time, neuron, plan) of each neuron's next event.
+    queue: BinaryHeap<Reverse<(u64, usize, u64)>>,
+    /// The synapses inside the group, by source neuron; neurons numbered through the group.
+    outgoing: Vec<Vec<Outgoing<F>>>,
+    /// All spikes of the group, and their layers.
+    fired: Vec<(usize, Fired<F>)>,
+}
+
+/// A synapse inside a group: the target, what arrives there but for its time, and the delay.
+type Outgoing<F> = (usize, Arrival<F>, f64);
+
+/// Simulates a trial. `trace` is not valid if this fails.
 pub(crate) fn forward<F: Real>(
     network: &SpikingNetwork<F>,
     input: &SpikeTrains,
     duration: f64,
-) -> Result<Trace<F>, SimulationError> {
+    trace: &mut Trace<F>,
+    scratch: &mut Scratch<F>,
+) -> Result<(), SimulationError> {
+    trace.version = None;
     let (found, expected) = (input.channels(), network.channels());
     if found != expected {
         return Err(SimulationError::Channels { found, expected });
@@ -31,102 +50,83 @@ pub(crate) fn forward<F: Real>(
     if input.len() > most {
         return Err(SimulationError::TooManySpikes { most });
     }
-    let mut simulation = Simulation {
-        network,
-        input,
-        duration,
-        fired: (0..network.layers.len()).map(|_| None).collect(),
-        ties: 0,
-        neurons: Vec::new(),
-        queue: BinaryHeap::new(),
-    };
+    trace.input.clone_from(input);
+    trace.duration = duration;
+    trace.ties = 0;
+    trace.layers.resize_with(network.layers.len(), LayerTrace::default);
     for group in &network.groups {
-        simulation.group(group)?;
+        let recurrent = network.is_recurrent(group);
+        if network.engine == Engine::Fast {
+            let (layers, scratch) = (&mut trace.layers, &mut scratch.fast);
+            let done = fast::forward(network, group, recurrent, duration, input, layers, scratch);
+            if let Some(ties) = done {
+                trace.ties += ties?;
+                continue;
+            }
+        }
+        let layers = &mut trace.layers;
+        let memory = &mut scratch.simulation;
+        let simulation = Simulation { network, input, duration, layers, ties: 0, memory };
+        trace.ties += simulation.group(group, recurrent)?;
     }
-    let Simulation { fired, ties, .. } = simulation;
-    let layers = fired.into_iter().map(|l| l.expect("every layer is in a group")).collect();
-    Ok(Trace { input: input.clone(), duration, layers, ties, version: network.version })
+    trace.version = Some(network.version);
+    Ok(())
 }
 
 struct Simulation<'a, F: Real> {
     network: &'a SpikingNetwork<F>,
     input: &'a SpikeTrains,
     duration: f64,
-    /// The layers simulated so far.
-    fired: Vec<Option<LayerTrace<F>>>,
+    /// Valid for the groups simulated so far.
+    layers: &'a mut [LayerTrace<F>],
     ties: usize,
-    /// The neurons of the present group; kept to reuse their memory.
-    neurons: Vec<Neuron<F>>,
-    /// (bits of time, neuron, plan) of each neuron's next event.
-    queue: BinaryHeap<Reverse<(u64, usize, u64)>>,
+    memory: &'a mut Memory<F>,
 }
 
-/// For each source neuron: (target in the group, synapse, receptor, weight, delay, projection).
-type Outgoing<F> = Vec<Vec<(usize, Arrival<F>, f64)>>;
-
 impl<F: Real> Simulation<'_, F> {
-    fn group(&mut self, layers: &[usize]) -> Result<(), SimulationError> {
+    /// Simulates a group; the number of ties.
+    fn group(mut self, group: &[usize], recurrent: bool) -> Result<usize, SimulationError> {
         let network = self.network;
-        let internal =
-            |p: &&Projection<F>| matches!(p.origin, Origin::Layer(l) if layers.contains(&l));
-        let recurrent =
-            network.projections.iter().filter(internal).any(|p| layers.contains(&p.target));
-        if network.engine == Engine::Fast {
-            let trains = |p: &Projection<F>| self.trains(p);
-            let mut scratch = fast::Scratch::default();
-            if let Some(result) =
-                fast::forward(network, layers, recurrent, self.duration, trains, &mut scratch)
-            {
-                let (traces, ties) = result?;
-                for (&layer, trace) in layers.iter().zip(traces) {
-                    self.fired[layer] = Some(trace);
-                }
-                self.ties += ties;
-                return Ok(());
-            }
-        }
-        let mut fired = Vec::new();
+        self.memory.outgoing.iter_mut().for_each(Vec::clear);
+        self.memory.fired.clear();
         if recurrent {
-            let members: Vec<(usize, usize)> = layers
-                .iter()
-                .flat_map(|&l| (0..network.layers[l].layer.size()).map(move |n| (l, n)))
-                .collect();
-            let outgoing = self.outgoing(layers)?;
-            self.run(&members, &outgoing, layers, &mut fired)?;
-        } else {
-            for neuron in 0..network.layers[layers[0]].layer.size() {
-                self.run(&[(layers[0], neuron)], &[], &[], &mut fired)?;
+            self.connect(group)?;
+        }
+        let mut slot = 0;
+        for &layer in group {
+            for neuron in 0..network.layers[layer].layer.size() {
+                self.start(slot, layer, neuron, group)?;
+                if recurrent {
+                    slot += 1;
+                } else {
+                    self.run()?;
+                }
             }
         }
-        for &layer in layers {
-            let size = network.layers[layer].layer.size();
-            self.fired[layer] = Some(sort_by_neuron(layer, size, &fired)?);
+        if recurrent {
+            self.run()?;
         }
-        Ok(())
+        for &layer in group {
+            let own =
+                self.memory.fired.iter().filter(|(l, _)| *l == layer).map(|(_, fired)| *fired);
+            self.layers[layer].fill(network.layers[layer].layer.size(), own);
+        }
+        Ok(self.ties)
     }
 
-    /// The spikes of a projection's source, which has been simulated.
-    fn trains(&self, projection: &Projection<F>) -> &SpikeTrains {
-        match projection.origin {
-            Origin::Input { .. } => self.input,
-            Origin::Layer(l) => {
-                let trace = self.fired[l].as_ref();
-                &trace.expect("groups are simulated in the order of their projections").spikes
-            }
-        }
-    }
-
-    /// The synapses inside a group by source neuron; neurons numbered through the group.
-    fn outgoing(&self, layers: &[usize]) -> Result<Outgoing<F>, SimulationError> {
+    /// Gathers the synapses inside a group.
+    fn connect(&mut self, group: &[usize]) -> Result<(), SimulationError> {
         let network = self.network;
-        let mut first = Vec::new();
-        let mut size = 0;
-        for &layer in layers {
-            first.push((layer, size));
-            size += network.layers[layer].layer.size();
+        let size = |layer: &usize| network.layers[*layer].layer.size();
+        let start = |layer| {
+            let place = group.iter().position(|&l| l == layer)?;
+            Some(group[..place].iter().map(size).sum::<usize>())
+        };
+        let outgoing = &mut self.memory.outgoing;
+        let neurons = group.iter().map(size).sum();
+        if outgoing.len() < neurons {
+            outgoing.resize_with(neurons, Vec::new);
         }
-        let start = |layer| first.iter().find(|(l, _)| *l == layer).map(|(_, start)| *start);
-        let mut outgoing: Outgoing<F> = (0..size).map(|_| Vec::new()).collect();
         for (number, projection) in network.projections.iter().enumerate() {
             let Origin::Layer(source) = projection.origin else { continue };
             let (Some(pre), Some(post)) = (start(source), start(projection.target)) else {
@@ -149,43 +149,22 @@ impl<F: Real> Simulation<'_, F> {
                 }
             }
         }
-        Ok(outgoing)
+        Ok(())
     }
 
-    /// Simulates neurons that may drive each other (`outgoing` is empty if they do not).
-    fn run(
-        &mut self,
-        members: &[(usize, usize)],
-        outgoing: &[Vec<(usize, Arrival<F>, f64)>],
-        group: &[usize],
-        fired: &mut Vec<Fired<F>>,
-    ) -> Result<(), SimulationError> {
-        if self.neurons.len() < members.len() {
-            self.neurons.resize_with(members.len(), Neuron::default);
-        }
-        self.queue.clear();
-        for (slot, &(layer, index)) in members.iter().enumerate() {
-            self.prepare(slot, layer, index, group)?;
-            self.plan(slot)?;
-        }
-        while let Some(Reverse((_, slot, plan))) = self.queue.pop() {
-            if self.neurons[slot].plan != plan {
+    /// Simulates the neurons that have been started.
+    fn run(&mut self) -> Result<(), SimulationError> {
+        while let Some(Reverse((_, slot, plan))) = self.memory.queue.pop() {
+            if self.memory.neurons[slot].plan != plan {
                 continue;
             }
-            let (time, next) = self.neurons[slot].next;
+            let (time, next) = self.memory.neurons[slot].next;
             self.advance(slot, time);
             if next == Next::Spike {
-                let rank = fired.len() as u32;
-                fired.push(self.fire(slot, rank)?);
-                for &(target, template, delay) in outgoing.get(slot).into_iter().flatten() {
-                    let arrival = Arrival { time: time + delay, rank: rank + 1, ..template };
-                    if arrival.time < self.duration {
-                        self.neurons[target].pending.push(Pending(arrival));
-                        if target != slot && arrival.time < self.neurons[target].next.0 {
-                            self.plan(target)?;
-                        }
-                    }
-                }
+                let rank = self.memory.fired.len() as u32;
+                let fired = self.fire(slot, rank)?;
+                self.memory.fired.push((self.memory.neurons[slot].layer, fired));
+                self.send(slot, time, rank)?;
             } else {
                 self.receive(slot, next);
             }
@@ -194,41 +173,59 @@ impl<F: Real> Simulation<'_, F> {
         Ok(())
     }
 
-    /// Puts a neuron to rest and gathers what is known to reach it.
-    fn prepare(
+    /// Sends a spike to its targets in the group.
+    fn send(&mut self, slot: usize, time: f64, rank: u32) -> Result<(), SimulationError> {
+        let targets = self.memory.outgoing.get(slot).map_or(0, Vec::len);
+        for k in 0..targets {
+            let (target, template, delay) = self.memory.outgoing[slot][k];
+            let arrival = Arrival { time: time + delay, rank: rank + 1, ..template };
+            if arrival.time < self.duration {
+                let neuron = &mut self.memory.neurons[target];
+                neuron.pending.push(Pending(arrival));
+                if target != slot && arrival.time < neuron.next.0 {
+                    self.plan(target)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a neuron to rest, gathers what is known to reach it, and plans its first event.
+    fn start(
         &mut self,
         slot: usize,
         layer: usize,
         index: usize,
         group: &[usize],
     ) -> Result<(), SimulationError> {
-        let Self { network, input, duration, fired, neurons, .. } = self;
-        let old = std::mem::take(&mut neurons[slot]);
-        let (mut state, mut known, mut pending) = (old.state, old.known, old.pending);
-        pending.clear();
+        let Self { network, input, duration, layers, memory, .. } = self;
+        let Memory { neurons, queue, .. } = &mut **memory;
+        if slot == 0 {
+            queue.clear();
+        }
+        if slot == neurons.len() {
+            neurons.push(Neuron::default());
+        }
+        let neuron = &mut neurons[slot];
+        neuron.reset(layer, index);
         let model = &network.layers[layer].layer;
-        state.clear();
-        state.resize(model.state_len(), F::zero());
-        model.rest(index, &mut state);
-        let source = |p: &Projection<F>| match p.origin {
-            Origin::Input { .. } => {
-                Some(SourceSpikes { times: input.times(), offsets: input.offsets(), ranks: None })
-            }
-            Origin::Layer(l) if group.contains(&l) => None,
-            Origin::Layer(l) => {
-                let spikes = &fired[l].as_ref()?.spikes;
-                Some(SourceSpikes { times: spikes.times(), offsets: spikes.offsets(), ranks: None })
-            }
+        neuron.state.resize(model.state_len(), F::zero());
+        model.rest(index, &mut neuron.state);
+        let source = |p: &Projection<F>| {
+            let spikes = match p.origin {
+                Origin::Input { .. } => input,
+                Origin::Layer(l) if group.contains(&l) => return None,
+                Origin::Layer(l) => &layers[l].spikes,
+            };
+            Some(SourceSpikes { times: spikes.times(), offsets: spikes.offsets(), ranks: None })
         };
-        collect(network, layer, index, *duration, source, &mut known)?;
-        // Plans of the neuron that had this slot before are gone with the queue.
-        neurons[slot] = Neuron { layer, index, state, known, pending, ..Neuron::default() };
-        Ok(())
+        collect(network, layer, index, *duration, source, &mut neuron.known)?;
+        self.plan(slot)
     }
 
     /// Works out the next event of a neuron and queues it.
     fn plan(&mut self, slot: usize) -> Result<(), SimulationError> {
-        let neuron = &mut self.neurons[slot];
+        let neuron = &mut self.memory.neurons[slot];
         let known = neuron.known.get(neuron.received);
         let pending = neuron.pending.peek().map(|p| &p.0);
         let (limit, next) = match (known, pending) {
@@ -254,20 +251,20 @@ impl<F: Real> Simulation<'_, F> {
         neuron.next = spike.map_or((limit, next), |time| (time, Next::Spike));
         neuron.plan += 1;
         if neuron.next.1 != Next::Rest {
-            self.queue.push(Reverse((neuron.next.0.to_bits(), slot, neuron.plan)));
+            self.memory.queue.push(Reverse((neuron.next.0.to_bits(), slot, neuron.plan)));
         }
         Ok(())
     }
 
     fn advance(&mut self, slot: usize, time: f64) {
-        let neuron = &mut self.neurons[slot];
+        let neuron = &mut self.memory.neurons[slot];
         let dt = F::of(time - neuron.time);
         model(self.network, neuron.layer).model.flow(neuron.index, dt, &mut neuron.state);
         neuron.time = time;
     }
 
     fn receive(&mut self, slot: usize, next: Next) {
-        let neuron = &mut self.neurons[slot];
+        let neuron = &mut self.memory.neurons[slot];
         let arrival = match next {
             Next::Pending => neuron.pending.pop().map(|p| p.0),
             _ => neuron.known.get(neuron.received).copied(),
@@ -287,7 +284,7 @@ impl<F: Real> Simulation<'_, F> {
     }
 
     fn fire(&mut self, slot: usize, rank: u32) -> Result<Fired<F>, SimulationError> {
-        let neuron = &mut self.neurons[slot];
+        let neuron = &mut self.memory.neurons[slot];
         let NamedModel { name, model } = model(self.network, neuron.layer);
         neuron.spikes += 1;
         let budget = self.network.spike_budget(neuron.time);
@@ -307,11 +304,11 @@ impl<F: Real> Simulation<'_, F> {
         self.ties += usize::from(neuron.last_arrival == neuron.time);
         neuron.last_spike = Some((neuron.time, rank));
         Ok(Fired {
-            layer: neuron.layer,
             neuron: neuron.index,
             time: neuron.time,
             slope,
             arrivals: neuron.arrivals,
+            rank,
         })
     }
 }

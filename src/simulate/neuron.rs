@@ -1,9 +1,6 @@
-//! A neuron in the middle of a trial, and the spikes of a group.
+//! A neuron in the middle of a trial.
 
-use super::SimulationError;
 use crate::arrivals::Arrival;
-use crate::trace::LayerTrace;
-use crate::{Real, SpikeTrains};
 use std::collections::BinaryHeap;
 
 /// What a neuron does next.
@@ -82,42 +79,14 @@ impl<F> Default for Neuron<F> {
     }
 }
 
-/// A spike, in the order of firing.
-pub(super) struct Fired<F> {
-    pub layer: usize,
-    pub neuron: usize,
-    pub time: f64,
-    pub slope: F,
-    pub arrivals: u32,
-}
-
-/// The spikes of one layer, neuron by neuron.
-pub(super) fn sort_by_neuron<F: Real>(
-    layer: usize,
-    size: usize,
-    fired: &[Fired<F>],
-) -> Result<LayerTrace<F>, SimulationError> {
-    let mut offsets = vec![0; size + 1];
-    for spike in fired.iter().filter(|s| s.layer == layer) {
-        offsets[spike.neuron + 1] += 1;
+impl<F> Neuron<F> {
+    /// Forgets everything, but keeps the memory. Plans of the neuron that had this place before must be
+    /// gone from the queue.
+    pub fn reset(&mut self, layer: usize, index: usize) {
+        let Self { state, known, pending, .. } = std::mem::take(self);
+        *self = Self { layer, index, state, known, pending, ..Self::default() };
+        self.state.clear();
+        self.known.clear();
+        self.pending.clear();
     }
-    for n in 0..size {
-        offsets[n + 1] += offsets[n];
-    }
-    let count = offsets[size];
-    let mut next = offsets.clone();
-    let mut times = vec![0.0; count];
-    let mut slopes = vec![F::zero(); count];
-    let (mut arrivals, mut ranks) = (vec![0; count], vec![0; count]);
-    for (rank, spike) in fired.iter().enumerate().filter(|(_, s)| s.layer == layer) {
-        let at = next[spike.neuron];
-        next[spike.neuron] += 1;
-        times[at] = spike.time;
-        slopes[at] = spike.slope;
-        arrivals[at] = spike.arrivals;
-        ranks[at] = rank as u32;
-    }
-    let spikes = SpikeTrains::from_csr(offsets, times)
-        .expect("a neuron fires at finite times that do not descend");
-    Ok(LayerTrace { spikes, slopes, arrivals, ranks })
 }

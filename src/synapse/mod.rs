@@ -127,7 +127,7 @@ pub trait DelayedSynapses<F: Real>: DynClone + Debug + Send + Sync {
     /// The synapses onto target neuron `post`.
     fn row(&self, post: usize) -> Row<'_, F>;
 
-    /// The trainable parameters.
+    /// The trainable parameters. Their number never changes.
     fn parameters(&self) -> Vec<Parameter<'_, F>>;
 
     /// The trainable parameters, in the same order. Call [`DelayedSynapses::update`] after a change.

@@ -1,0 +1,45 @@
+//! Why a trace could not be differentiated.
+
+use crate::SimulationError;
+use thiserror::Error;
+
+/// Why a trace could not be differentiated.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum AdjointError {
+    /// The trace was made by another network, or before the parameters changed.
+    #[error(
+        "the trace belongs to another network or to other parameters; run `forward` again after every change"
+    )]
+    StaleTrace,
+    /// The sensitivity does not fit the trace.
+    #[error("the sensitivity does not fit the trace: {what} is {found}, but must be {expected}")]
+    Sensitivity {
+        /// What does not fit.
+        what: &'static str,
+        /// Its value.
+        found: f64,
+        /// What it should be.
+        expected: String,
+    },
+    /// The gradients to be added to are those of another network.
+    #[error("the gradients have other blocks than the network's parameters")]
+    Layout,
+    /// At a spike the potential does not rise: the spike's time has no derivative.
+    #[error(
+        "neuron {neuron} of layer `{layer}` fires at {time} ms with slope {slope}: its time has no derivative"
+    )]
+    ZeroSlope {
+        /// The layer.
+        layer: String,
+        /// The neuron.
+        neuron: usize,
+        /// When, in ms.
+        time: f64,
+        /// dV/dt before the spike.
+        slope: f64,
+    },
+    /// The trial could not be rebuilt.
+    #[error(transparent)]
+    Simulation(#[from] SimulationError),
+}

@@ -1,0 +1,298 @@
+//! The backward pass: EventProp with delays, exact.
+//!
+//! Every neuron carries p = dL/dstate backwards through its events. At an arrival p is read, which
+//! gives dL/dw, dL/dd and what the spike that arrives contributes to its dL/dt. At a spike that sum
+//! enters p by a rank-one update (Mészáros, Knight, Nowotny 2025, eqs. 7-11, in the mode form of
+//! `docs/design.md`).
+
+mod error;
+mod neuron;
+
+pub use error::AdjointError;
+
+use crate::fast;
+use crate::network::{Engine, Origin, Scratch};
+use crate::replay::Event;
+use crate::{Gradients, PotentialSensitivity, Real, Sensitivity, SpikingNetwork, Trace};
+use neuron::Neuron;
+use std::collections::BinaryHeap;
+
+pub(crate) fn check_trace<F: Real>(
+    network: &SpikingNetwork<F>,
+    trace: &Trace<F>,
+) -> Result<(), AdjointError> {
+    if trace.version == Some(network.version) { Ok(()) } else { Err(AdjointError::StaleTrace) }
+}
+
+/// What the adjoint pass needs; kept for its memory.
+#[derive(Default)]
+pub(crate) struct Memory<F> {
+    /// dL/dw of every synapse of every projection.
+    weights: Vec<Vec<F>>,
+    /// dL/dd likewise.
+    delays: Vec<Vec<F>>,
+    /// dL/dt of every spike so far, and the loss's dependence on potentials; by layer.
+    layer_times: Vec<Vec<F>>,
+    potentials: Vec<Vec<PotentialSensitivity<F>>>,
+    /// The neurons that are differentiated together.
+    neurons: Vec<Neuron<F>>,
+    /// (bits of time, order at one time, neuron) of each neuron's last event.
+    queue: BinaryHeap<(u64, u32, usize)>,
+}
+
+/// Adds the gradients of a loss, given its sensitivity to spike times and potentials.
+pub(crate) fn backward<F: Real>(
+    network: &SpikingNetwork<F>,
+    trace: &Trace<F>,
+    sensitivity: &mut Sensitivity<F>,
+    gradients: &mut Gradients<F>,
+    scratch: &mut Scratch<F>,
+) -> Result<(), AdjointError> {
+    gradients.input_times.clear();
+    check_trace(network, trace)?;
+    check_sensitivity(network, trace, sensitivity)?;
+    if gradients.layout() != network.layout {
+        return Err(AdjointError::Layout);
+    }
+    scratch.adjoint.begin(network);
+    scratch.adjoint.swap(sensitivity);
+    gradients.input_times.resize(trace.input.len(), F::zero());
+    let input_times = &mut gradients.input_times;
+    let mut groups = network.groups.iter().rev();
+    let done =
+        groups.try_for_each(|group| differentiate(network, trace, group, input_times, scratch));
+    scratch.adjoint.swap(sensitivity);
+    if done.is_err() {
+        gradients.input_times.clear();
+        return done;
+    }
+    let mut rest = gradients.values_mut();
+    let Memory { weights, delays, .. } = &scratch.adjoint;
+    let parts = network.projections.iter().zip(&network.parameter_counts);
+    for ((projection, &len), (weights, delays)) in parts.zip(weights.iter().zip(delays)) {
+        let (part, others) = rest.split_at_mut(len);
+        projection.synapses.pull_back(weights, delays, part);
+        rest = others;
+    }
+    Ok(())
+}
+
+/// Takes the adjoint back through a group of layers.
+fn differentiate<F: Real>(
+    network: &SpikingNetwork<F>,
+    trace: &Trace<F>,
+    group: &[usize],
+    input_times: &mut [F],
+    scratch: &mut Scratch<F>,
+) -> Result<(), AdjointError> {
+    let Scratch { adjoint: memory, fast, .. } = scratch;
+    for &layer in group {
+        check_slopes(network, trace, layer)?;
+    }
+    let recurrent = network.is_recurrent(group);
+    if network.engine == Engine::Fast {
+        let Memory { weights, delays, layer_times, potentials, .. } = memory;
+        let mut gathered = fast::Gathered { weights, delays, input_times, layer_times };
+        let potentials = potentials.as_slice();
+        let done =
+            fast::backward(network, trace, group, recurrent, potentials, &mut gathered, fast);
+        if done.is_some() {
+            return Ok(());
+        }
+    }
+    Backward { network, trace, input_times, memory }.group(group, recurrent)
+}
+
+impl<F: Real> Memory<F> {
+    /// Sets all gradients of synapses to zero.
+    fn begin(&mut self, network: &SpikingNetwork<F>) {
+        for all in [&mut self.weights, &mut self.delays] {
+            all.resize_with(network.projections.len(), Vec::new);
+            for (values, projection) in all.iter_mut().zip(&network.projections) {
+                values.clear();
+                values.resize(projection.synapses.synapses(), F::zero());
+            }
+        }
+        let layers = network.layers.len();
+        self.layer_times.resize_with(layers, Vec::new);
+        self.potentials.resize_with(layers, Vec::new);
+    }
+
+    /// Takes what a sensitivity consists of, or gives it back.
+    fn swap(&mut self, sensitivity: &mut Sensitivity<F>) {
+        let own = self.layer_times.iter_mut().zip(&mut self.potentials);
+        for ((times, potentials), layer) in own.zip(&mut sensitivity.layers) {
+            std::mem::swap(times, &mut layer.spike_times);
+            std::mem::swap(potentials, &mut layer.potentials);
+        }
+    }
+}
+
+fn check_sensitivity<F: Real>(
+    network: &SpikingNetwork<F>,
+    trace: &Trace<F>,
+    sensitivity: &Sensitivity<F>,
+) -> Result<(), AdjointError> {
+    let wrong =
+        |what, found, expected: String| Err(AdjointError::Sensitivity { what, found, expected });
+    let layers = network.layers.len();
+    if sensitivity.layers.len() != layers {
+        return wrong("the number of layers", sensitivity.layers.len() as f64, layers.to_string());
+    }
+    for (layer, terms) in sensitivity.layers.iter().enumerate() {
+        let spikes = trace.layers[layer].spikes.len();
+        if terms.spike_times.len() != spikes {
+            let found = terms.spike_times.len() as f64;
+            return wrong("the number of spikes", found, spikes.to_string());
+        }
+        let size = network.layers[layer].layer.size();
+        for term in &terms.potentials {
+            if term.neuron() >= size {
+                return wrong("a neuron", term.neuron() as f64, format!("below {size}"));
+            }
+            if let PotentialSensitivity::At { time, .. }
+            | PotentialSensitivity::AtArrival { time, .. } = *term
+            {
+                if !(0.0..=trace.duration).contains(&time) {
+                    return wrong("a time", time, format!("in [0, {}] ms", trace.duration));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Every spike needs a slope.
+fn check_slopes<F: Real>(
+    network: &SpikingNetwork<F>,
+    trace: &Trace<F>,
+    layer: usize,
+) -> Result<(), AdjointError> {
+    let fired = &trace.layers[layer];
+    let flat = |slope: &F| !(slope.is_finite() && *slope > F::zero());
+    let Some(spike) = fired.slopes.iter().position(flat) else { return Ok(()) };
+    let offsets = fired.spikes.offsets();
+    Err(AdjointError::ZeroSlope {
+        layer: network.layers[layer].name.clone(),
+        neuron: offsets.partition_point(|&start| start <= spike) - 1,
+        time: fired.spikes.times()[spike],
+        slope: fired.slopes[spike].as_f64(),
+    })
+}
+
+/// The adjoint pass on the plain engine.
+struct Backward<'a, F: Real> {
+    network: &'a SpikingNetwork<F>,
+    trace: &'a Trace<F>,
+    input_times: &'a mut [F],
+    memory: &'a mut Memory<F>,
+}
+
+impl<F: Real> Backward<'_, F> {
+    fn group(mut self, group: &[usize], recurrent: bool) -> Result<(), AdjointError> {
+        let mut slot = 0;
+        for &layer in group {
+            for neuron in 0..self.network.layers[layer].layer.size() {
+                self.prepare(slot, group, (layer, neuron))?;
+                if recurrent {
+                    slot += 1;
+                    continue;
+                }
+                while self.memory.neurons[slot].left > 0 {
+                    self.step(slot)?;
+                }
+            }
+        }
+        self.together(slot)
+    }
+
+    /// Walks the events of several neurons back in one order in which no spike comes before an
+    /// effect of it: latest first; at one time arrivals first, then spikes, last fired first.
+    fn together(&mut self, neurons: usize) -> Result<(), AdjointError> {
+        self.memory.queue.clear();
+        (0..neurons).for_each(|slot| self.enqueue(slot));
+        while let Some((_, _, slot)) = self.memory.queue.pop() {
+            self.step(slot)?;
+            self.enqueue(slot);
+        }
+        Ok(())
+    }
+
+    fn enqueue(&mut self, slot: usize) {
+        let neuron = &self.memory.neurons[slot];
+        let Some(&(time, event)) = neuron.replay.events[..neuron.left].last() else { return };
+        let order = match event {
+            Event::Spike(s) => self.trace.layers[neuron.layer].ranks[s],
+            _ => u32::MAX,
+        };
+        self.memory.queue.push((time.to_bits(), order, slot));
+    }
+
+    /// Rebuilds a neuron's trial and sets its adjoint at the end of it.
+    fn prepare(
+        &mut self,
+        slot: usize,
+        group: &[usize],
+        (layer, index): (usize, usize),
+    ) -> Result<(), AdjointError> {
+        let Self { network, trace, memory, .. } = self;
+        let Memory { neurons, potentials, .. } = &mut **memory;
+        if slot == neurons.len() {
+            neurons.push(Neuron::default());
+        }
+        let neuron = &mut neurons[slot];
+        (neuron.layer, neuron.index) = (layer, index);
+        neuron.listen(&potentials[layer]);
+        let Neuron { replay, probe_times, .. } = neuron;
+        replay.run(network, trace, group, (layer, index), probe_times)?;
+        neuron.left = neuron.replay.events.len();
+        let model = network.layers[layer].layer.as_ref();
+        neuron.adjoint.clear();
+        neuron.adjoint.resize(model.state_len(), F::zero());
+        neuron.flow_back(model, trace.duration);
+        Ok(())
+    }
+
+    /// Takes one neuron back over its last event, and over the segment before that.
+    fn step(&mut self, slot: usize) -> Result<(), AdjointError> {
+        let Memory { weights, delays, layer_times, neurons, .. } = &mut *self.memory;
+        let neuron = &mut neurons[slot];
+        let model = self.network.layers[neuron.layer].layer.as_ref();
+        let at = neuron.left - 1;
+        let (time, event) = neuron.replay.events[at];
+        let state = neuron.replay.before(at);
+        match event {
+            Event::Arrival(k) => {
+                let arrival = neuron.replay.arrivals[k];
+                let mut gradient = model.receive_back(
+                    neuron.index,
+                    arrival.receptor as usize,
+                    arrival.weight,
+                    state,
+                    &mut neuron.adjoint,
+                );
+                gradient.time += neuron.kink(model, at) + neuron.jump_in_integrals(model, at);
+                let (projection, synapse) = (arrival.projection as usize, arrival.synapse as usize);
+                weights[projection][synapse] += gradient.weight;
+                delays[projection][synapse] += gradient.time;
+                let times = match self.network.projections[projection].origin {
+                    Origin::Input { .. } => &mut *self.input_times,
+                    Origin::Layer(l) => &mut layer_times[l],
+                };
+                times[arrival.spike as usize] += gradient.time;
+            }
+            Event::Spike(s) => {
+                let slope = self.trace.layers[neuron.layer].slopes[s];
+                let given = layer_times[neuron.layer][s] + neuron.jump_in_integrals(model, at);
+                model.fire_back(neuron.index, state, slope, given, &mut neuron.adjoint);
+            }
+            Event::Probe(k) => {
+                let (_, gradient, _) = neuron.probes[k];
+                model.potential_back(neuron.index, state, gradient, &mut neuron.adjoint);
+            }
+        }
+        neuron.left = at;
+        neuron.flow_back(model, time);
+        Ok(())
+    }
+}

@@ -1,0 +1,222 @@
+//! What read-outs see of a layer.
+
+use super::ReadoutError;
+use crate::fast::voltage_integrals;
+use crate::layer::Layer;
+use crate::network::{Engine, Scratch};
+use crate::pool::Loan;
+use crate::replay::{Event, Replay};
+use crate::{Real, SimulationError, SpikeTrains, SpikingNetwork, Trace};
+use std::cell::RefCell;
+
+/// What read-outs see: the spikes of one layer, and its potential in closed form.
+///
+/// Potentials are not stored: they are rebuilt from the spikes when they are asked for, neuron by neuron.
+/// So ask for all of one neuron before the next.
+#[derive(Debug)]
+pub struct Recording<'a, F: Real = f64> {
+    network: &'a SpikingNetwork<F>,
+    trace: &'a Trace<F>,
+    number: usize,
+    layer: &'a dyn Layer<F>,
+    spikes: &'a SpikeTrains,
+    duration: f64,
+    /// Borrowed from the network when potentials are first asked for.
+    scratch: RefCell<Option<Loan<'a, Scratch<F>>>>,
+}
+
+/// What a recording has worked out so far; kept for its memory.
+#[derive(Default)]
+pub(crate) struct Memory<F> {
+    replay: Replay<F>,
+    /// The neuron whose trial this is.
+    replayed: Option<usize>,
+    peaks: Vec<Option<Peak<F>>>,
+    /// The first rate asked for, and whether the fast engine has the integrals at it.
+    rate: Option<(F, bool)>,
+    integrals: Vec<F>,
+    state: Vec<F>,
+    stationary: Vec<F>,
+}
+
+/// The greatest potential of a trial.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Peak<F = f64> {
+    /// When, in ms.
+    pub time: f64,
+    /// The potential there.
+    pub value: F,
+    /// What it is due to.
+    pub kind: PeakKind,
+}
+
+/// Where a potential can be greatest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeakKind {
+    /// At the start of the trial, at rest.
+    Rest,
+    /// At a smooth maximum, or at the end of the trial.
+    Smooth,
+    /// At an arrival that turns the potential down.
+    Arrival,
+    /// At the threshold.
+    Spike,
+}
+
+impl<'a, F: Real> Recording<'a, F> {
+    pub(crate) fn new(network: &'a SpikingNetwork<F>, trace: &'a Trace<F>, layer: usize) -> Self {
+        Self {
+            network,
+            trace,
+            number: layer,
+            layer: network.layers[layer].layer.as_ref(),
+            spikes: &trace.layers[layer].spikes,
+            duration: trace.duration,
+            scratch: RefCell::new(None),
+        }
+    }
+
+    /// The number of neurons.
+    pub fn neurons(&self) -> usize {
+        self.layer.size()
+    }
+
+    /// The length of the trial in ms.
+    pub fn duration(&self) -> f64 {
+        self.duration
+    }
+
+    /// The spikes of the layer.
+    pub fn spikes(&self) -> &SpikeTrains {
+        self.spikes
+    }
+
+    /// int_0^T V exp(-rate t) dt of a neuron; `rate` in 1/ms.
+    ///
+    /// # Errors
+    /// If the model has no closed form of it.
+    pub fn integral(&self, neuron: usize, rate: F) -> Result<F, ReadoutError> {
+        self.with_scratch(|Scratch { recording: memory, fast, .. }| {
+            if self.network.engine == Engine::Fast {
+                let Self { network, trace, number, .. } = *self;
+                let Memory { rate: first, integrals, .. } = memory;
+                let mut all = || voltage_integrals(network, trace, number, rate, integrals, fast);
+                let (first, found) = *first.get_or_insert_with(|| (rate, all().is_some()));
+                if found && first == rate {
+                    return Ok(memory.integrals[neuron]);
+                }
+            }
+            self.replay(neuron, memory)?;
+            let replay = &memory.replay;
+            let mut total = F::zero();
+            for (k, start, end) in segments(replay, self.duration) {
+                let part = self
+                    .layer
+                    .integral(neuron, replay.segment(k), F::of(end - start), rate)
+                    .ok_or_else(|| self.no_closed_form("the integral of the potential"))?;
+                total += part * (-rate * F::of(start)).exp();
+            }
+            Ok(total)
+        })
+    }
+
+    /// The greatest potential of a neuron; the first one if several are equal.
+    ///
+    /// # Errors
+    /// If the model cannot tell where they are stationary.
+    pub fn peak(&self, neuron: usize) -> Result<Peak<F>, ReadoutError> {
+        self.with_scratch(|Scratch { recording: memory, .. }| {
+            if let Some(known) = memory.peaks[neuron] {
+                return Ok(known);
+            }
+            self.replay(neuron, memory)?;
+            let Memory { replay, state, stationary, .. } = memory;
+            let value = self.layer.potential(neuron, replay.segment(0));
+            let mut peak = Peak { time: 0.0, value, kind: PeakKind::Rest };
+            for (k, start, end) in segments(replay, self.duration) {
+                let from = replay.segment(k);
+                let dt = F::of(end - start);
+                stationary.clear();
+                self.layer
+                    .stationary_points(neuron, from, dt, stationary)
+                    .ok_or_else(|| self.no_closed_form("the extrema of the potential"))?;
+                let last = match replay.events.get(k) {
+                    None => PeakKind::Smooth,
+                    Some((_, Event::Spike(_))) => PeakKind::Spike,
+                    Some(_) => PeakKind::Arrival,
+                };
+                let smooth = |&s: &F| (s, start + s.as_f64(), PeakKind::Smooth);
+                let inside = stationary.iter().map(smooth);
+                for (after, time, kind) in inside.chain([(dt, end, last)]) {
+                    state.clear();
+                    state.extend_from_slice(from);
+                    self.layer.flow(neuron, after, state);
+                    let value = self.layer.potential(neuron, state);
+                    if value > peak.value {
+                        peak = Peak { time, value, kind };
+                    }
+                }
+            }
+            memory.peaks[neuron] = Some(peak);
+            Ok(peak)
+        })
+    }
+
+    /// The potential of a neuron at a time in ms, just before anything that happens then.
+    ///
+    /// # Errors
+    /// If the trial cannot be rebuilt.
+    pub fn potential(&self, neuron: usize, time: f64) -> Result<F, ReadoutError> {
+        self.with_scratch(|Scratch { recording: memory, .. }| {
+            self.replay(neuron, memory)?;
+            let Memory { replay, state, .. } = memory;
+            let k = replay.events.partition_point(|(t, _)| *t < time);
+            state.clear();
+            state.extend_from_slice(replay.segment(k));
+            self.layer.flow(neuron, F::of(time - replay.segment_start(k)), state);
+            Ok(self.layer.potential(neuron, state))
+        })
+    }
+
+    /// Calls `f` with the memory of this recording.
+    fn with_scratch<O>(&self, f: impl FnOnce(&mut Scratch<F>) -> O) -> O {
+        let mut place = self.scratch.borrow_mut();
+        let scratch = place.get_or_insert_with(|| {
+            let mut scratch = self.network.scratch.take();
+            let Memory { replayed, peaks, rate, .. } = &mut scratch.recording;
+            (*replayed, *rate) = (None, None);
+            peaks.clear();
+            peaks.resize(self.neurons(), None);
+            scratch
+        });
+        f(scratch)
+    }
+
+    /// Rebuilds the trial of a neuron.
+    fn replay(&self, neuron: usize, memory: &mut Memory<F>) -> Result<(), SimulationError> {
+        if memory.replayed == Some(neuron) {
+            return Ok(());
+        }
+        memory.replayed = None;
+        let group = self.network.groups.iter().find(|g| g.contains(&self.number));
+        let group = group.map_or(&[] as &[usize], Vec::as_slice);
+        memory.replay.run(self.network, self.trace, group, (self.number, neuron), &[])?;
+        memory.replayed = Some(neuron);
+        Ok(())
+    }
+
+    fn no_closed_form(&self, what: &'static str) -> ReadoutError {
+        ReadoutError::NoClosedForm { layer: self.network.layers[self.number].name.clone(), what }
+    }
+}
+
+/// (number, start, end) of the segments between events.
+fn segments<F: Real>(
+    replay: &Replay<F>,
+    duration: f64,
+) -> impl Iterator<Item = (usize, f64, f64)> + '_ {
+    (0..=replay.events.len()).map(move |k| {
+        let end = replay.events.get(k).map_or(duration, |(time, _)| *time);
+        (k, replay.segment_start(k), end)
+    })
+}

@@ -1,0 +1,139 @@
+//! Training allocates nothing per sample, and a stream nothing per event: what one needed serves the next.
+
+use allocation_counter::measure;
+use eventprop::{
+    CrossEntropy, Dense, Engine, FirstSpikeTime, LeakyIntegrator, Lif, MaxVoltage, MeanVoltage,
+    NetworkBuilder, Objective, Readout, Sample, Simulator, SpikeTrains, SpikingNetwork,
+    backward_batch, evaluate_batch,
+};
+use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
+use rand_distr::{Normal, Uniform};
+
+const DURATION: f64 = 60.0;
+const CHANNELS: usize = 5;
+
+/// What runs where: a hidden layer and three outputs.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    engine: Engine,
+    recurrent: bool,
+    output_fires: bool,
+    /// Another receptor of the hidden layer.
+    second_receptor: bool,
+    /// Input spikes per sample; the fast engine wants hundreds.
+    spikes: usize,
+}
+
+impl Case {
+    fn network(&self, rng: &mut ChaCha8Rng) -> SpikingNetwork {
+        let mut net = NetworkBuilder::new();
+        let input = net.input("input", CHANNELS);
+        let hidden = net.layer("hidden", Lif::new(12).tau_mem(20.0).tau_syn(5.0));
+        let delays = Uniform::new(0.0, 5.0).unwrap();
+        let weight = 60.0 / self.spikes as f64;
+        let weights = Normal::new(weight, weight / 2.0).unwrap();
+        net.connect(input, hidden, Dense::weights(weights).delays(delays));
+        if self.second_receptor {
+            let weights = Normal::new(0.0, weight).unwrap();
+            net.connect(input, hidden, Dense::weights(weights).delays(delays).tau_syn(12.0));
+        }
+        if self.recurrent {
+            let weights = Normal::new(0.0, 0.2).unwrap();
+            net.connect(hidden, hidden, Dense::weights(weights).delays(delays));
+        }
+        let output = if self.output_fires {
+            net.layer("output", Lif::new(3))
+        } else {
+            net.layer("output", LeakyIntegrator::new(3).tau_mem(20.0).tau_syn(5.0))
+        };
+        net.connect(hidden, output, Dense::weights(Normal::new(0.5, 0.2).unwrap()));
+        net.build(rng).unwrap().with_engine(self.engine)
+    }
+}
+
+fn check(case: Case, readout: impl Readout<f64>) {
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let net = case.network(&mut rng);
+    let mut input = || {
+        let event = |_| (rng.random::<f64>() * DURATION, rng.random_range(0..CHANNELS));
+        let events: Vec<_> = (0..case.spikes).map(event).collect();
+        SpikeTrains::from_events(CHANNELS, events).unwrap()
+    };
+    let inputs: Vec<SpikeTrains> = (0..64).map(|_| input()).collect();
+    let once: Vec<_> = inputs.iter().map(|input| Sample { input, target: &1_usize }).collect();
+    let twice = once.repeat(2);
+    let objective = Objective::new(readout, CrossEntropy::new());
+    let backward = |samples: &[Sample<'_, usize>]| {
+        let (summary, _) = backward_batch(&net, samples, DURATION, &objective).unwrap();
+        assert!(summary.spikes[0].iter().sum::<u64>() > 1000);
+    };
+    let evaluate = |samples: &[Sample<'_, usize>]| {
+        evaluate_batch(&net, samples, DURATION, &objective).unwrap();
+    };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    pool.install(|| {
+        for run in [&backward as &(dyn Fn(&[Sample<'_, usize>]) + Sync), &evaluate] {
+            run(&twice);
+            let count = |samples| measure(|| run(samples)).count_total;
+            let (once, twice) = (count(&once), count(&twice));
+            assert!(once > 0, "something is counted");
+            assert_eq!(once, twice, "{case:?}");
+        }
+    });
+}
+
+#[test]
+fn training_allocates_nothing_per_sample() {
+    let plain = Case {
+        engine: Engine::Plain,
+        recurrent: false,
+        output_fires: true,
+        second_receptor: false,
+        spikes: 20,
+    };
+    check(plain, FirstSpikeTime);
+    check(Case { recurrent: true, ..plain }, FirstSpikeTime);
+    check(Case { recurrent: true, second_receptor: true, ..plain }, FirstSpikeTime);
+    check(Case { recurrent: true, output_fires: false, ..plain }, MeanVoltage);
+    check(Case { recurrent: true, output_fires: false, ..plain }, MaxVoltage);
+    let fast = Case { engine: Engine::Fast, spikes: 400, ..plain };
+    check(fast, FirstSpikeTime);
+    check(Case { recurrent: true, ..fast }, FirstSpikeTime);
+    check(Case { recurrent: true, second_receptor: true, ..fast }, FirstSpikeTime);
+    check(Case { recurrent: true, output_fires: false, ..fast }, MeanVoltage);
+    check(Case { recurrent: true, output_fires: false, ..fast }, MaxVoltage);
+}
+
+#[test]
+fn a_warm_simulator_does_not_allocate() {
+    let mut net = NetworkBuilder::<f64>::new();
+    let input = net.input("input", 10);
+    let hidden = net.layer("hidden", Lif::new(30).tau_mem(10.0).tau_syn(5.0));
+    let output = net.layer("output", LeakyIntegrator::new(3));
+    let weights = || Normal::new(0.4, 0.3).unwrap();
+    let delays = || Uniform::new(0.0, 20.0).unwrap();
+    net.connect(input, hidden, Dense::weights(weights()).delays(delays()));
+    net.connect(hidden, hidden, Dense::weights(Normal::new(-0.1, 0.2).unwrap()).delays(delays()));
+    net.connect(hidden, output, Dense::weights(weights()));
+    let net = net.build(&mut ChaCha8Rng::seed_from_u64(2)).unwrap();
+    let mut simulator = Simulator::new(&net).unwrap();
+    // The same stream twice, the second time after a reset.
+    let mut run = || {
+        let mut spikes = 0;
+        for k in 0..20_000u32 {
+            let time = 0.5 * f64::from(k);
+            while simulator.next_spike(time).unwrap().is_some() {
+                spikes += 1;
+            }
+            simulator.receive(time, k as usize * 7 % 10).unwrap();
+            assert!(simulator.potential(1, 0).is_finite());
+        }
+        simulator.reset();
+        spikes
+    };
+    let mut spikes = 0;
+    assert!(measure(|| spikes = run()).count_total > 0);
+    let mut again = 0;
+    assert_eq!(measure(|| again = run()).count_total, 0);
+    assert!(spikes > 10_000 && again == spikes, "{spikes} spikes");
+}
