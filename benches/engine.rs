@@ -1,50 +1,154 @@
-//! Time of forward and backward passes, beside the loop of a time-stepped code in the same run.
+//! Time of forward and backward passes and of training steps, in five groups:
 //!
 //! ```text
-//! cargo bench
+//! cargo bench -- feedforward    # beside the loop of a time-stepped code in the same run
+//! cargo bench -- recurrent
+//! cargo bench -- two_layers     # training steps
+//! cargo bench -- yin_yang       # an epoch
+//! cargo bench -- scaling        # one size at a time around `feedforward`
 //! ```
 
 #![allow(missing_docs)]
 
-#[allow(dead_code)]
-#[path = "../examples/throughput/load.rs"]
+#[path = "../examples/throughput/load/mod.rs"]
 mod load;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use eventprop::Network;
-use load::{Inputs, Stepped, Workload, backward, events, network};
+use criterion::measurement::WallTime;
+use criterion::{BatchSize, BenchmarkGroup, Criterion, SamplingMode, Throughput};
+use criterion::{criterion_group, criterion_main};
+use eventprop::{Network, SpikingNetwork};
+use load::{Inputs, Load, Stepped, Workload};
+use rayon::prelude::*;
+use std::time::Duration;
 
-fn passes(c: &mut Criterion) {
-    let loads = [
-        ("feedforward 256", Workload::Feedforward, 256, 150.0),
-        ("recurrent 256", Workload::Recurrent, 256, 250.0),
-        ("recurrent 512", Workload::Recurrent, 512, 250.0),
-        ("two layers of 256, delays to 64 ms", Workload::Fig8, 256, 64.0),
-        ("two layers of 256, delays to 1000 ms", Workload::Fig8, 256, 1000.0),
-        ("yin-yang", Workload::YinYang, 30, 10.0),
-    ];
-    for (name, workload, hidden, max_delay) in loads {
-        let inputs = Inputs::generate(workload, 1, 1);
-        let input = &inputs.samples[0];
-        let net = network(workload, input.channels(), hidden, max_delay, 0.03).unwrap();
-        let trace = net.forward(input, inputs.duration).unwrap();
-        let mut group = c.benchmark_group(name);
-        group.sample_size(10);
-        group.throughput(Throughput::Elements(events(workload, &net, &trace) as u64));
-        group.bench_function("forward", |b| {
-            b.iter(|| net.forward(input, inputs.duration).unwrap());
-        });
-        group.bench_function("backward", |b| {
-            b.iter(|| backward(workload, &net, &trace, inputs.labels[0]).unwrap());
-        });
-        if workload == Workload::Feedforward {
-            let mut stepped = Stepped::new(&net, input).unwrap();
-            group.throughput(Throughput::Elements(stepped.events() as u64));
-            group.bench_function("stepped loop", |b| b.iter(|| stepped.run()));
+/// Samples of a training step of two layers. Steps of 256, as the `throughput` example takes them, last
+/// longer than 10 s.
+const BATCH: usize = 16;
+const YIN_YANG_BATCH: usize = 150;
+
+/// A group for loads that take from milliseconds to seconds, unless the command line names others: to
+/// set up a load takes time too.
+fn group<'a>(c: &'a mut Criterion, name: &str) -> Option<BenchmarkGroup<'a, WallTime>> {
+    const GROUPS: [&str; 5] = ["feedforward", "recurrent", "two_layers", "yin_yang", "scaling"];
+    let named = |group: &str| std::env::args().skip(1).any(|arg| arg.contains(group));
+    if GROUPS.into_iter().any(named) && !named(name) {
+        return None;
+    }
+    let mut group = c.benchmark_group(name);
+    group.sample_size(10).sampling_mode(SamplingMode::Flat);
+    group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(3));
+    Some(group)
+}
+
+fn set_up(load: &Load, samples: usize) -> (Inputs, SpikingNetwork) {
+    let inputs = Inputs::generate(load, samples);
+    let weights = load.weights(&inputs).unwrap();
+    let net = load.network(&inputs, weights).unwrap();
+    (inputs, net)
+}
+
+/// Forward and backward pass of one sample, per synaptic event.
+fn passes(group: &mut BenchmarkGroup<'_, WallTime>, prefix: &str, load: &Load) {
+    let (inputs, net) = set_up(load, 1);
+    let trace = net.forward(&inputs.samples[0], inputs.duration).unwrap();
+    group.throughput(Throughput::Elements(load.events(&net, &trace) as u64));
+    group.bench_function(format!("{prefix}forward"), |b| {
+        b.iter(|| net.forward(&inputs.samples[0], inputs.duration).unwrap());
+    });
+    group.bench_function(format!("{prefix}backward"), |b| {
+        b.iter(|| load.backward(&net, &trace, inputs.labels[0]).unwrap());
+    });
+}
+
+/// Training steps over some samples, always from the same parameters; per sample.
+fn steps(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    load: &Load,
+    samples: usize,
+    batch: usize,
+) {
+    let (inputs, net) = set_up(load, samples);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    group.throughput(Throughput::Elements(samples as u64));
+    group.bench_function(name, |b| {
+        let start = || (net.clone(), load.adam());
+        let train = |(mut net, mut adam): (SpikingNetwork, _)| {
+            for first in (0..samples).step_by(batch) {
+                let range = first..samples.min(first + batch);
+                pool.install(|| load.step(&mut net, &mut adam, &inputs, range)).unwrap();
+            }
+            net
+        };
+        b.iter_batched(start, train, BatchSize::PerIteration);
+    });
+}
+
+fn feedforward(c: &mut Criterion) {
+    let Some(mut group) = group(c, "feedforward") else { return };
+    let load = Load::new(Workload::Feedforward);
+    passes(&mut group, "", &load);
+    let (inputs, net) = set_up(&load, 1);
+    let mut stepped = Stepped::new(&net, &inputs).unwrap();
+    group.throughput(Throughput::Elements(stepped.events() as u64));
+    group.bench_function("stepped loop", |b| b.iter(|| stepped.run()));
+}
+
+fn recurrent(c: &mut Criterion) {
+    let Some(mut group) = group(c, "recurrent") else { return };
+    passes(&mut group, "", &Load { hidden: 512, ..Load::new(Workload::Recurrent) });
+}
+
+fn two_layers(c: &mut Criterion) {
+    let Some(mut group) = group(c, "two_layers") else { return };
+    for hidden in [256, 512] {
+        for max_delay in [64.0, 256.0, 512.0, 1000.0] {
+            let load = Load { hidden, max_delay, ..Load::new(Workload::Fig8) };
+            let name = format!("{hidden} neurons, delays to {max_delay} ms, step of {BATCH}");
+            steps(&mut group, &name, &load, BATCH, BATCH);
         }
-        group.finish();
     }
 }
 
-criterion_group!(benches, passes);
+fn yin_yang(c: &mut Criterion) {
+    let Some(mut group) = group(c, "yin_yang") else { return };
+    let load = Load::new(Workload::YinYang);
+    steps(&mut group, "epoch of 5000", &load, 5000, YIN_YANG_BATCH);
+}
+
+fn scaling(c: &mut Criterion) {
+    let Some(mut group) = group(c, "scaling") else { return };
+    // Neurons fire equally often, whatever their input.
+    let base = Load { input_weight: None, ..Load::new(Workload::Feedforward) };
+    for hidden in [64, 128, 256, 512, 1024, 2048] {
+        passes(&mut group, &format!("hidden {hidden}/"), &Load { hidden, ..base });
+    }
+    // A million spikes onto 256 neurons would take most of the time of all benches.
+    for input_spikes in [1_000, 10_000, 100_000, 1_000_000] {
+        let load = Load { input_spikes, hidden: 64, ..base };
+        passes(&mut group, &format!("input spikes {input_spikes} onto 64/"), &load);
+    }
+    for max_delay in [1.0, 10.0, 100.0, 1_000.0, 10_000.0] {
+        let load = Load { max_delay, ..base };
+        passes(&mut group, &format!("delays to {max_delay} ms/"), &load);
+    }
+    for trial in [100.0, 1_000.0, 10_000.0, 100_000.0] {
+        passes(&mut group, &format!("trial of {trial} ms/"), &Load { trial, ..base });
+    }
+    let (inputs, net) = set_up(&base, 16);
+    group.throughput(Throughput::Elements(16));
+    for threads in [1, 2] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let both = |(sample, &label)| {
+            let trace = net.forward(sample, inputs.duration).unwrap();
+            base.backward(&net, &trace, label).unwrap()
+        };
+        group.bench_function(format!("threads {threads}/16 samples, forward and backward"), |b| {
+            let pairs = || inputs.samples.par_iter().zip(&inputs.labels);
+            b.iter(|| pool.install(|| pairs().map(both).sum::<f64>()));
+        });
+    }
+}
+
+criterion_group!(benches, feedforward, recurrent, two_layers, yin_yang, scaling);
 criterion_main!(benches);

@@ -2,92 +2,170 @@
 //!
 //! ```text
 //! cargo run --release --example throughput -- --workload recurrent --hidden 512 --max-delay 250
+//! cargo run --release --example throughput -- --sweep
 //! ```
 
+mod args;
+mod events;
 mod load;
+mod memory;
+mod sweep;
 
+use args::Args;
 use clap::Parser;
-use eventprop::Network;
-use load::{Inputs, Stepped, Workload, backward, events, network};
+use eventprop::{Network, SpikingNetwork, Trace};
+use load::{Inputs, Load, Stepped, Workload};
+use memory::Memory;
+use rayon::ThreadPool;
 use rayon::prelude::*;
 use std::error::Error;
-use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Instant;
 
-/// Measures time per synaptic event, forward and backward.
-#[derive(Debug, Parser)]
-struct Args {
-    /// What is simulated.
-    #[arg(long, value_enum, default_value = "feedforward")]
-    workload: Workload,
-    /// Neurons per hidden layer [default: 256; 30 for yin_yang].
-    #[arg(long)]
-    hidden: Option<usize>,
-    /// The longest delay in ms; delays are drawn from 0 to it.
-    #[arg(long, default_value_t = 150.0)]
-    max_delay: f64,
-    /// The mean weight of the input; hidden neurons fire more for larger ones.
-    #[arg(long, default_value_t = 0.03)]
-    input_weight: f64,
-    /// Threads that samples are spread over.
-    #[arg(long, default_value_t = 1)]
-    threads: usize,
-    /// Samples per thread.
-    #[arg(long, default_value_t = 8)]
-    samples: usize,
-    /// An event file to take the input from; without it, events of the same statistics.
-    #[arg(long)]
-    data: Option<PathBuf>,
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::from(error.use_stderr()));
+        }
+    };
+    let done = if args.sweep { sweep::run(&args.out, args.quick) } else { measure(&args) };
+    match done {
+        Ok(result) => {
+            println!("result: {result}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let args = Args::parse();
-    let hidden = args.hidden.unwrap_or(if args.workload == Workload::YinYang { 30 } else { 256 });
-    let count = (args.samples * args.threads).max(1);
+/// Measures one load.
+fn measure(args: &Args) -> Result<String> {
+    let load = args.load()?;
+    let (samples, all) = args.samples(&load)?;
     let inputs = match &args.data {
-        Some(path) => Inputs::read(path, count)?,
-        None => Inputs::generate(args.workload, count, 1),
+        Some(path) => events::read(path, all)?,
+        None => Inputs::generate(&load, all),
     };
-    let channels = inputs.samples.first().ok_or("there are no samples")?.channels();
-    let net = network(args.workload, channels, hidden, args.max_delay, args.input_weight)?;
+    args.check_size(&load, &inputs)?;
+    let memory = Memory::now();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(args.threads).build()?;
+    let weights = load.weights(&inputs)?;
+    if load.input_weight.is_none() {
+        eprint!("bisection on the first samples gave a mean input weight of {:.3e}", weights.input);
+        match load.workload {
+            Workload::Fig8 => eprintln!(", and {:.3e} between hidden layers", weights.inner),
+            _ => eprintln!(),
+        }
+    }
+    let trained = match args.batch() {
+        Some(batch) => {
+            let net = load.network(&inputs, weights)?;
+            let seconds = pool.install(|| train(&load, net, &inputs, batch))?;
+            let what = "forward, backward and update in batches of";
+            eprintln!("{all} samples, {what} {batch}: {seconds:.3} s");
+            Some((seconds, memory.peak_mib()))
+        }
+        None => None,
+    };
+    let net = load.network(&inputs, weights)?;
+    let passes = Passes::run(&load, &net, &inputs, samples, &pool)?;
+    let count = samples as f64;
+    let (ms_per_sample, peak) = match trained {
+        Some((seconds, peak)) => (seconds * 1e3 / all as f64, peak),
+        None => ((passes.forward + passes.backward) * 1e3 / count, memory.peak_mib()),
+    };
+    let per_event = |seconds: f64| seconds * 1e9 / passes.events as f64;
+    let fields = [
+        ("ms_per_sample", ms_per_sample, 3),
+        ("forward_ns_per_event", per_event(passes.forward), 2),
+        ("backward_ns_per_event", per_event(passes.backward), 2),
+        ("stepped_ns_per_event", stepped(&net, &inputs), 2),
+        ("events_per_sample", passes.events as f64 / count, 0),
+        ("hidden_spikes_per_neuron", passes.spikes_per_neuron / count, 1),
+        ("peak_mib", peak, 1),
+    ];
+    Ok(fields.map(|(key, value, digits)| format!("{key}={}", number(value, digits))).join(" "))
+}
 
-    // One round that does not count: memory and caches are cold.
+/// Trains on all samples once, and returns the seconds that it took.
+fn train(
+    load: &Load,
+    mut net: SpikingNetwork,
+    inputs: &Inputs,
+    batch: usize,
+) -> std::result::Result<f64, eventprop::Error> {
+    let all = inputs.samples.len();
+    let mut adam = load.adam();
+    // One pass that does not count: memory and caches are cold.
     net.forward(&inputs.samples[0], inputs.duration)?;
     let start = Instant::now();
-    let traces = pool.install(|| {
-        let all = inputs.samples.par_iter().map(|s| net.forward(s, inputs.duration));
-        all.collect::<Result<Vec<_>, _>>()
-    })?;
-    let forward = start.elapsed().as_secs_f64();
-    let start = Instant::now();
-    pool.install(|| {
-        let pairs = traces.par_iter().zip(&inputs.labels);
-        pairs.try_for_each(|(t, &label)| backward(args.workload, &net, t, label).map(drop))
-    })?;
-    let back = start.elapsed().as_secs_f64();
+    for first in (0..all).step_by(batch) {
+        load.step(&mut net, &mut adam, inputs, first..all.min(first + batch))?;
+    }
+    Ok(start.elapsed().as_secs_f64())
+}
 
-    let samples = inputs.samples.len() as f64;
-    let total: usize = traces.iter().map(|t| events(args.workload, &net, t)).sum();
-    let spikes: usize = traces.iter().map(|t| t.spikes(0).len()).sum();
-    let per_event = |seconds: f64| seconds * 1e9 / total as f64;
-    println!(
-        "result: ms_per_sample={:.3} forward_ns_per_event={:.2} backward_ns_per_event={:.2} \
-         stepped_ns_per_event={:.2} events_per_sample={:.0} hidden_spikes_per_neuron={:.1} peak_mib={}",
-        (forward + back) * 1e3 / samples,
-        per_event(forward),
-        per_event(back),
-        stepped(&net, &inputs),
-        total as f64 / samples,
-        spikes as f64 / samples / hidden as f64,
-        peak_mib().map_or("unknown".into(), |mib| format!("{mib:.0}")),
-    );
-    Ok(())
+/// What forward and backward passes over some samples took, in seconds, and what happened in them.
+#[derive(Default)]
+struct Passes {
+    forward: f64,
+    backward: f64,
+    events: usize,
+    spikes_per_neuron: f64,
+}
+
+impl Passes {
+    fn run(
+        load: &Load,
+        net: &SpikingNetwork,
+        inputs: &Inputs,
+        samples: usize,
+        pool: &ThreadPool,
+    ) -> Result<Self> {
+        let mut sum = Self::default();
+        // One pass that does not count: memory and caches are cold.
+        net.forward(&inputs.samples[0], inputs.duration)?;
+        // Portions, so that memory does not grow with the number of samples.
+        let portion = 8 * pool.current_num_threads();
+        let pairs: Vec<_> = inputs.samples.iter().zip(&inputs.labels).take(samples).collect();
+        for pairs in pairs.chunks(portion) {
+            let start = Instant::now();
+            let traces = pool.install(|| {
+                let all = pairs.par_iter().map(|(sample, _)| net.forward(sample, inputs.duration));
+                all.collect::<std::result::Result<Vec<_>, _>>()
+            })?;
+            sum.forward += start.elapsed().as_secs_f64();
+            let start = Instant::now();
+            pool.install(|| {
+                let all = traces.par_iter().zip(pairs);
+                all.try_for_each(|(trace, (_, label))| load.backward(net, trace, **label).map(drop))
+            })?;
+            sum.backward += start.elapsed().as_secs_f64();
+            sum.events += traces.iter().map(|t| load.events(net, t)).sum::<usize>();
+            sum.spikes_per_neuron += traces.iter().map(spikes_per_neuron).sum::<f64>();
+        }
+        Ok(sum)
+    }
+}
+
+/// The spikes of all hidden neurons, which is all layers but the last, per neuron.
+fn spikes_per_neuron(trace: &Trace) -> f64 {
+    let hidden = (0..trace.layers() - 1).map(|layer| trace.spikes(layer));
+    let (spikes, neurons) =
+        hidden.fold((0, 0), |(s, n), trains| (s + trains.len(), n + trains.channels()));
+    spikes as f64 / neurons as f64
 }
 
 /// ns per addition of the time-stepped loop on one thread, best of three.
-fn stepped(net: &eventprop::SpikingNetwork, inputs: &Inputs) -> f64 {
-    let Some(mut stepped) = Stepped::new(net, &inputs.samples[0]) else { return f64::NAN };
+fn stepped(net: &SpikingNetwork, inputs: &Inputs) -> f64 {
+    let Some(mut stepped) = Stepped::new(net, inputs) else { return f64::NAN };
     let mut run = || {
         let start = Instant::now();
         std::hint::black_box(stepped.run());
@@ -96,9 +174,7 @@ fn stepped(net: &eventprop::SpikingNetwork, inputs: &Inputs) -> f64 {
     (0..3).map(|_| run()).fold(f64::INFINITY, f64::min)
 }
 
-/// The greatest resident size so far, where the system tells.
-fn peak_mib() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
-    Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? / 1024.0)
+/// A number as others read it: `nan`, not `NaN`.
+fn number(value: f64, digits: usize) -> String {
+    if value.is_finite() { format!("{value:.digits$}") } else { "nan".into() }
 }
