@@ -58,6 +58,7 @@ pub mod data;
 mod error;
 mod fast;
 mod layer;
+mod light;
 mod loss;
 mod network;
 pub mod optimize;

@@ -78,10 +78,7 @@ impl<F: Real> Trace<F> {
 
     /// The spikes of the population that a projection starts from.
     pub(crate) fn sources(&self, origin: Origin) -> &SpikeTrains {
-        match origin {
-            Origin::Input { .. } => &self.input,
-            Origin::Layer(layer) => &self.layers[layer].spikes,
-        }
+        origin.spikes(&self.input, &self.layers)
     }
 
     /// The input of the trial.

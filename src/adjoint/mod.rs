@@ -11,6 +11,7 @@ mod neuron;
 pub use error::AdjointError;
 
 use crate::fast;
+use crate::light;
 use crate::network::{Engine, Origin, Scratch};
 use crate::replay::Event;
 use crate::{Gradients, PotentialSensitivity, Real, Sensitivity, SpikingNetwork, Trace};
@@ -85,7 +86,7 @@ fn differentiate<F: Real>(
     input_times: &mut [F],
     scratch: &mut Scratch<F>,
 ) -> Result<(), AdjointError> {
-    let Scratch { adjoint: memory, fast, .. } = scratch;
+    let Scratch { adjoint: memory, light, fast, .. } = scratch;
     for &layer in group {
         check_slopes(network, trace, layer)?;
     }
@@ -94,8 +95,20 @@ fn differentiate<F: Real>(
         let Memory { weights, delays, layer_times, potentials, .. } = memory;
         let mut gathered = fast::Gathered { weights, delays, input_times, layer_times };
         let potentials = potentials.as_slice();
-        let done =
-            fast::backward(network, trace, group, recurrent, potentials, &mut gathered, fast);
+        let alone = group.first().copied().filter(|_| !recurrent);
+        let (input, layers) = (&trace.input, &trace.layers);
+        let small = alone.filter(|&layer| light::is_small(network, layer, input, layers));
+        let mut lightly = |layer: usize, gathered: &mut fast::Gathered<'_, F>| {
+            light::backward(network, trace, layer, &potentials[layer], gathered, light)
+        };
+        let mut done = small.and_then(|layer| lightly(layer, &mut gathered));
+        if done.is_none() {
+            done =
+                fast::backward(network, trace, group, recurrent, potentials, &mut gathered, fast);
+        }
+        if let (None, Some(layer)) = (&done, alone) {
+            done = lightly(layer, &mut gathered);
+        }
         if done.is_some() {
             return Ok(());
         }

@@ -17,7 +17,7 @@ mod walk;
 
 use crate::arrivals::check_row;
 use crate::layer::ModeBank;
-use crate::network::{Origin, Projection};
+use crate::network::Projection;
 use crate::trace::{Fired, LayerTrace};
 use crate::{PotentialSensitivity, Real, SimulationError, SpikeTrains, SpikingNetwork, Trace};
 use afferent::inside;
@@ -84,10 +84,7 @@ pub(crate) fn forward<F: Real>(
             }));
         }
     }
-    let trains = |p: &Projection<F>| match p.origin {
-        Origin::Input { .. } => input,
-        Origin::Layer(l) => &layers[l].spikes,
-    };
+    let trains = |p: &Projection<F>| p.origin.spikes(input, layers);
     let plan = match plan(network, group, recurrent, duration, &trains)? {
         Ok(plan) => plan,
         Err(error) => return Some(Err(error)),

@@ -8,6 +8,7 @@ use crate::pool::Pool;
 use crate::readout::Recording;
 use crate::simulate;
 use crate::synapse::DelayedSynapses;
+use crate::trace::LayerTrace;
 use crate::{
     AdjointError, Block, Gradients, Parameter, ParameterMut, Real, Sensitivity, SimulationError,
     SpikeTrains, Trace,
@@ -37,6 +38,18 @@ impl Origin {
         match self {
             Self::Input { first } => first,
             Self::Layer(_) => 0,
+        }
+    }
+
+    /// The spikes of its population.
+    pub fn spikes<'a, F>(
+        self,
+        input: &'a SpikeTrains,
+        layers: &'a [LayerTrace<F>],
+    ) -> &'a SpikeTrains {
+        match self {
+            Self::Input { .. } => input,
+            Self::Layer(layer) => &layers[layer].spikes,
         }
     }
 }

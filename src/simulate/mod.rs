@@ -7,6 +7,7 @@ pub use error::SimulationError;
 
 use crate::arrivals::{Arrival, SourceSpikes, check_synapse, collect};
 use crate::fast;
+use crate::light;
 use crate::network::{Engine, Origin, Projection, Scratch};
 use crate::trace::{Fired, LayerTrace};
 use crate::{Network, Real, SpikeTrains, SpikingNetwork, Trace};
@@ -57,8 +58,17 @@ pub(crate) fn forward<F: Real>(
     for group in &network.groups {
         let recurrent = network.is_recurrent(group);
         if network.engine == Engine::Fast {
-            let (layers, scratch) = (&mut trace.layers, &mut scratch.fast);
-            let done = fast::forward(network, group, recurrent, duration, input, layers, scratch);
+            let alone = group.first().copied().filter(|_| !recurrent);
+            let (layers, Scratch { light, fast, .. }) = (&mut trace.layers[..], &mut *scratch);
+            let small = alone.filter(|&layer| light::is_small(network, layer, input, layers));
+            let mut done =
+                small.and_then(|l| light::forward(network, l, duration, input, layers, light));
+            if done.is_none() {
+                done = fast::forward(network, group, recurrent, duration, input, layers, fast);
+            }
+            if let (None, Some(layer)) = (&done, alone) {
+                done = light::forward(network, layer, duration, input, layers, light);
+            }
             if let Some(ties) = done {
                 trace.ties += ties?;
                 continue;

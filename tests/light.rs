@@ -1,0 +1,432 @@
+//! Small loads: the light engine does what the plain one does.
+
+use eventprop::{
+    Bounds, Connectivity, CrossEntropy, DelayedSynapses, Dense, Engine, ExpWeightedMeanVoltage,
+    FirstSpikeTime, Gradients, LeakyIntegrator, Lif, Loss, MaxVoltage, MeanSquaredError,
+    MeanVoltage, Network, NetworkBuilder, Objective, Parameter, ParameterKind, ParameterMut,
+    PotentialSensitivity, Presynaptic, Readout, Real, Row, Sensitivity, SpikeTrains,
+    SpikingNetwork, SynapseError, TimeInvariant, Trace,
+};
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+use rand::{Rng, RngExt, SeedableRng, rngs::ChaCha8Rng};
+use rand_distr::{Distribution, Normal, Uniform};
+
+/// A network under a load that is too light for buckets.
+#[derive(Debug, Clone)]
+struct Load {
+    seed: u64,
+    channels: usize,
+    hidden: usize,
+    /// Input spikes in a trial of `duration` ms.
+    spikes: usize,
+    duration: f64,
+    tau_mem: f64,
+    tau_syn: f64,
+    /// Time constants of further receptors, each with synapses of its own.
+    more: Vec<f64>,
+    reset: f64,
+    longest_delay: f64,
+    /// Mean and deviation of the weights, in weights at which one arrival just makes a neuron fire.
+    mean: f64,
+    deviation: f64,
+    /// Events come on a grid of this many ms, if at all: many ties.
+    quantum: Option<f64>,
+    burst: bool,
+    output_fires: bool,
+    /// Input that skips the hidden layer.
+    skip: bool,
+    /// Only some of the synapses exist.
+    sparse: bool,
+}
+
+fn load() -> impl Strategy<Value = Load> {
+    let ratio = prop_oneof![
+        2 => Just(1.0), 2 => Just(0.5), 4 => 0.1..0.95, 2 => 1.05..4.0,
+        1 => Just(1.0 + 1e-12), 1 => Just(1.0 - 1e-6), 2 => 0.9..1.1,
+    ];
+    let shape = (any::<u64>(), 1..8usize, 1..6usize, 0..30usize, 5.0..80.0);
+    let more = prop_oneof![3 => Just(0), 1 => 1..5usize]
+        .prop_flat_map(|n| prop::collection::vec(1.0..40.0, n));
+    let reset = prop_oneof![2 => Just(0.0), 1 => -2.0..0.9];
+    let neuron = (5.0..30.0, ratio, more, reset);
+    let delay = prop_oneof![2 => Just(0.0), 3 => 0.0..10.0, 1 => 20.0..200.0];
+    let quantum = prop_oneof![2 => Just(None), 1 => Just(Some(1.0)), 1 => Just(Some(4.0))];
+    let drive = (prop_oneof![0.0..1.0, 0.5..1.5], 0.2..1.0);
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    (shape, neuron, (delay, quantum, drive, flags)).prop_map(|(shape, neuron, rest)| Load {
+        seed: shape.0,
+        channels: shape.1,
+        hidden: shape.2,
+        spikes: shape.3,
+        duration: shape.4,
+        tau_mem: neuron.0,
+        tau_syn: neuron.0 * neuron.1,
+        more: neuron.2,
+        reset: neuron.3,
+        longest_delay: rest.0,
+        quantum: rest.1,
+        mean: rest.2.0,
+        deviation: rest.2.1,
+        burst: rest.3.0,
+        output_fires: rest.3.1,
+        skip: rest.3.2,
+        sparse: rest.3.3,
+    })
+}
+
+/// About two thirds of all synapses, in rows of unequal length.
+#[derive(Debug, Clone)]
+struct Sparse<F> {
+    pre: usize,
+    starts: Vec<usize>,
+    sources: Vec<u32>,
+    weights: Vec<F>,
+    delays: Vec<F>,
+}
+
+impl<F: Real> DelayedSynapses<F> for Sparse<F> {
+    fn shape(&self) -> (usize, usize) {
+        (self.starts.len() - 1, self.pre)
+    }
+    fn synapses(&self) -> usize {
+        self.weights.len()
+    }
+    fn row(&self, post: usize) -> Row<'_, F> {
+        let range = self.starts[post]..self.starts[post + 1];
+        Row {
+            first: range.start,
+            sources: Presynaptic::List(&self.sources[range.clone()]),
+            weights: &self.weights[range.clone()],
+            delays: &self.delays[range],
+        }
+    }
+    fn parameters(&self) -> Vec<Parameter<'_, F>> {
+        let block = |kind, values| Parameter { kind, values, bounds: Bounds::none() };
+        vec![
+            block(ParameterKind::Weight, &self.weights[..]),
+            block(ParameterKind::Delay, &self.delays[..]),
+        ]
+    }
+    fn parameters_mut(&mut self) -> Vec<ParameterMut<'_, F>> {
+        let block = |kind, values| ParameterMut { kind, values, bounds: Bounds::none() };
+        vec![
+            block(ParameterKind::Weight, &mut self.weights[..]),
+            block(ParameterKind::Delay, &mut self.delays[..]),
+        ]
+    }
+    fn update(&mut self) {}
+    fn pull_back(&self, weights: &[F], delays: &[F], gradients: &mut [F]) {
+        for (gradient, part) in gradients.iter_mut().zip(weights.iter().chain(delays)) {
+            *gradient += *part;
+        }
+    }
+    fn raise_weights(&mut self, _: usize, _: F) {}
+}
+
+struct Wiring {
+    mean: f64,
+    deviation: f64,
+    longest: f64,
+    tau_syn: Option<f64>,
+    sparse: bool,
+}
+
+impl<F: Real> Connectivity<F> for Wiring {
+    fn connect(
+        self,
+        post: usize,
+        pre: usize,
+        mut rng: &mut dyn Rng,
+    ) -> Result<Box<dyn DelayedSynapses<F>>, SynapseError> {
+        let weight = Normal::new(self.mean, self.deviation).unwrap();
+        let delay = Uniform::new_inclusive(0.0, self.longest).unwrap();
+        let mut sparse =
+            Sparse { pre, starts: vec![0], sources: vec![], weights: vec![], delays: vec![] };
+        for _ in 0..post {
+            for source in 0..pre {
+                if !self.sparse || rng.random_bool(0.7) {
+                    sparse.sources.push(source as u32);
+                    sparse.weights.push(F::of(weight.sample(&mut rng)));
+                    sparse.delays.push(F::of(delay.sample(&mut rng)));
+                }
+            }
+            sparse.starts.push(sparse.sources.len());
+        }
+        if self.sparse {
+            return Ok(Box::new(sparse));
+        }
+        let matrix = |x: &[F]| ndarray::Array2::from_shape_vec((post, pre), x.to_vec()).unwrap();
+        Dense::weights(matrix(&sparse.weights))
+            .delays(matrix(&sparse.delays))
+            .connect(post, pre, rng)
+    }
+
+    fn tau_syn(&self) -> Option<F> {
+        self.tau_syn.map(F::of)
+    }
+}
+
+/// The peak of V after one arrival of weight 1.
+fn response(tau_mem: f64, tau_syn: f64) -> f64 {
+    let ratio = tau_syn / tau_mem;
+    if (ratio - 1.0).abs() < 1e-3 { 0.37 } else { ratio.powf(1.0 / (1.0 - ratio)) }
+}
+
+fn build<F: Real>(load: &Load) -> (SpikingNetwork<F>, SpikeTrains) {
+    let mut rng = ChaCha8Rng::seed_from_u64(load.seed);
+    let mut net = NetworkBuilder::new();
+    let (tau_mem, tau_syn) = (F::of(load.tau_mem), F::of(load.tau_syn));
+    let input = net.input("input", load.channels);
+    let lif = |n| Lif::new(n).tau_mem(tau_mem).tau_syn(tau_syn).reset(F::of(load.reset));
+    let hidden = net.layer("hidden", lif(load.hidden));
+    let output = if load.output_fires {
+        net.layer("output", lif(2))
+    } else {
+        net.layer("output", LeakyIntegrator::new(2).tau_mem(tau_mem).tau_syn(tau_syn))
+    };
+    let wiring = |tau: Option<f64>| {
+        let least = response(load.tau_mem, tau.unwrap_or(load.tau_syn)).recip();
+        Wiring {
+            mean: load.mean * least,
+            deviation: load.deviation * least,
+            longest: load.longest_delay,
+            tau_syn: tau,
+            sparse: load.sparse,
+        }
+    };
+    net.connect(input, hidden, wiring(None));
+    for &tau in &load.more {
+        net.connect(input, hidden, wiring(Some(tau)));
+        net.connect(hidden, output, wiring(Some(tau)));
+    }
+    net.connect(hidden, output, wiring(None));
+    if load.skip {
+        net.connect(input, output, wiring(None));
+    }
+    let net = net.build(&mut rng).unwrap();
+    let span = if load.burst { load.duration * 0.05 } else { load.duration };
+    let events = (0..load.spikes).map(|_| {
+        let time = rng.random::<f64>() * span;
+        let time = load.quantum.map_or(time, |q| (time / q).floor() * q);
+        (time, rng.random_range(0..load.channels))
+    });
+    (net, SpikeTrains::from_events(load.channels, events.collect::<Vec<_>>()).unwrap())
+}
+
+/// What two engines may differ by: rounding, relative to that of an f64.
+struct Tolerance {
+    rounding: f64,
+    least_slope: f64,
+    /// The size of the terms that may cancel in a gradient by time: weight / tau_syn, at least 1.
+    terms: f64,
+}
+
+impl Tolerance {
+    fn of<F: Real>(load: &Load, net: &SpikingNetwork<F>, plain: &Trace<F>) -> Self {
+        let slopes = (0..plain.layers()).flat_map(|l| plain.slopes(l).iter().copied());
+        let least_slope = slopes.map(Real::as_f64).fold(f64::INFINITY, f64::min);
+        let fastest = load.more.iter().fold(load.tau_syn, |a, &b| a.min(b));
+        let weights = net.parameters().into_iter().filter(|(_, p)| p.kind == ParameterKind::Weight);
+        let weights = weights.flat_map(|(_, p)| p.values.iter().map(|w| w.as_f64().abs()));
+        let terms = weights.fold(1.0, |m: f64, w| m.max(w / fastest));
+        Self { rounding: F::epsilon().as_f64() / f64::EPSILON, least_slope, terms }
+    }
+
+    fn same_spikes<F: Real>(
+        &self,
+        light: &Trace<F>,
+        plain: &Trace<F>,
+    ) -> Result<(), TestCaseError> {
+        // A flat crossing amplifies the rounding of the potential.
+        let relative = 1e-12 * self.rounding * (1.0 + 1e-2 / self.least_slope);
+        for layer in 0..plain.layers() {
+            prop_assert_eq!(light.spikes(layer).offsets(), plain.spikes(layer).offsets());
+            for (a, b) in light.spikes(layer).times().iter().zip(plain.spikes(layer).times()) {
+                prop_assert!((a - b).abs() <= relative * b, "{a} against {b}");
+            }
+        }
+        // An f32 does not resolve whether a spike falls on an arrival or just beside it.
+        if self.rounding == 1.0 {
+            prop_assert_eq!(light.ties(), plain.ties());
+        }
+        Ok(())
+    }
+
+    fn same_gradients<F: Real>(
+        &self,
+        light: &Gradients<F>,
+        plain: &Gradients<F>,
+    ) -> Result<(), TestCaseError> {
+        // A flat crossing amplifies rounding by the square of its slope, whatever the engine.
+        let relative = 1e-9 * (1.0 + 1e-6 / (self.least_slope * self.least_slope));
+        let blocks = light.blocks().zip(plain.blocks());
+        let blocks = blocks.map(|((b, x), (_, y))| (b.owner.as_str(), x, y));
+        let times = ("input times", &light.input_times[..], &plain.input_times[..]);
+        for (name, light, plain) in blocks.chain([times]) {
+            // Rounding is relative to the largest of a block, or to the terms that cancelled.
+            let largest = plain.iter().fold(0.0, |m: f64, g| m.max(g.as_f64().abs()));
+            for (a, b) in light.iter().zip(plain) {
+                prop_assert!(
+                    (*a - *b).abs().as_f64()
+                        <= self.rounding * (relative * largest + 2e-12 * self.terms),
+                    "{name}: {a} against {b}"
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Both engines' networks and traces of a load, if there are any.
+type Pair<F> = ([SpikingNetwork<F>; 2], [Trace<F>; 2], Tolerance);
+
+fn simulate<F: Real>(load: &Load) -> Result<Option<Pair<F>>, TestCaseError> {
+    let (light, input) = build::<F>(load);
+    let plain = light.clone().with_engine(Engine::Plain);
+    match (light.forward(&input, load.duration), plain.forward(&input, load.duration)) {
+        (Ok(a), Ok(b)) => {
+            let tolerance = Tolerance::of(load, &plain, &b);
+            tolerance.same_spikes(&a, &b)?;
+            Ok(Some(([light, plain], [a, b], tolerance)))
+        }
+        (a, b) => {
+            prop_assert_eq!(a.is_err(), b.is_err());
+            Ok(None)
+        }
+    }
+}
+
+fn compare<F: Real, R: Readout<F>, L: Loss<F>>(
+    pair: &Pair<F>,
+    objective: &Objective<R, L>,
+    target: &L::Target,
+) -> Result<(), TestCaseError> {
+    let (nets, traces, tolerance) = pair;
+    let a = nets[0].backward(&traces[0], objective, target);
+    let b = nets[1].backward(&traces[1], objective, target);
+    let (Ok((a, light)), Ok((b, plain))) = (&a, &b) else {
+        prop_assert_eq!(a.is_err(), b.is_err(), "{:?} {:?}", a.err(), b.err());
+        return Ok(());
+    };
+    let bound = F::of(1e-9 * tolerance.rounding);
+    prop_assert!((a.loss - b.loss).abs() <= bound * (F::one() + b.loss.abs()));
+    tolerance.same_gradients(light, plain)
+}
+
+fn compare_all(load: &Load) -> Result<(), TestCaseError> {
+    let Some(pair) = simulate::<f64>(load)? else { return Ok(()) };
+    let ce = CrossEntropy::new;
+    for layer in 0..2 {
+        let target = vec![0.5; if layer == 0 { load.hidden } else { 2 }];
+        let exp = Objective::new(ExpWeightedMeanVoltage, ce());
+        compare(&pair, &exp.on_layer(layer), &0)?;
+        let mean = Objective::new(MeanVoltage, MeanSquaredError);
+        compare(&pair, &mean.on_layer(layer), &target[..])?;
+        compare(&pair, &Objective::new(MaxVoltage, ce()).on_layer(layer), &0)?;
+        let first = Objective::new(FirstSpikeTime, CrossEntropy::first_to_fire(5.0));
+        compare(&pair, &first.on_layer(layer), &0)?;
+        let first = Objective::new(FirstSpikeTime, TimeInvariant::new(1.0));
+        compare(&pair, &first.on_layer(layer), &0)?;
+    }
+    Ok(())
+}
+
+/// A loss that reads every spike and potentials of all neurons in all ways, at arrivals among others.
+fn reads(net: &SpikingNetwork, trace: &Trace, seed: u64) -> Sensitivity {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut sensitivity = Sensitivity::none(trace);
+    for (layer, (projection, sources)) in
+        [("input->hidden", trace.input()), ("hidden->output", trace.spikes(0))].iter().enumerate()
+    {
+        let reads = &mut sensitivity.layers[layer];
+        reads.spike_times.iter_mut().for_each(|g| *g = rng.random::<f64>() - 0.5);
+        let synapses = net.synapses(projection).unwrap();
+        for neuron in 0..synapses.shape().0 {
+            let mut gradient = || rng.random::<f64>() - 0.5;
+            for rate in [0.0, 0.01, 1.0] {
+                let gradient = 0.1 * gradient();
+                reads.potentials.push(PotentialSensitivity::Integral { neuron, rate, gradient });
+            }
+            for share in [0.0, 0.3, 0.31, 0.8, 1.0] {
+                let (time, gradient) = (share * trace.duration(), gradient());
+                reads.potentials.push(PotentialSensitivity::At { neuron, time, gradient });
+            }
+            for (k, synapse) in synapses.row(neuron).iter().enumerate() {
+                let arrivals = sources.channel(synapse.pre).iter().map(|t| t + synapse.delay);
+                for time in arrivals.filter(|t| *t < trace.duration()) {
+                    let gradient = gradient();
+                    reads.potentials.push(if k % 3 == 0 {
+                        PotentialSensitivity::At { neuron, time, gradient }
+                    } else {
+                        PotentialSensitivity::AtArrival { neuron, time, gradient }
+                    });
+                }
+            }
+        }
+    }
+    sensitivity
+}
+
+fn config(cases: u32) -> ProptestConfig {
+    let rng_seed = RngSeed::Fixed(1);
+    ProptestConfig { cases, failure_persistence: None, rng_seed, ..Default::default() }
+}
+
+proptest! {
+    #![proptest_config(config(1500))]
+
+    #[test]
+    fn the_engines_agree(load in load()) {
+        compare_all(&load)?;
+    }
+
+    #[test]
+    fn all_reads_of_potentials_agree(load in load()) {
+        if let Some((nets, traces, tolerance)) = simulate::<f64>(&load)? {
+            let [a, b] = [0, 1].map(|k| {
+                nets[k].adjoint(&traces[k], reads(&nets[k], &traces[k], load.seed))
+            });
+            match (a, b) {
+                (Ok(a), Ok(b)) => tolerance.same_gradients(&a, &b)?,
+                (a, b) => prop_assert_eq!(a.is_err(), b.is_err()),
+            }
+        }
+    }
+
+    #[test]
+    fn the_engines_agree_in_f32(load in load()) {
+        if let Some(pair) = simulate::<f32>(&load)? {
+            let first = Objective::new(FirstSpikeTime, CrossEntropy::first_to_fire(5.0));
+            compare(&pair, &first, &0)?;
+        }
+    }
+}
+
+#[test]
+fn a_spike_that_falls_on_an_arrival_comes_first() {
+    for k in 0..300 {
+        let build = |inhibition: f64| {
+            let mut net = NetworkBuilder::<f64>::new();
+            let input = net.input("input", 3);
+            let output = net.layer("output", Lif::new(1));
+            let weights = ndarray::array![[3.0, 4.0 + 0.01 * f64::from(k), inhibition]];
+            net.connect(input, output, Dense::weights(weights));
+            net.build(&mut ChaCha8Rng::seed_from_u64(0)).unwrap()
+        };
+        let input = |last| SpikeTrains::from_channels([vec![0.3], vec![1.7], last]).unwrap();
+        let spike = build(0.0).forward(&input(vec![]), 60.0).unwrap().spikes(0).times()[0];
+        let net = build(-1000.0);
+        let trace = net.forward(&input(vec![spike]), 60.0).unwrap();
+        assert_eq!((trace.spikes(0).len(), trace.ties()), (1, 1));
+        let time = trace.spikes(0).times()[0];
+        assert!((time - spike).abs() < 1e-14 * spike);
+        // What is read then is read before the spike, and so does not move with the arrival.
+        let mut reads = Sensitivity::none(&trace);
+        let read = PotentialSensitivity::AtArrival { neuron: 0, time: spike, gradient: 1.0 };
+        reads.layers[0].potentials.push(read);
+        let gradients = net.adjoint(&trace, reads).unwrap();
+        assert_eq!(gradients.input_times[2], 0.0);
+        assert!(gradients.input_times[0] < 0.0);
+    }
+}
