@@ -36,6 +36,9 @@ const LEAST_GAP: f64 = 0.25;
 const BLOCK_SYNAPSES: usize = 32_768;
 const LEAST_BLOCK: usize = 8;
 
+/// Spikes per ms that neurons of a recurrent group are expected to fire. Only the width of buckets depends on it.
+const GUESSED_RATE: f64 = 0.008;
+
 /// The memory of the engine, to be used again. One receptor is what most models have.
 #[derive(Debug)]
 struct Memory<F, const R: usize> {
@@ -143,11 +146,13 @@ fn plan<'a, F: Real>(
             let (posts, pres) = projection.synapses.shape();
             u32::try_from(synapses).ok()?;
             sources += pres;
-            if inside(projection, group).is_none() {
-                // The mean over the neurons, if the sources were alike.
-                let share = synapses as f64 / posts as f64 / pres as f64;
-                arrivals += share * trains(projection).len() as f64;
-            }
+            // The mean over the neurons, if the sources were alike.
+            let share = synapses as f64 / posts as f64 / pres as f64;
+            let spikes = match inside(projection, group) {
+                None => trains(projection).len() as f64,
+                Some(_) => GUESSED_RATE * duration * pres as f64,
+            };
+            arrivals += share * spikes;
         }
         most = most.max(arrivals);
         neurons += network.layers[layer].layer.size();
