@@ -39,6 +39,9 @@ struct Run<F> {
     branch: u32,
 }
 
+/// Room for arrivals is made for so many at a time: by doubling it would be half empty.
+const ROOM: usize = 32_768;
+
 /// Arrivals from one entry of the table of runs to the next.
 const PAGE: usize = 64;
 
@@ -134,7 +137,8 @@ impl<F: Real, const R: usize> Inbox<F, R> {
                 return false;
             }
             if self.links.len() < most {
-                self.links.resize(most.next_power_of_two(), 0);
+                self.links.reserve_exact(most.next_multiple_of(ROOM) - self.links.len());
+                self.links.resize(most.next_multiple_of(ROOM), 0);
             }
             let (neurons, time) = (self.neurons, flight.time);
             let buckets = &mut self.buckets[..];
