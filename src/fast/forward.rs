@@ -10,7 +10,7 @@
 use super::afferent::{Flight, Queue, Traffic};
 use super::grid::Window;
 use super::inbox::{Bucket, Inbox};
-use super::plan::{Block, Plan, Population, State};
+use super::plan::{Block, Pair, Plan, Population, State};
 use super::prefetch::prefetch;
 use super::walk::{Arrival, Walk};
 use crate::network::Projection;
@@ -27,6 +27,22 @@ struct Neuron {
     /// 1 + its place among those that are stepped through, or 0.
     hot: u32,
     last_spike: Option<(f64, u32)>,
+}
+
+impl Neuron {
+    /// Takes a neuron that does not fire through a bucket and empties that; `end` are the decays at its end.
+    #[inline]
+    fn pass<F: Real, const R: usize>(
+        &mut self,
+        population: &Population<F>,
+        end: &Pair<F, R>,
+        state: &mut State<F, R>,
+        bucket: &mut Bucket<F, R>,
+    ) {
+        self.received += bucket.count;
+        population.take(end, &bucket.sum, state);
+        *bucket = Bucket::empty();
+    }
 }
 
 /// A neuron that is stepped through a bucket.
@@ -119,6 +135,7 @@ impl<F: Real, const R: usize> Run<'_, F, R> {
         self.prepare();
         for slab in 0..self.plan.grid.slabs(self.duration) {
             self.window = self.plan.grid.window(slab, self.duration);
+            self.space.states.iter_mut().for_each(State::forget_traces);
             self.deliver()?;
             for bucket in 0..self.window.buckets {
                 self.bucket = bucket;
@@ -184,34 +201,42 @@ impl<F: Real, const R: usize> Run<'_, F, R> {
 
     /// Takes all neurons through one bucket.
     fn step(&mut self) -> Result<(), SimulationError> {
+        let recurrent = self.plan.recurrent;
+        self.space.suspects.clear();
         for population in &self.plan.populations {
             let slots = self.block.slots(population);
-            let decays = population.decays(self.bucket);
-            let Space { inbox, states, suspects, .. } = &mut *self.space;
+            let (start, end) = (population.decays(self.bucket), population.decays(self.bucket + 1));
+            let Space { inbox, states, neurons, suspects, .. } = &mut *self.space;
             let row = inbox.row(self.bucket, slots.clone());
-            for ((slot, state), bucket) in slots.clone().zip(&states[slots]).zip(row) {
-                if population.may_fire(&decays, state, &bucket.rise) {
+            let states = &mut states[slots.clone()];
+            let neurons = &mut neurons[slots.clone()];
+            for (((slot, neuron), state), bucket) in slots.zip(neurons).zip(states).zip(row) {
+                if population.may_fire(&start, state, &bucket.rise) {
                     suspects.push(slot as u32);
+                } else if !recurrent {
+                    neuron.pass(population, &end, state, bucket);
                 }
             }
         }
         for k in 0..self.space.suspects.len() {
             self.heat(self.space.suspects[k] as usize);
         }
-        self.space.suspects.clear();
         while let Some(first) = self.first_to_fire() {
             self.fire(first)?;
         }
         for population in &self.plan.populations {
             let slots = self.block.slots(population);
-            let decays = population.decays(self.bucket + 1);
-            let Space { inbox, states, neurons, .. } = &mut *self.space;
-            let row = inbox.row(self.bucket, slots.clone());
-            let states = &mut states[slots.clone()];
-            for ((neuron, state), bucket) in neurons[slots].iter_mut().zip(states).zip(row) {
-                neuron.received += bucket.count;
-                population.take(&decays, &bucket.sum, state);
-                *bucket = Bucket::empty();
+            let end = population.decays(self.bucket + 1);
+            let Space { inbox, states, neurons, suspects, .. } = &mut *self.space;
+            let row = inbox.row(self.bucket, 0..self.block.neurons.len());
+            let mut pass = |slot: usize| {
+                neurons[slot].pass(population, &end, &mut states[slot], &mut row[slot]);
+            };
+            if recurrent {
+                // Any neuron might have been called back.
+                slots.for_each(&mut pass);
+            } else {
+                suspects.iter().for_each(|&slot| pass(slot as usize));
             }
         }
         self.cool()

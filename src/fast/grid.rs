@@ -10,6 +10,15 @@ use crate::layer::ModeBank;
 /// Mean number of known arrivals per bucket: few enough to step through, many enough to be worth summing.
 const PER_BUCKET: f64 = 4.0;
 
+/// Buckets of a leg. In coarser ones V moves so far that few neurons are certain not to fire; finer ones
+/// make slabs so short that little of what a spike does falls into one.
+const COARSEST: f64 = 256.0;
+const FINEST: f64 = 2048.0;
+
+/// Buckets per arrival that still pay, and arrivals at a neuron below which nothing does.
+const MOST_BUCKETS: f64 = 8.0;
+const FEWEST: f64 = 64.0;
+
 /// Buckets of all neurons of a group that are in memory.
 const SLAB: usize = 32_768;
 
@@ -53,14 +62,17 @@ impl Grid {
     /// not pay. `neurons` go through time together.
     pub fn new(duration: f64, arrivals: f64, neurons: usize, leg: f64) -> Option<Self> {
         let enough = (duration * PER_BUCKET / arrivals).log2().round().exp2();
-        let width = enough.min(leg);
+        // Where little arrives, going through empty buckets costs more than to look closely at some.
+        let is_sparse = duration / leg * COARSEST > 2.0 * arrivals;
+        let coarsest = leg / if is_sparse { COARSEST / 2.0 } else { COARSEST };
+        let width = enough.clamp(leg / FINEST, coarsest);
         let buckets = (duration / width).ceil();
         let most = (SLAB / neurons.max(1)).max(1);
         // The greatest power of two that is no more.
         let slab = (1 << most.ilog2()).min((leg / width) as usize);
         let span = width * slab as f64;
         // Also false if anything overflowed.
-        let pays = buckets >= 1.0 && buckets <= arrivals && width > 0.0;
+        let pays = arrivals >= FEWEST && buckets <= MOST_BUCKETS * arrivals && width > 0.0;
         let fits = duration / span < MOST_SLABS && leg / span < MOST_SLABS;
         (pays && fits).then_some(Self { width, span, leg, slab })
     }
@@ -152,6 +164,7 @@ mod tests {
     #[test]
     fn light_loads_and_absurd_trials_are_refused() {
         assert_eq!(Grid::new(1000.0, 3.0, 10, 256.0), None);
+        assert!(Grid::new(1000.0, 100.0, 10, 256.0).is_some());
         assert_eq!(Grid::new(1e300, 1000.0, 10, 256.0), None);
         assert_eq!(Grid::new(1e-300, 0.0, 10, 256.0), None);
     }

@@ -23,6 +23,15 @@ impl<F: Real, const R: usize> Pair<F, R> {
         self.mem.is_finite() && self.syn.iter().all(|s| s.is_finite())
     }
 
+    /// Makes subnormal numbers zero: they would never decay to it, and are slow.
+    pub fn forget_traces(&mut self) {
+        for x in std::iter::once(&mut self.mem).chain(&mut self.syn) {
+            if x.abs() < F::min_positive_value() {
+                *x = F::zero();
+            }
+        }
+    }
+
     #[inline]
     pub fn scale(&mut self, by: &Self) {
         self.mem *= by.mem;
