@@ -17,12 +17,12 @@
 //! | step | items |
 //! |---|---|
 //! | input | [`SpikeTrains`], [`data`] |
-//! | network | [`NetworkBuilder`], [`SpikingNetwork`]; [`Lif`], [`LeakyIntegrator`]; [`Dense`] |
+//! | network | [`NetworkBuilder`], [`SpikingNetwork`]; [`Lif`], [`LeakyIntegrator`]; [`Dense`], [`Sparse`], [`Delays`] |
 //! | simulation | [`Network::forward`], [`Trace`] |
 //! | objective | [`Objective`]; read-outs [`FirstSpikeTime`], [`MeanVoltage`], [`ExpWeightedMeanVoltage`], [`MaxVoltage`]; losses [`CrossEntropy`], [`MeanSquaredError`], [`TimeInvariant`] |
 //! | gradients | [`Network::backward`], [`Gradients`]; whole batches [`backward_batch`]; the checker [`check::GradientCheck`] |
 //! | inference without end | [`Simulator`], [`Spike`] |
-//! | training | [`Sgd`], [`Adam`], [`remedy`] |
+//! | training | [`Sgd`], [`Adam`], [`remedy`], [`DelayPenalty`]; [`SpikingNetwork::rewire`] |
 //!
 //! Extend it by implementing [`Layer`] (or only [`LinearLayer`]), [`DelayedSynapses`], [`Readout`],
 //! [`Loss`], [`Optimizer`] or [`Network`].

@@ -1,6 +1,6 @@
 //! Trainable numbers and their gradients, as optimisers see them.
 
-use crate::Real;
+use crate::{OptimizeError, Real};
 use std::fmt;
 
 /// What a block of parameters means. Optimisers keep one learning rate per kind.
@@ -37,6 +37,23 @@ impl<F: Real> Bounds<F> {
     pub fn none() -> Self {
         Self { lower: F::neg_infinity(), upper: F::infinity() }
     }
+
+    /// The nearest value inside; NaN stays NaN.
+    pub fn project(&self, value: F) -> F {
+        // Comparisons, not min and max: those would turn a NaN into a bound.
+        match value {
+            x if x < self.lower => self.lower,
+            x if x > self.upper => self.upper,
+            x => x,
+        }
+    }
+
+    /// Whether a value lies on a bound and a step down the gradient would leave it. Optimisers leave such
+    /// a parameter where it is and gather no momentum for it.
+    pub fn hold(&self, value: F, gradient: F) -> bool {
+        (value <= self.lower && gradient > F::zero())
+            || (value >= self.upper && gradient < F::zero())
+    }
 }
 
 /// A block of parameters, borrowed from its owner.
@@ -48,6 +65,14 @@ pub struct Parameter<'a, F> {
     pub values: &'a [F],
     /// The interval that they are kept in.
     pub bounds: Bounds<F>,
+}
+
+impl<F: Real> Parameter<'_, F> {
+    /// How many values lie on a bound.
+    pub fn on_bound(&self) -> usize {
+        let Bounds { lower, upper } = self.bounds;
+        self.values.iter().filter(|&&x| x <= lower || x >= upper).count()
+    }
 }
 
 /// A block of parameters, borrowed from its owner to be changed.
@@ -143,6 +168,51 @@ impl<F: Real> Gradients<F> {
         for g in self.values.iter_mut().chain(&mut self.input_times) {
             *g *= factor;
         }
+    }
+}
+
+/// Where the parameters of a network were before it was rewired: see
+/// [`SpikingNetwork::rewire`](crate::SpikingNetwork::rewire).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "optimisers need it, or their state belongs to other parameters"]
+pub struct ParameterMap {
+    before: usize,
+    origins: Vec<Option<usize>>,
+}
+
+impl ParameterMap {
+    /// Of a network that had `before` parameters, all blocks together, and now has one for each of
+    /// `origins`: the place where it was, or `None` if it is new.
+    pub(crate) fn new(before: usize, origins: Vec<Option<usize>>) -> Self {
+        Self { before, origins }
+    }
+
+    /// How many parameters there were.
+    pub fn before(&self) -> usize {
+        self.before
+    }
+
+    /// The old place of each parameter there is now, in the order of
+    /// [`Network::parameters`](crate::Network::parameters); `None` for new ones.
+    pub fn origins(&self) -> &[Option<usize>] {
+        &self.origins
+    }
+
+    /// Moves values, one per old parameter, to the places of the new ones; new parameters get 0. No values
+    /// stay no values: an optimiser that has not made a step yet has none.
+    ///
+    /// # Errors
+    /// If there are values, but not as many as there were parameters; nothing is moved then.
+    pub fn apply<F: Real>(&self, values: &mut Vec<F>) -> Result<(), OptimizeError> {
+        if values.is_empty() {
+            return Ok(());
+        }
+        if values.len() != self.before {
+            return Err(OptimizeError::State);
+        }
+        let value = |origin: &Option<usize>| origin.map_or(F::zero(), |k| values[k]);
+        *values = self.origins.iter().map(value).collect();
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use eventprop::{
     Adam, AdjointError, BuildError, CrossEntropy, Dense, Engine, Error, FirstSpikeTime, LayerError,
     LeakyIntegrator, Lif, LossError, MeanVoltage, Network, NetworkBuilder, Objective,
     OptimizeError, Optimizer, ParameterKind, ReadoutError, Sgd, SimulationError, SpikeTrains,
-    SpikeTrainsError, SpikingNetwork, SynapseError,
+    SpikeTrainsError, SpikingNetwork, SynapseError, SynapseRecipe,
 };
 use ndarray::array;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
@@ -15,7 +15,7 @@ fn rng() -> ChaCha8Rng {
 }
 
 /// Two inputs, a layer, an output.
-fn build(layer: Lif, dense: Dense) -> Result<SpikingNetwork, BuildError> {
+fn build(layer: Lif, dense: SynapseRecipe) -> Result<SpikingNetwork, BuildError> {
     let mut net = NetworkBuilder::new();
     let input = net.input("input", 2);
     let hidden = net.layer("hidden", layer);
@@ -84,7 +84,7 @@ fn layers() {
 
 #[test]
 fn synapses() {
-    let fails = |dense: Dense| match build(Lif::new(2), dense) {
+    let fails = |dense: SynapseRecipe| match build(Lif::new(2), dense) {
         Err(BuildError::Synapses { name, source }) => {
             assert_eq!(name, "input->hidden");
             source
@@ -151,7 +151,9 @@ fn graphs() {
     let b = net.layer("out", Lif::new(3));
     net.connect(a, b, Dense::weights(1.0));
     let error = net.build(&mut rng()).unwrap_err();
-    assert!(matches!(error, BuildError::TooManySynapses { .. }), "before memory is asked for");
+    let BuildError::Synapses { source: SynapseError::TooMany { .. }, .. } = error else {
+        panic!("before memory is asked for: {error}")
+    };
 }
 
 #[test]

@@ -3,8 +3,8 @@
 
 use eventprop::check::{CheckReport, GradientCheck};
 use eventprop::{
-    Adam, BatchSummary, CrossEntropy, Dense, Evaluation, Gradients, LeakyIntegrator, Lif,
-    MeanVoltage, Network, NetworkBuilder, Objective, Optimizer, Sample, Sgd, SpikeTrains,
+    Adam, BatchSummary, CrossEntropy, Delays, Dense, Evaluation, Gradients, LeakyIntegrator, Lif,
+    MeanVoltage, Network, NetworkBuilder, Objective, Optimizer, Sample, Sgd, Sparse, SpikeTrains,
     SpikingNetwork, backward_batch,
 };
 use rand::{SeedableRng, rngs::ChaCha8Rng};
@@ -19,8 +19,14 @@ fn network() -> SpikingNetwork {
     let output = net.layer("output", LeakyIntegrator::new(2));
     let delays = || Uniform::new(0.0, 10.0).unwrap();
     let weights = Normal::new(3.0, 1.0).unwrap();
-    net.connect(input, hidden, Dense::weights(weights).delays(delays()).max_delay(20.0));
-    net.connect(hidden, hidden, Dense::weights(-0.3).delays(delays()).tau_syn(7.0));
+    let to_hidden = Dense::weights(weights).delays(delays()).delays(Delays::axonal(1.5));
+    net.connect(input, hidden, to_hidden.delays(Delays::dendritic(2.0).smooth()).max_delay(20.0));
+    let among = Sparse::fan_in(2).copies(2).weights(-0.3).delays(delays());
+    net.connect(
+        hidden,
+        hidden,
+        among.delays(Delays::axonal(1.0).groups([0, 1, 1, 0])).tau_syn(7.0),
+    );
     net.connect(hidden, output, Dense::weights(Normal::new(0.0, 1.0).unwrap()).fixed_delays(1.0));
     net.max_spikes(500);
     net.build(&mut ChaCha8Rng::seed_from_u64(5)).unwrap()
@@ -110,16 +116,30 @@ fn hostile_spike_trains_are_refused() {
 fn hostile_networks_are_refused() {
     let good = serde_json::to_value(network()).unwrap();
     assert!(serde_json::from_value::<SpikingNetwork>(good.clone()).is_ok());
-    let synapses = "/projections/0/synapses/Dense";
+    let synapses = "/projections/0/synapses";
+    let sparse = |starts: Value, sources: Value| json!({"Sparse": {"pre": 3, "starts": starts, "sources": sources}});
+    let sources = || json!([0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2]);
     let lif = "/layers/0/1/Lif";
     let edits: Vec<(String, Value)> = vec![
-        (format!("{synapses}/delays/data/0"), json!(-1.0)),
-        (format!("{synapses}/delays/data/0"), json!(21.0)),
-        (format!("{synapses}/delays/dim"), json!([3, 4])),
-        (format!("{synapses}/weights/dim"), json!([4, 4])),
-        (format!("{synapses}/weights/dim"), json!([u64::MAX, 4])),
-        (format!("{synapses}/weights/data/0"), json!(null)),
-        (format!("{synapses}/max_delay"), json!(-1.0)),
+        (format!("{synapses}/delays/0/values/0"), json!(-1.0)),
+        (format!("{synapses}/delays/0/values/0"), json!(21.0)),
+        (format!("{synapses}/delays/0/values"), json!([1.0])),
+        (format!("{synapses}/delays/0/groups"), json!([0])),
+        (format!("{synapses}/delays/0/groups"), json!(vec![12; 12])),
+        (format!("{synapses}/delays/0/per"), json!("Source")),
+        (format!("{synapses}/delays/0/max"), json!(-1.0)),
+        (format!("{synapses}/delays/2/values/0"), json!(null)),
+        (format!("{synapses}/delays/2/max"), json!(null)),
+        (format!("{synapses}/pattern/Dense/pre"), json!(4)),
+        (format!("{synapses}/pattern/Dense/post"), json!(u64::MAX)),
+        (format!("{synapses}/pattern"), sparse(json!([]), json!([]))),
+        (format!("{synapses}/pattern"), sparse(json!([0, 9, 3, 9, 12]), sources())),
+        (format!("{synapses}/pattern"), sparse(json!([1, 3, 6, 9, 12]), sources())),
+        (format!("{synapses}/pattern"), sparse(json!([0, 3, 6, 9, u64::MAX]), sources())),
+        (format!("{synapses}/pattern"), sparse(json!([0, 3, 6, 9, 12]), json!(vec![3; 12]))),
+        (format!("{synapses}/pattern"), sparse(json!([0, 4, 6, 9, 12]), sources())),
+        (format!("{synapses}/weights/0"), json!(null)),
+        (format!("{synapses}/weights"), json!([1.0])),
         ("/projections/0/receptor".into(), json!(2)),
         ("/projections/0/target".into(), json!(9)),
         ("/projections/1/origin".into(), json!({"Layer": 9})),

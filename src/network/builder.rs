@@ -4,7 +4,7 @@ use super::groups::groups;
 use super::spiking::{NamedLayer, Origin, Projection, SpikingNetwork};
 use crate::Real;
 use crate::layer::{Layer, LayerError};
-use crate::synapse::{Connectivity, DelayedSynapses, SynapseError};
+use crate::synapse::{Connectivity, DelayedSynapses, SynapseError, check_count};
 use rand::Rng;
 use thiserror::Error;
 
@@ -75,15 +75,11 @@ pub enum BuildError {
         /// The shape needed.
         expected: (usize, usize),
     },
-    /// More synapses than can be numbered or held.
-    #[error("projection `{name}` needs {synapses} synapses; at most {most} are supported")]
-    TooManySynapses {
-        /// The projection's name.
+    /// A projection that does not exist.
+    #[error("there is no projection `{name}`; `projections` lists those there are")]
+    UnknownProjection {
+        /// The name.
         name: String,
-        /// How many it needs.
-        synapses: u128,
-        /// The limit.
-        most: usize,
     },
 }
 
@@ -232,7 +228,6 @@ impl<F: Real> NetworkBuilder<F> {
             let mut numbered = (2..).map(|n| format!("{base}#{n}"));
             let name = std::iter::once(base.clone()).chain(&mut numbered).find(free);
             let name = name.unwrap_or(base);
-            check_size(&name, sizes[post], sizes[pre])?;
             let synapses = (plan.recipe)(sizes[post], sizes[pre], &mut rng)
                 .map_err(|source| BuildError::Synapses { name: name.clone(), source })?;
             let NamedLayer { name: layer_name, layer } = &mut layers[target];
@@ -243,16 +238,6 @@ impl<F: Real> NetworkBuilder<F> {
         }
         assemble(inputs, layers, projections, self.max_spikes)
     }
-}
-
-/// Fails before memory is asked for.
-fn check_size(name: &str, post: usize, pre: usize) -> Result<(), BuildError> {
-    let synapses = post as u128 * pre as u128;
-    let most = u32::MAX as usize;
-    if synapses > most as u128 {
-        return Err(BuildError::TooManySynapses { name: name.into(), synapses, most });
-    }
-    Ok(())
 }
 
 /// Checks the parts of a network, from the builder or from a file, and puts them together.
@@ -303,10 +288,8 @@ pub(super) fn assemble<F: Real>(
             let expected = (target.layer.size(), pre.min(channels));
             return Err(BuildError::Shape { name: name(), found, expected });
         }
-        check_size(&projection.name, found.0, found.1)?;
-        projection
-            .synapses
-            .validate()
+        check_count(projection.synapses.synapses() as u128)
+            .and_then(|()| projection.synapses.validate())
             .map_err(|source| BuildError::Synapses { name: name(), source })?;
     }
     let edges: Vec<(usize, usize)> = projections

@@ -1,17 +1,17 @@
 //! The network of this crate.
 
-use super::{Network, Scratch};
+use super::{BuildError, Network, Scratch};
 use crate::adjoint;
 use crate::fast;
 use crate::layer::Layer;
 use crate::pool::Pool;
 use crate::readout::Recording;
 use crate::simulate;
-use crate::synapse::DelayedSynapses;
+use crate::synapse::{DelayedSynapses, Rewiring};
 use crate::trace::LayerTrace;
 use crate::{
-    AdjointError, Block, Gradients, Parameter, ParameterMut, Real, Sensitivity, SimulationError,
-    SpikeTrains, Trace,
+    AdjointError, Block, Gradients, Parameter, ParameterMap, ParameterMut, Real, Sensitivity,
+    SimulationError, SpikeTrains, Trace,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -103,6 +103,20 @@ fn fresh_version() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
+/// The blocks of parameters, and how many parameters each projection has.
+fn lay_out<F: Real>(projections: &[Projection<F>]) -> (Vec<Block>, Vec<usize>) {
+    let mut layout = Vec::new();
+    let mut parameter_counts = Vec::new();
+    for Projection { name, synapses, .. } in projections {
+        let blocks = synapses.parameters();
+        parameter_counts.push(blocks.iter().map(|p| p.values.len()).sum());
+        let block =
+            |p: &Parameter<'_, F>| Block { owner: name.clone(), kind: p.kind, len: p.values.len() };
+        layout.extend(blocks.iter().map(block));
+    }
+    (layout, parameter_counts)
+}
+
 impl<F: Real> SpikingNetwork<F> {
     pub(super) fn new(
         inputs: Vec<(String, usize)>,
@@ -111,18 +125,7 @@ impl<F: Real> SpikingNetwork<F> {
         groups: Vec<Vec<usize>>,
         max_spikes: Option<usize>,
     ) -> Self {
-        let mut layout = Vec::new();
-        let mut parameter_counts = Vec::new();
-        for Projection { name, synapses, .. } in &projections {
-            let blocks = synapses.parameters();
-            parameter_counts.push(blocks.iter().map(|p| p.values.len()).sum());
-            let block = |p: &Parameter<'_, F>| Block {
-                owner: name.clone(),
-                kind: p.kind,
-                len: p.values.len(),
-            };
-            layout.extend(blocks.iter().map(block));
-        }
+        let (layout, parameter_counts) = lay_out(&projections);
         Self {
             inputs,
             layers,
@@ -166,6 +169,53 @@ impl<F: Real> SpikingNetwork<F> {
     /// The synapses of a projection, by its name `pre->post`.
     pub fn synapses(&self, projection: &str) -> Option<&dyn DelayedSynapses<F>> {
         self.projections.iter().find(|p| p.name == projection).map(|p| p.synapses.as_ref())
+    }
+
+    /// Removes and adds synapses of one projection, and tells where each parameter was before. Hand that to
+    /// [`Optimizer::remap`](crate::Optimizer::remap). Traces and gradients from before no longer fit.
+    ///
+    /// Pruning, for instance:
+    ///
+    /// ```
+    /// # use eventprop::{Adam, BuildError, Lif, NetworkBuilder, Optimizer, Rewiring, Sparse};
+    /// # use rand::{SeedableRng, rngs::ChaCha8Rng};
+    /// # use rand_distr::Normal;
+    /// # let mut net = NetworkBuilder::<f64>::new();
+    /// # let input = net.input("input", 20);
+    /// # let output = net.layer("output", Lif::new(10));
+    /// # net.connect(input, output, Sparse::probability(0.5).weights(Normal::new(0.0, 0.3)?).delays(2.0));
+    /// # let mut net = net.build(&mut ChaCha8Rng::seed_from_u64(1))?;
+    /// # let mut adam = Adam::new(0.01);
+    /// let synapses = net.synapses("input->output").unwrap();
+    /// let rows = (0..synapses.shape().0).flat_map(|post| synapses.row(post).iter());
+    /// let weak = rows.filter(|s| s.weight.abs() < 0.1).map(|s| s.index).collect();
+    /// let map = net.rewire("input->output", &Rewiring { remove: weak, add: Vec::new() })?;
+    /// adam.remap(&map)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// An unknown projection, or a change that does not fit its synapses; nothing is changed then.
+    pub fn rewire(
+        &mut self,
+        projection: &str,
+        change: &Rewiring<F>,
+    ) -> Result<ParameterMap, BuildError> {
+        let name = || projection.to_owned();
+        let number = self.projections.iter().position(|p| p.name == projection);
+        let number = number.ok_or_else(|| BuildError::UnknownProjection { name: name() })?;
+        let origins = self.projections[number]
+            .synapses
+            .rewire(change)
+            .map_err(|source| BuildError::Synapses { name: name(), source })?;
+        let first: usize = self.parameter_counts[..number].iter().sum();
+        let before: usize = self.parameter_counts.iter().sum();
+        let last = first + self.parameter_counts[number];
+        let own = origins.into_iter().map(|origin| origin.map(|k| first + k));
+        let all = (0..first).map(Some).chain(own).chain((last..before).map(Some)).collect();
+        (self.layout, self.parameter_counts) = lay_out(&self.projections);
+        self.version = fresh_version();
+        Ok(ParameterMap::new(before, all))
     }
 
     /// The names of the projections, in the order of addition.

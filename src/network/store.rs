@@ -4,7 +4,7 @@ use super::builder::assemble;
 use super::spiking::{NamedLayer, Origin, Projection, SpikingNetwork};
 use crate::Real;
 use crate::layer::StoredLayer;
-use crate::synapse::StoredSynapses;
+use crate::synapse::Synapses;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 #[derive(Serialize, Deserialize)]
@@ -23,7 +23,7 @@ struct StoredProjection<F> {
     target: usize,
     receptor: usize,
     #[serde(bound(deserialize = "F: Real + Deserialize<'de>"))]
-    synapses: StoredSynapses<F>,
+    synapses: Synapses<F>,
 }
 
 impl<F: Real + Serialize> Serialize for SpikingNetwork<F> {
@@ -75,7 +75,7 @@ impl<'de, F: Real + Deserialize<'de>> Deserialize<'de> for SpikingNetwork<F> {
             .into_iter()
             .map(|p| {
                 let StoredProjection { name, origin, target, receptor, synapses } = p;
-                Projection { name, origin, target, receptor, synapses: synapses.into_synapses() }
+                Projection { name, origin, target, receptor, synapses: Box::new(synapses) }
             })
             .collect();
         assemble(inputs, layers, projections, max_spikes).map_err(de::Error::custom)

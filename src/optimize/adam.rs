@@ -1,9 +1,12 @@
 //! Adam.
 
-use super::{OptimizeError, Optimizer, Rates, check_constant, check_gradients, for_each_parameter};
-use crate::{Gradients, Network, Real};
+use super::{OptimizeError, Optimizer, Rates, check_constant, check_gradients, step_each};
+use crate::{Gradients, Network, ParameterMap, Real};
 
 /// Adam (Kingma and Ba 2015, Algorithm 1), with a learning rate for weights and one for delays.
+///
+/// A bound stops a parameter: while the gradient pushes it further, the first moment is 0 and the second stays as
+/// it was, so that the parameter leaves the bound as soon as the gradient turns.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Adam<F = f64> {
@@ -72,15 +75,23 @@ impl<F: Real> Optimizer<F> for Adam<F> {
         let one = F::one();
         let correct1 = one - self.beta1.powi(power);
         let correct2 = one - self.beta2.powi(power);
-        for (k, &g) in gradients.values().iter().enumerate() {
-            self.first[k] = self.beta1 * self.first[k] + (one - self.beta1) * g;
-            self.second[k] = self.beta2 * self.second[k] + (one - self.beta2) * g * g;
-        }
-        for_each_parameter(network, self.rates, |rate, value, k| {
-            let first = self.first[k] / correct1;
-            let second = self.second[k] / correct2;
-            *value -= rate * first / (second.sqrt() + self.epsilon);
-        });
+        let Self { beta1, beta2, epsilon, .. } = *self;
+        let step = |(first, second): &mut (&mut Vec<F>, &mut Vec<F>), k: usize, g| {
+            first[k] = beta1 * first[k] + (one - beta1) * g;
+            second[k] = beta2 * second[k] + (one - beta2) * g * g;
+            (first[k] / correct1) / ((second[k] / correct2).sqrt() + epsilon)
+        };
+        let stop = |(first, _): &mut (&mut Vec<F>, &mut Vec<F>), k: usize| first[k] = F::zero();
+        let mut moments = (&mut self.first, &mut self.second);
+        step_each(network, gradients, self.rates, &mut moments, step, stop);
         Ok(())
+    }
+
+    fn remap(&mut self, map: &ParameterMap) -> Result<(), OptimizeError> {
+        if self.first.len() != self.second.len() {
+            return Err(OptimizeError::State);
+        }
+        map.apply(&mut self.first)?;
+        map.apply(&mut self.second)
     }
 }

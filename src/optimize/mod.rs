@@ -6,7 +6,7 @@ mod sgd;
 pub use adam::Adam;
 pub use sgd::Sgd;
 
-use crate::{Block, Gradients, Network, ParameterKind, Real};
+use crate::{Block, Bounds, Gradients, Network, ParameterKind, ParameterMap, Real};
 use thiserror::Error;
 
 /// Why parameters could not be stepped. Nothing has changed when one of these is returned.
@@ -56,6 +56,13 @@ pub trait Optimizer<F: Real> {
         network: &mut dyn Network<F>,
         gradients: &Gradients<F>,
     ) -> Result<(), OptimizeError>;
+
+    /// Moves what is remembered of each parameter to its new place, after the network was rewired. What
+    /// keeps nothing has nothing to do; others call [`ParameterMap::apply`] on each list.
+    ///
+    /// # Errors
+    /// State of a network with another number of parameters; nothing is changed then.
+    fn remap(&mut self, map: &ParameterMap) -> Result<(), OptimizeError>;
 }
 
 /// Learning rates by kind of parameter.
@@ -132,18 +139,32 @@ fn check_gradients<F: Real>(
     Ok(())
 }
 
-/// Calls `f(rate, parameter, position)` for every parameter, in order, and updates the network.
-fn for_each_parameter<F: Real>(
+/// Takes the step of every parameter that no bound holds, in order, and updates the network. `step(position,
+/// gradient)` is what is subtracted, in units of the learning rate; `stop(position)` forgets the momentum
+/// of a parameter that a bound holds.
+fn step_each<F: Real, S>(
     network: &mut dyn Network<F>,
+    gradients: &Gradients<F>,
     rates: Rates<F>,
-    mut f: impl FnMut(F, &mut F, usize),
+    state: &mut S,
+    step: impl Fn(&mut S, usize, F) -> F,
+    stop: impl Fn(&mut S, usize),
 ) {
-    let mut position = 0;
+    let mut rest = gradients.values().iter().enumerate();
     for (_, parameter) in network.parameters_mut() {
         let rate = rates.of(parameter.kind);
-        for value in parameter.values {
-            f(rate, value, position);
-            position += 1;
+        let bounds: Bounds<F> = parameter.bounds;
+        for (value, (k, &g)) in parameter.values.iter_mut().zip(&mut rest) {
+            if bounds.hold(*value, g) {
+                stop(state, k);
+                continue;
+            }
+            *value -= rate * step(state, k, g);
+            let inside = bounds.project(*value);
+            if *value != inside {
+                *value = inside;
+                stop(state, k);
+            }
         }
     }
     network.update();

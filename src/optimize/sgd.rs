@@ -1,9 +1,9 @@
 //! Stochastic gradient descent with momentum.
 
-use super::{OptimizeError, Optimizer, Rates, check_constant, check_gradients, for_each_parameter};
-use crate::{Gradients, Network, Real};
+use super::{OptimizeError, Optimizer, Rates, check_constant, check_gradients, step_each};
+use crate::{Gradients, Network, ParameterMap, Real};
 
-/// Gradient descent with momentum: v = momentum v + g, parameter -= rate v.
+/// Gradient descent with momentum: v = momentum v + g, parameter -= rate v. A bound stops a parameter: v = 0.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Sgd<F = f64> {
@@ -44,10 +44,16 @@ impl<F: Real> Optimizer<F> for Sgd<F> {
         check_constant("momentum", momentum, |m| m >= F::zero() && m < F::one(), "in [0, 1)")?;
         check_gradients(&network.layout(), gradients, &self.velocity)?;
         self.velocity.resize(gradients.values().len(), F::zero());
-        for (v, &g) in self.velocity.iter_mut().zip(gradients.values()) {
-            *v = momentum * *v + g;
-        }
-        for_each_parameter(network, self.rates, |rate, value, k| *value -= rate * self.velocity[k]);
+        let step = |velocity: &mut Vec<F>, k: usize, g| {
+            velocity[k] = momentum * velocity[k] + g;
+            velocity[k]
+        };
+        let stop = |velocity: &mut Vec<F>, k: usize| velocity[k] = F::zero();
+        step_each(network, gradients, self.rates, &mut self.velocity, step, stop);
         Ok(())
+    }
+
+    fn remap(&mut self, map: &ParameterMap) -> Result<(), OptimizeError> {
+        map.apply(&mut self.velocity)
     }
 }

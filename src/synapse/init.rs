@@ -1,21 +1,24 @@
 //! Initial values of weights and delays.
 
-use crate::Real;
+use super::{Pattern, SynapseError};
+use crate::{ParameterKind, Real};
 use ndarray::Array2;
 use rand::Rng;
 use rand_distr::uniform::SampleUniform;
 use rand_distr::{Distribution, Normal, StandardNormal, Uniform};
 use std::fmt;
 
-/// Where initial values come from: a number, a matrix (post x pre), or a distribution.
+/// Where initial values come from: a number, a matrix (post x pre), a list, or a distribution.
 ///
-/// Numbers, `ndarray` matrices and `rand_distr`'s `Normal` and `Uniform` convert into it. For
+/// Numbers, `ndarray` matrices, vectors and `rand_distr`'s `Normal` and `Uniform` convert into it. For
 /// anything else there is [`Init::sampled`].
 pub enum Init<F> {
     /// The same value everywhere.
     Constant(F),
-    /// The value of each synapse, post x pre.
+    /// The value of each synapse, post x pre; sparse synapses take those at their places.
     Matrix(Array2<F>),
+    /// One value after the other: for synapses from an edge list in its order, for others row by row.
+    List(Vec<F>),
     /// Drawn for each synapse, row by row.
     Sampled(Sampler<F>),
 }
@@ -23,23 +26,71 @@ pub enum Init<F> {
 /// Draws one value.
 pub type Sampler<F> = Box<dyn Fn(&mut dyn Rng) -> F + Send + Sync>;
 
+/// How often [`Init::within`] draws before it gives up.
+const MOST_DRAWS: usize = 10_000;
+
+/// The values that are needed.
+pub(super) struct Wanted<'a> {
+    pub kind: ParameterKind,
+    pub len: usize,
+    /// The synapses, where there is a value for each: these may come as a matrix.
+    pub pattern: Option<&'a Pattern>,
+    /// Where in a list each value is; `None` for the same order.
+    pub order: Option<&'a [usize]>,
+}
+
 impl<F: Real> Init<F> {
     /// Values drawn by any distribution.
     pub fn sampled(distribution: impl Distribution<F> + Send + Sync + 'static) -> Self {
         Self::Sampled(Box::new(move |mut rng: &mut dyn Rng| distribution.sample(&mut rng)))
     }
 
-    /// The values for a matrix of this shape, or the shape of the matrix given instead.
-    pub(super) fn matrix(
+    /// The absolute values of a normal distribution around 0 with this standard deviation.
+    ///
+    /// # Errors
+    /// A deviation that is negative or not finite.
+    pub fn half_normal(deviation: F) -> Result<Self, SynapseError>
+    where
+        StandardNormal: Distribution<F>,
+    {
+        let valid = deviation.is_finite() && deviation >= F::zero();
+        let normal = Normal::new(F::zero(), deviation).ok().filter(|_| valid);
+        let normal = normal.ok_or(SynapseError::Deviation { value: deviation.as_f64() })?;
+        Ok(Self::Sampled(Box::new(move |mut rng: &mut dyn Rng| normal.sample(&mut rng).abs())))
+    }
+
+    /// Draws again what lies outside of [lower, upper], such as negative delays of a normal distribution.
+    /// Where 10 000 draws in a row do, the value is NaN, which the synapses refuse. Only for values
+    /// that are drawn: others are left as they are.
+    pub fn within(self, lower: F, upper: F) -> Self {
+        let Self::Sampled(sample) = self else { return self };
+        Self::Sampled(Box::new(move |rng: &mut dyn Rng| {
+            let mut draws = (0..MOST_DRAWS).map(|_| sample(rng));
+            draws.find(|x| (lower..=upper).contains(x)).unwrap_or(F::nan())
+        }))
+    }
+
+    /// These values.
+    pub(super) fn values(
         self,
-        shape: (usize, usize),
+        wanted: &Wanted<'_>,
         rng: &mut dyn Rng,
-    ) -> Result<Array2<F>, (usize, usize)> {
-        match self {
-            Self::Constant(value) => Ok(Array2::from_elem(shape, value)),
-            Self::Matrix(matrix) if matrix.dim() == shape => Ok(matrix),
-            Self::Matrix(matrix) => Err(matrix.dim()),
-            Self::Sampled(sample) => Ok(Array2::from_shape_simple_fn(shape, || sample(rng))),
+    ) -> Result<Vec<F>, SynapseError> {
+        let &Wanted { kind, len, .. } = wanted;
+        let miscounted = |found| SynapseError::Count { kind, found, expected: len };
+        match (self, wanted.pattern, wanted.order) {
+            (Self::Constant(value), ..) => Ok(vec![value; len]),
+            (Self::Sampled(sample), ..) => Ok((0..len).map(|_| sample(rng)).collect()),
+            (Self::Matrix(matrix), None, _) => Err(miscounted(matrix.len())),
+            (Self::Matrix(matrix), Some(pattern), _) if matrix.dim() != pattern.shape() => {
+                Err(SynapseError::Shape { kind, found: matrix.dim(), expected: pattern.shape() })
+            }
+            (Self::Matrix(matrix), Some(pattern), _) => {
+                Ok(pattern.edges().map(|edge| matrix[edge]).collect())
+            }
+            (Self::List(list), ..) if list.len() != len => Err(miscounted(list.len())),
+            (Self::List(list), _, None) => Ok(list),
+            (Self::List(list), _, Some(order)) => Ok(order.iter().map(|&k| list[k]).collect()),
         }
     }
 }
@@ -49,6 +100,7 @@ impl<F: fmt::Debug> fmt::Debug for Init<F> {
         match self {
             Self::Constant(value) => f.debug_tuple("Constant").field(value).finish(),
             Self::Matrix(matrix) => f.debug_tuple("Matrix").field(matrix).finish(),
+            Self::List(list) => f.debug_tuple("List").field(list).finish(),
             Self::Sampled(_) => f.write_str("Sampled(..)"),
         }
     }
@@ -63,6 +115,12 @@ impl<F: Real> From<F> for Init<F> {
 impl<F: Real> From<Array2<F>> for Init<F> {
     fn from(matrix: Array2<F>) -> Self {
         Self::Matrix(matrix)
+    }
+}
+
+impl<F: Real> From<Vec<F>> for Init<F> {
+    fn from(list: Vec<F>) -> Self {
+        Self::List(list)
     }
 }
 

@@ -1,67 +1,31 @@
 //! Synapses with delays, and how they are made.
 
-mod dense;
+mod delays;
+mod error;
 mod init;
+mod pattern;
+mod penalty;
+mod recipe;
+mod rewire;
+mod synapses;
+mod term;
 
-pub use dense::{Dense, DenseSynapses};
+pub use delays::Delays;
+pub use error::SynapseError;
 pub use init::Init;
+use pattern::Pattern;
+pub(crate) use pattern::check_count;
+pub use penalty::DelayPenalty;
+pub use recipe::{Dense, Sparse, SynapseRecipe};
+pub use rewire::{NewSynapse, Rewiring};
+pub use synapses::Synapses;
+pub use term::DelayPer;
+use term::DelayTerm;
 
 use crate::{Parameter, ParameterKind, ParameterMut, Real};
 use dyn_clone::DynClone;
 use rand::Rng;
 use std::fmt::Debug;
-use thiserror::Error;
-
-/// Why synapses were refused.
-#[derive(Debug, Clone, PartialEq, Error)]
-#[non_exhaustive]
-pub enum SynapseError {
-    /// A weight or a delay is NaN or infinite.
-    #[error("{kind} of synapse (post {post}, pre {pre}) is {value}, but must be finite")]
-    NotFinite {
-        /// Weight or delay.
-        kind: ParameterKind,
-        /// The target neuron.
-        post: usize,
-        /// The source neuron.
-        pre: usize,
-        /// The value.
-        value: f64,
-    },
-    /// A delay lies outside of [0, max_delay].
-    #[error(
-        "delay of synapse (post {post}, pre {pre}) is {value} ms, but must lie in [0, {max}] ms"
-    )]
-    DelayOutOfRange {
-        /// The target neuron.
-        post: usize,
-        /// The source neuron.
-        pre: usize,
-        /// The delay in ms.
-        value: f64,
-        /// The greatest delay in ms.
-        max: f64,
-    },
-    /// The bound on delays has no meaning.
-    #[error("max_delay is {value} ms, but must be finite and not negative")]
-    BadMaxDelay {
-        /// The bound in ms.
-        value: f64,
-    },
-    /// A matrix does not fit the layers it connects.
-    #[error("{kind} matrix is {found:?}, but the layers need {expected:?} (post x pre)")]
-    Shape {
-        /// Weight or delay.
-        kind: ParameterKind,
-        /// The shape given.
-        found: (usize, usize),
-        /// The shape needed.
-        expected: (usize, usize),
-    },
-    /// An initialising distribution has impossible parameters.
-    #[error("the distribution of initial values has no meaning: {0}")]
-    Distribution(String),
-}
 
 /// The sources of a row of synapses.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,6 +34,20 @@ pub enum Presynaptic<'a> {
     All,
     /// These sources, as many as there are weights.
     List(&'a [u32]),
+}
+
+impl Presynaptic<'_> {
+    /// The source of synapse `k` of the row.
+    ///
+    /// # Panics
+    /// If there is a list and it is shorter.
+    #[inline]
+    pub fn get(&self, k: usize) -> usize {
+        match self {
+            Self::All => k,
+            Self::List(list) => list[k] as usize,
+        }
+    }
 }
 
 /// The synapses onto one target neuron.
@@ -100,13 +78,10 @@ pub struct Synapse<F> {
 
 impl<'a, F: Real> Row<'a, F> {
     /// The synapses in order.
-    pub fn iter(&self) -> impl Iterator<Item = Synapse<F>> + 'a {
+    pub fn iter(&self) -> impl Iterator<Item = Synapse<F>> + use<'a, F> {
         let row = *self;
         row.weights.iter().zip(row.delays).enumerate().map(move |(k, (&weight, &delay))| {
-            let pre = match row.sources {
-                Presynaptic::All => k,
-                Presynaptic::List(list) => list[k] as usize,
-            };
+            let pre = row.sources.get(k);
             Synapse { index: row.first + k, pre, weight, delay }
         })
     }
@@ -127,7 +102,7 @@ pub trait DelayedSynapses<F: Real>: DynClone + Debug + Send + Sync {
     /// The synapses onto target neuron `post`.
     fn row(&self, post: usize) -> Row<'_, F>;
 
-    /// The trainable parameters. Their number never changes.
+    /// The trainable parameters. Their number changes by [`DelayedSynapses::rewire`] only.
     fn parameters(&self) -> Vec<Parameter<'_, F>>;
 
     /// The trainable parameters, in the same order. Call [`DelayedSynapses::update`] after a change.
@@ -148,43 +123,45 @@ pub trait DelayedSynapses<F: Real>: DynClone + Debug + Send + Sync {
     /// # Errors
     /// A weight or delay that is not finite, or a delay that is negative.
     fn validate(&self) -> Result<(), SynapseError> {
-        for post in 0..self.shape().0 {
-            for synapse in self.row(post).iter() {
-                check(ParameterKind::Weight, synapse.weight, post, synapse.pre)?;
-                check(ParameterKind::Delay, synapse.delay, post, synapse.pre)?;
-                if synapse.delay < F::zero() {
-                    return Err(SynapseError::DelayOutOfRange {
-                        post,
-                        pre: synapse.pre,
-                        value: synapse.delay.as_f64(),
-                        max: f64::INFINITY,
-                    });
-                }
-            }
-        }
-        Ok(())
+        check_rows(self)
+    }
+
+    /// Removes and adds synapses. For every parameter there is then, tells the place of the parameter that
+    /// it was before, among all of these synapses; `None` for new ones.
+    ///
+    /// # Errors
+    /// A change that does not fit; nothing is changed then. By default no change does.
+    fn rewire(&mut self, change: &Rewiring<F>) -> Result<Vec<Option<usize>>, SynapseError> {
+        let _ = change;
+        Err(SynapseError::Rigid)
     }
 
     /// These synapses as ones that can be stored; `None` (the default) for types from outside the
     /// crate.
-    fn to_stored(&self) -> Option<StoredSynapses<F>> {
+    fn to_stored(&self) -> Option<Synapses<F>> {
         None
     }
 }
 
 dyn_clone::clone_trait_object!(<F: Real> DelayedSynapses<F>);
 
-fn check<F: Real>(
-    kind: ParameterKind,
-    value: F,
-    post: usize,
-    pre: usize,
-) -> Result<(), SynapseError> {
-    if value.is_finite() {
-        Ok(())
-    } else {
-        Err(SynapseError::NotFinite { kind, post, pre, value: value.as_f64() })
+/// Refuses weights and delays that are not finite, and delays that are negative.
+fn check_rows<F: Real>(synapses: &(impl DelayedSynapses<F> + ?Sized)) -> Result<(), SynapseError> {
+    for post in 0..synapses.shape().0 {
+        for Synapse { pre, weight, delay, .. } in synapses.row(post).iter() {
+            for (kind, value) in [(ParameterKind::Weight, weight), (ParameterKind::Delay, delay)] {
+                if !value.is_finite() {
+                    let value = value.as_f64();
+                    return Err(SynapseError::NotFinite { kind, post, pre, value });
+                }
+            }
+            if delay < F::zero() {
+                let (value, max) = (delay.as_f64(), f64::INFINITY);
+                return Err(SynapseError::DelayOutOfRange { post, pre, value, max });
+            }
+        }
     }
+    Ok(())
 }
 
 /// A recipe for synapses, completed once the sizes of the layers are known.
@@ -203,24 +180,5 @@ pub trait Connectivity<F: Real> {
     /// The synaptic time constant in ms of the receptor to use; `None` for the target's default.
     fn tau_syn(&self) -> Option<F> {
         None
-    }
-}
-
-/// The synapses of this crate as plain data.
-#[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(bound(deserialize = "F: Real + serde::Deserialize<'de>")))]
-#[non_exhaustive]
-pub enum StoredSynapses<F> {
-    /// All-to-all synapses.
-    Dense(DenseSynapses<F>),
-}
-
-impl<F: Real> StoredSynapses<F> {
-    /// The synapses themselves.
-    pub fn into_synapses(self) -> Box<dyn DelayedSynapses<F>> {
-        match self {
-            Self::Dense(synapses) => Box::new(synapses),
-        }
     }
 }

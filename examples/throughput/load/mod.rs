@@ -10,7 +10,8 @@ pub use weights::Weights;
 
 use eventprop::{
     Adam, CrossEntropy, Dense, Error, ExpWeightedMeanVoltage, FirstSpikeTime, LeakyIntegrator, Lif,
-    Network, NetworkBuilder, Objective, Optimizer, Sample, SpikingNetwork, Trace, backward_batch,
+    Network, NetworkBuilder, Objective, Optimizer, Sample, SpikingNetwork, SynapseRecipe, Trace,
+    backward_batch,
 };
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Normal, Uniform};
@@ -94,7 +95,7 @@ impl Load {
             let hidden = net.layer("hidden", lif(self.hidden));
             let output = net.layer("output", lif(inputs.classes));
             let scale = 15.0 / self.hidden as f64;
-            let late = |dense: Dense| dense.delays(0.0).max_delay(self.max_delay);
+            let late = |dense: SynapseRecipe| dense.delays(0.0).max_delay(self.max_delay);
             net.connect(input, hidden, late(normal(weights.input, weights.input / 1.5)?));
             net.connect(hidden, output, late(normal(scale, scale)?));
             return Ok(net.build(&mut rng)?);
@@ -175,12 +176,12 @@ fn lif(size: usize) -> Lif {
 }
 
 /// Normal weights; a negative deviation draws mirrored ones.
-fn normal(mean: f64, sd: f64) -> Result<Dense, Box<dyn StdError>> {
+fn normal(mean: f64, sd: f64) -> Result<SynapseRecipe, Box<dyn StdError>> {
     Ok(Dense::weights(Normal::new(mean, sd)?))
 }
 
 /// Normal weights, and delays that are spread evenly from 0 to the longest.
-fn delayed(mean: f64, sd: f64, longest: f64) -> Result<Dense, Box<dyn StdError>> {
+fn delayed(mean: f64, sd: f64, longest: f64) -> Result<SynapseRecipe, Box<dyn StdError>> {
     let delays = Uniform::new_inclusive(0.0, longest)?;
     Ok(normal(mean, sd)?.delays(delays).max_delay(longest))
 }

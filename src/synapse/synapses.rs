@@ -1,0 +1,199 @@
+//! The synapses of this crate: a pattern, weights and terms of delays.
+
+use super::rewire::{Rewired, rewired};
+use super::{DelayTerm, DelayedSynapses, Pattern, Rewiring, Row, SynapseError};
+use crate::{Bounds, Parameter, ParameterKind, ParameterMut, Real};
+
+/// Synapses, dense or sparse, with delays of any kind. Made by a [`SynapseRecipe`](crate::SynapseRecipe).
+///
+/// Parameters: the weights in the order of the synapses, unless they are fixed, then each of the
+/// [`Delays`](crate::Delays) that are learned, in the order of addition. Synapses are ordered by target, then by
+/// source; parallel ones in the order in which they were given.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    serde(try_from = "Raw<F>", bound(deserialize = "F: Real + serde::Deserialize<'de>"))
+)]
+pub struct Synapses<F = f64> {
+    pub(super) pattern: Pattern,
+    pub(super) weights: Vec<F>,
+    pub(super) learn_weights: bool,
+    pub(super) delays: Vec<DelayTerm<F>>,
+    /// The delays of the synapses in ms, where no term holds them as they are.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    sums: Vec<F>,
+}
+
+impl<F: Real> Synapses<F> {
+    pub(super) fn new(
+        pattern: Pattern,
+        weights: Vec<F>,
+        learn_weights: bool,
+        delays: Vec<DelayTerm<F>>,
+    ) -> Result<Self, SynapseError> {
+        let mut synapses = Self { pattern, weights, learn_weights, delays, sums: Vec::new() };
+        let (found, expected) = (synapses.weights.len(), synapses.pattern.synapses());
+        if found != expected {
+            let kind = ParameterKind::Weight;
+            return Err(SynapseError::Count { kind, found, expected });
+        }
+        synapses.delays.iter().try_for_each(|term| term.validate(&synapses.pattern))?;
+        synapses.sum_delays();
+        synapses.validate()?;
+        Ok(synapses)
+    }
+
+    /// Whether one term holds the delays as they are.
+    fn is_plain(&self) -> bool {
+        matches!(&self.delays[..], [term] if term.is_plain())
+    }
+
+    /// Whether the delays are the same for all targets.
+    fn is_repeated(&self) -> bool {
+        use super::DelayPer::{Projection, Source};
+        let dense = matches!(self.pattern, Pattern::Dense { .. });
+        self.delays.iter().all(|t| t.per == Projection || (dense && t.per == Source))
+    }
+
+    /// Brings `sums` up to date; its memory is used again.
+    fn sum_delays(&mut self) {
+        self.sums.clear();
+        if self.is_plain() {
+            return;
+        }
+        let repeated = self.is_repeated();
+        let Self { pattern, delays, sums, .. } = self;
+        let sum = |synapse, post, pre| {
+            delays.iter().map(|term| term.delay(term.place(synapse, post, pre))).sum::<F>()
+        };
+        let (posts, pres) = pattern.shape();
+        if repeated {
+            // One row that is long enough for all: in a sparse one all delays are the same.
+            let longest = (0..posts).map(|post| pattern.range(post).len()).max().unwrap_or(0);
+            sums.extend((0..longest).map(|k| sum(0, 0, k.min(pres - 1))));
+        } else {
+            sums.extend(pattern.edges().enumerate().map(|(k, (post, pre))| sum(k, post, pre)));
+        }
+    }
+}
+
+impl<F: Real> DelayedSynapses<F> for Synapses<F> {
+    fn shape(&self) -> (usize, usize) {
+        self.pattern.shape()
+    }
+
+    fn synapses(&self) -> usize {
+        self.weights.len()
+    }
+
+    fn row(&self, post: usize) -> Row<'_, F> {
+        let range = self.pattern.range(post);
+        let delays = if self.is_plain() {
+            &self.delays[0].values[range.clone()]
+        } else if self.is_repeated() {
+            &self.sums[..range.len()]
+        } else {
+            &self.sums[range.clone()]
+        };
+        Row {
+            first: range.start,
+            sources: self.pattern.sources(post),
+            weights: &self.weights[range],
+            delays,
+        }
+    }
+
+    fn parameters(&self) -> Vec<Parameter<'_, F>> {
+        let weights = Parameter {
+            kind: ParameterKind::Weight,
+            values: &self.weights,
+            bounds: Bounds::none(),
+        };
+        let delays = self.delays.iter().filter(|term| term.learned).map(|term| Parameter {
+            kind: ParameterKind::Delay,
+            values: &term.values,
+            bounds: term.bounds(),
+        });
+        self.learn_weights.then_some(weights).into_iter().chain(delays).collect()
+    }
+
+    fn parameters_mut(&mut self) -> Vec<ParameterMut<'_, F>> {
+        let weights = ParameterMut {
+            kind: ParameterKind::Weight,
+            values: &mut self.weights,
+            bounds: Bounds::none(),
+        };
+        let delays = self.delays.iter_mut().filter(|term| term.learned).map(|term| {
+            let bounds = term.bounds();
+            ParameterMut { kind: ParameterKind::Delay, values: &mut term.values, bounds }
+        });
+        self.learn_weights.then_some(weights).into_iter().chain(delays).collect()
+    }
+
+    fn update(&mut self) {
+        self.delays.iter_mut().for_each(DelayTerm::project);
+        self.sum_delays();
+    }
+
+    fn pull_back(&self, weights: &[F], delays: &[F], gradients: &mut [F]) {
+        let mut rest = gradients;
+        if self.learn_weights {
+            let (own, others) = rest.split_at_mut(weights.len());
+            own.iter_mut().zip(weights).for_each(|(gradient, part)| *gradient += *part);
+            rest = others;
+        }
+        for term in self.delays.iter().filter(|term| term.learned) {
+            let (own, others) = rest.split_at_mut(term.values.len());
+            if term.is_plain() {
+                own.iter_mut().zip(delays).for_each(|(gradient, part)| *gradient += *part);
+            } else {
+                for ((k, (post, pre)), part) in self.pattern.edges().enumerate().zip(delays) {
+                    let place = term.place(k, post, pre);
+                    own[place] += *part * term.slope(place);
+                }
+            }
+            rest = others;
+        }
+    }
+
+    fn raise_weights(&mut self, post: usize, amount: F) {
+        if self.learn_weights {
+            let range = self.pattern.range(post);
+            self.weights[range].iter_mut().for_each(|w| *w += amount);
+        }
+    }
+
+    fn validate(&self) -> Result<(), SynapseError> {
+        self.delays.iter().try_for_each(|term| term.validate(&self.pattern))?;
+        super::check_rows(self)
+    }
+
+    fn rewire(&mut self, change: &Rewiring<F>) -> Result<Vec<Option<usize>>, SynapseError> {
+        let Rewired { pattern, weights, delays, origins } = rewired(self, change)?;
+        *self = Self::new(pattern, weights, self.learn_weights, delays)?;
+        Ok(origins)
+    }
+
+    fn to_stored(&self) -> Option<Synapses<F>> {
+        Some(self.clone())
+    }
+}
+
+#[cfg(feature = "serde")]
+#[derive(serde::Deserialize)]
+struct Raw<F> {
+    pattern: Pattern,
+    weights: Vec<F>,
+    learn_weights: bool,
+    delays: Vec<DelayTerm<F>>,
+}
+
+#[cfg(feature = "serde")]
+impl<F: Real> TryFrom<Raw<F>> for Synapses<F> {
+    type Error = SynapseError;
+    fn try_from(raw: Raw<F>) -> Result<Self, Self::Error> {
+        raw.pattern.validate()?;
+        Self::new(raw.pattern, raw.weights, raw.learn_weights, raw.delays)
+    }
+}

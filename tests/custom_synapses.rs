@@ -1,0 +1,22 @@
+//! The example of synapses from outside the crate passes the gradient checker.
+
+#[path = "../examples/custom_synapses.rs"]
+#[allow(dead_code)]
+mod custom_synapses;
+
+use eventprop::check::GradientCheck;
+use eventprop::{CrossEntropy, Engine, MeanVoltage, Network, Objective, SpikeTrains};
+
+#[test]
+fn low_rank_weights_and_delays_by_distance() {
+    let input = [vec![1.0, 8.0], vec![3.0], vec![6.0, 6.7], vec![7.0], vec![9.5, 20.0]];
+    let input = SpikeTrains::from_channels(input).unwrap();
+    let objective = Objective::new(MeanVoltage, CrossEntropy::new());
+    for engine in [Engine::Fast, Engine::Plain] {
+        let net = custom_synapses::network().unwrap().with_engine(engine);
+        assert!(net.forward(&input, 50.0).unwrap().spikes(0).len() > 6);
+        let report = GradientCheck::new().run(&net, &input, 50.0, &objective, &1).unwrap();
+        assert!(report.passed(), "{report}");
+        assert_eq!(report.skipped() + report.inconclusive(), 0, "{report}");
+    }
+}
