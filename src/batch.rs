@@ -1,20 +1,26 @@
 //! Batches: the mean loss and gradient of many samples, on all cores.
 
-use crate::loss::Assessment;
 use crate::pool::Pool;
 use crate::{
-    Block, Error, Evaluation, Gradients, Loss, Network, Objective, Readout, Real, SpikeTrains,
-    Trace,
+    Assessment, Block, Error, Evaluation, Goal, Gradients, Network, Real, SpikeTrains, Trace,
 };
 use std::borrow::Borrow;
 
 /// One sample of a batch.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Sample<'a, T: ?Sized> {
     /// The input.
     pub input: &'a SpikeTrains,
     /// What the read-out is compared with: a label or values.
     pub target: &'a T,
+}
+
+// Derived ones would ask the same of the target.
+impl<T: ?Sized> Copy for Sample<'_, T> {}
+impl<T: ?Sized> Clone for Sample<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
 }
 
 /// What a batch came to.
@@ -25,6 +31,8 @@ pub struct BatchSummary<F = f64> {
     pub samples: usize,
     /// The mean loss.
     pub loss: F,
+    /// The mean loss of each part of the objective, without its weight.
+    pub losses: Vec<F>,
     /// The prediction for each sample, if the loss is one that classifies.
     pub predictions: Vec<Option<usize>>,
     /// The number of spikes of each neuron, over all samples; by layer.
@@ -42,6 +50,7 @@ impl<F: Real> BatchSummary<F> {
         Self {
             samples: 0,
             loss: F::zero(),
+            losses: Vec::new(),
             predictions: Vec::new(),
             spikes: zeros.clone(),
             silent: zeros,
@@ -57,6 +66,7 @@ impl<F: Real> BatchSummary<F> {
     fn clear(&mut self) {
         self.samples = 0;
         self.loss = F::zero();
+        self.losses.clear();
         self.predictions.clear();
         self.spikes.iter_mut().chain(&mut self.silent).for_each(|counts| counts.fill(0));
         self.ties = 0;
@@ -66,6 +76,7 @@ impl<F: Real> BatchSummary<F> {
     fn count(&mut self, trace: &Trace<F>, evaluation: &Evaluation<F>) {
         self.samples += 1;
         self.loss += evaluation.loss;
+        self.add_losses(&evaluation.losses);
         self.predictions.push(evaluation.prediction);
         for layer in 0..trace.layers() {
             for (neuron, train) in trace.spikes(layer).iter().enumerate() {
@@ -76,10 +87,16 @@ impl<F: Real> BatchSummary<F> {
         self.ties += trace.ties();
     }
 
+    fn add_losses(&mut self, losses: &[F]) {
+        self.losses.resize(losses.len(), F::zero());
+        self.losses.iter_mut().zip(losses).for_each(|(sum, &loss)| *sum += loss);
+    }
+
     /// Appends another summary; losses are sums until the whole batch is in.
     fn append(&mut self, other: &Self) {
         self.samples += other.samples;
         self.loss += other.loss;
+        self.add_losses(&other.losses);
         self.predictions.extend_from_slice(&other.predictions);
         self.ties += other.ties;
         for (mine, theirs) in [(&mut self.spikes, &other.spikes), (&mut self.silent, &other.silent)]
@@ -108,23 +125,22 @@ const ROUND: usize = 4;
 ///
 /// # Errors
 /// The error of the first sample that has one, as [`Error::Sample`].
-pub fn backward_batch<F, N, R, L, T>(
+pub fn backward_batch<F, N, G, T>(
     network: &N,
     samples: &[Sample<'_, T>],
     duration: f64,
-    objective: &Objective<R, L>,
+    goal: &G,
 ) -> Result<(BatchSummary<F>, Gradients<F>), Error>
 where
     F: Real,
     N: Network<F>,
-    R: Readout<F>,
-    L: Loss<F>,
-    T: Borrow<L::Target> + Sync + ?Sized,
+    G: Goal<F> + ?Sized,
+    T: Borrow<G::Target> + Sync + ?Sized,
 {
     let mut total = Chunk::new(network, network.layout());
     run(network, samples, duration, &mut total, |worker, target, gradients| {
         let Worker { trace, assessment } = worker;
-        objective.differentiate(network, trace, target.borrow(), assessment)?;
+        assessment.differentiate(network, trace, goal, target.borrow())?;
         Ok(network.adjoint_into(trace, &mut assessment.sensitivity, gradients)?)
     })?;
     let Chunk { summary, mut gradients, .. } = total;
@@ -138,23 +154,22 @@ where
 ///
 /// # Errors
 /// As [`backward_batch`].
-pub fn evaluate_batch<F, N, R, L, T>(
+pub fn evaluate_batch<F, N, G, T>(
     network: &N,
     samples: &[Sample<'_, T>],
     duration: f64,
-    objective: &Objective<R, L>,
+    goal: &G,
 ) -> Result<BatchSummary<F>, Error>
 where
     F: Real,
     N: Network<F>,
-    R: Readout<F>,
-    L: Loss<F>,
-    T: Borrow<L::Target> + Sync + ?Sized,
+    G: Goal<F> + ?Sized,
+    T: Borrow<G::Target> + Sync + ?Sized,
 {
     let mut total = Chunk::new(network, Vec::new());
     run(network, samples, duration, &mut total, |worker, target, _| {
         let Worker { trace, assessment } = worker;
-        objective.evaluate(network, trace, target.borrow(), assessment)
+        assessment.judge(network, trace, goal, target.borrow())
     })?;
     Ok(total.summary)
 }
@@ -228,7 +243,8 @@ fn run<F: Real, N: Network<F>, T: Sync + ?Sized>(
         }
     }
     if !samples.is_empty() {
-        total.summary.loss /= F::of(samples.len() as f64);
+        let BatchSummary { loss, losses, .. } = &mut total.summary;
+        std::iter::once(loss).chain(losses).for_each(|loss| *loss /= F::of(samples.len() as f64));
     }
     Ok(())
 }

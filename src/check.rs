@@ -1,8 +1,6 @@
 //! The gradient checker: adjoint gradients against finite differences.
 
-use crate::{
-    Error, Gradients, Loss, Network, Objective, ParameterKind, Readout, SpikeTrains, Trace,
-};
+use crate::{Error, Goal, Gradients, Network, ParameterKind, SpikeTrains, Trace};
 use std::fmt;
 
 /// Checks gradients of any network and objective against finite differences.
@@ -75,41 +73,39 @@ impl GradientCheck {
     ///
     /// # Errors
     /// If the unperturbed trial fails.
-    pub fn run<N, R, L>(
+    pub fn run<N, G>(
         &self,
         network: &N,
         input: &SpikeTrains,
         duration: f64,
-        objective: &Objective<R, L>,
-        target: &L::Target,
+        goal: &G,
+        target: &G::Target,
     ) -> Result<CheckReport, Error>
     where
         N: Network<f64> + Clone,
-        R: Readout<f64>,
-        L: Loss<f64>,
+        G: Goal<f64> + ?Sized,
     {
         let trace = network.forward(input, duration)?;
-        let (_, gradients) = network.backward(&trace, objective, target)?;
-        self.compare(network, input, duration, objective, target, &gradients)
+        let (_, gradients) = network.backward(&trace, goal, target)?;
+        self.compare(network, input, duration, goal, target, &gradients)
     }
 
     /// Checks given gradients, from whatever source, of one trial.
     ///
     /// # Errors
     /// If the unperturbed trial fails.
-    pub fn compare<N, R, L>(
+    pub fn compare<N, G>(
         &self,
         network: &N,
         input: &SpikeTrains,
         duration: f64,
-        objective: &Objective<R, L>,
-        target: &L::Target,
+        goal: &G,
+        target: &G::Target,
         gradients: &Gradients<f64>,
     ) -> Result<CheckReport, Error>
     where
         N: Network<f64> + Clone,
-        R: Readout<f64>,
-        L: Loss<f64>,
+        G: Goal<f64> + ?Sized,
     {
         let reference = network.forward(input, duration)?;
         // `None` where the pattern of spikes differs from that of the unperturbed trial.
@@ -118,7 +114,7 @@ impl GradientCheck {
             if !same_pattern(&reference, &trace) {
                 return None;
             }
-            Some(network.evaluate(&trace, objective, target).ok()?.loss)
+            Some(network.evaluate(&trace, goal, target).ok()?.loss)
         };
         let mut classes = Vec::new();
         let mut moved = network.clone();

@@ -34,6 +34,14 @@ pub enum Error {
     /// Parameters could not be stepped.
     #[error(transparent)]
     Optimize(#[from] OptimizeError),
+    /// An error that belongs to one part of an objective.
+    #[error("part {index} of the objective: {source}")]
+    Part {
+        /// The part's position, in the order in which they were added.
+        index: usize,
+        /// What went wrong with it.
+        source: Box<Error>,
+    },
     /// An error that belongs to one sample of a batch.
     #[error("sample {index} of the batch: {source}")]
     Sample {

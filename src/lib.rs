@@ -19,7 +19,9 @@
 //! | input | [`SpikeTrains`], [`data`] |
 //! | network | [`NetworkBuilder`], [`SpikingNetwork`]; [`Lif`], [`LeakyIntegrator`]; [`Dense`], [`Sparse`], [`Delays`] |
 //! | simulation | [`Network::forward`], [`Trace`] |
-//! | objective | [`Objective`]; read-outs [`FirstSpikeTime`], [`MeanVoltage`], [`ExpWeightedMeanVoltage`], [`MaxVoltage`]; losses [`CrossEntropy`], [`MeanSquaredError`], [`TimeInvariant`] |
+//! | objective | [`Objective`], alone or added up ([`Goal`]) |
+//! | read-outs | [`FirstSpikeTime`], [`SpikeTimes`], [`SpikeCount`]; [`MeanVoltage`], [`ExpWeightedMeanVoltage`], [`MaxVoltage`], [`VoltageAt`] |
+//! | losses | [`CrossEntropy`], [`TimeInvariant`]; [`MeanSquaredError`]; [`SpikeTimeSquares`], [`VanRossum`] |
 //! | gradients | [`Network::backward`], [`Gradients`]; whole batches [`backward_batch`]; the checker [`check::GradientCheck`] |
 //! | inference without end | [`Simulator`], [`Spike`] |
 //! | training | [`Sgd`], [`Adam`], [`remedy`], [`DelayPenalty`]; [`SpikingNetwork::rewire`] |
@@ -61,6 +63,7 @@ mod layer;
 mod light;
 mod loss;
 mod network;
+mod objective;
 pub mod optimize;
 mod parameter;
 mod pool;
@@ -80,9 +83,8 @@ pub use batch::{BatchSummary, Sample, backward_batch, evaluate_batch};
 pub use error::Error;
 pub use layer::*;
 pub use loss::*;
-pub use network::{
-    BuildError, Engine, Evaluation, Network, NetworkBuilder, PopulationId, SpikingNetwork,
-};
+pub use network::{BuildError, Engine, Network, NetworkBuilder, PopulationId, SpikingNetwork};
+pub use objective::*;
 pub use optimize::{Adam, OptimizeError, Optimizer, Sgd};
 pub use parameter::*;
 pub use readout::*;

@@ -2,9 +2,9 @@
 
 use allocation_counter::measure;
 use eventprop::{
-    CrossEntropy, Dense, Engine, FirstSpikeTime, LeakyIntegrator, Lif, MaxVoltage, MeanVoltage,
-    NetworkBuilder, Objective, Readout, Sample, Simulator, SpikeTrains, SpikingNetwork,
-    backward_batch, evaluate_batch,
+    CrossEntropy, Dense, Engine, FirstSpikeTime, LeakyIntegrator, Lif, MaxVoltage,
+    MeanSquaredError, MeanVoltage, NetworkBuilder, Objective, Readout, Sample, Simulator,
+    SpikeTimes, SpikeTrains, SpikingNetwork, VanRossum, VoltageAt, backward_batch, evaluate_batch,
 };
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Normal, Uniform};
@@ -51,6 +51,13 @@ impl Case {
     }
 }
 
+/// What each part of the objective wants.
+struct Wanted {
+    label: usize,
+    trains: SpikeTrains,
+    curve: Vec<f64>,
+}
+
 fn check(case: Case, readout: impl Readout<f64>) {
     let mut rng = ChaCha8Rng::seed_from_u64(4);
     let net = case.network(&mut rng);
@@ -60,19 +67,29 @@ fn check(case: Case, readout: impl Readout<f64>) {
         SpikeTrains::from_events(CHANNELS, events).unwrap()
     };
     let inputs: Vec<SpikeTrains> = (0..64).map(|_| input()).collect();
-    let once: Vec<_> = inputs.iter().map(|input| Sample { input, target: &1_usize }).collect();
+    let target = Wanted {
+        label: 1,
+        trains: SpikeTrains::from_channels(vec![vec![3.0, 20.0]; 12]).unwrap(),
+        curve: vec![0.3; 6],
+    };
+    let once: Vec<_> = inputs.iter().map(|input| Sample { input, target: &target }).collect();
     let twice = once.repeat(2);
-    let objective = Objective::new(readout, CrossEntropy::new());
-    let backward = |samples: &[Sample<'_, usize>]| {
+    let imitate = Objective::new(SpikeTimes, VanRossum::new(5.0)).on_layer(0).weight(0.1);
+    let follow = Objective::new(VoltageAt::new([20.0, 40.0]), MeanSquaredError);
+    let objective = Objective::new(readout, CrossEntropy::new())
+        .target(|wanted: &Wanted| &wanted.label)
+        .and(imitate.target(|wanted: &Wanted| &wanted.trains))
+        .and(follow.target(|wanted: &Wanted| &wanted.curve[..]));
+    let backward = |samples: &[Sample<'_, Wanted>]| {
         let (summary, _) = backward_batch(&net, samples, DURATION, &objective).unwrap();
         assert!(summary.spikes[0].iter().sum::<u64>() > 1000);
     };
-    let evaluate = |samples: &[Sample<'_, usize>]| {
+    let evaluate = |samples: &[Sample<'_, Wanted>]| {
         evaluate_batch(&net, samples, DURATION, &objective).unwrap();
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     pool.install(|| {
-        for run in [&backward as &(dyn Fn(&[Sample<'_, usize>]) + Sync), &evaluate] {
+        for run in [&backward as &(dyn Fn(&[Sample<'_, Wanted>]) + Sync), &evaluate] {
             run(&twice);
             let count = |samples| measure(|| run(samples)).count_total;
             let (once, twice) = (count(&once), count(&twice));

@@ -1,9 +1,9 @@
 //! The fast engine does what the plain one does: the same spikes and the same gradients.
 
 use eventprop::{
-    CrossEntropy, Dense, Engine, ExpWeightedMeanVoltage, FirstSpikeTime, Gradients,
-    LeakyIntegrator, Lif, MaxVoltage, MeanVoltage, Network, NetworkBuilder, Objective, Readout,
-    SpikeTrains, SpikingNetwork, Trace,
+    CrossEntropy, Dense, Engine, ExpWeightedMeanVoltage, FirstSpikeTime, Goal, Gradients,
+    LeakyIntegrator, Lif, MaxVoltage, MeanSquaredError, MeanVoltage, Network, NetworkBuilder,
+    Objective, SpikeCount, SpikeTimes, SpikeTrains, SpikingNetwork, Trace, VanRossum, VoltageAt,
 };
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -146,9 +146,10 @@ fn same_gradients(
     Ok(())
 }
 
-fn compare<R: Readout<f64>>(
+fn compare<G: Goal<f64>>(
     load: &Load,
-    objective: &Objective<R, CrossEntropy>,
+    objective: &G,
+    target: &G::Target,
 ) -> Result<(), TestCaseError> {
     let (fast, input) = build(load);
     let plain = fast.clone().with_engine(Engine::Plain);
@@ -161,8 +162,8 @@ fn compare<R: Readout<f64>>(
     let least_slope = slopes.fold(f64::INFINITY, f64::min);
     same_spikes(a, b, least_slope)?;
     let terms = terms(b);
-    let a = fast.backward(a, objective, &1);
-    let b = plain.backward(b, objective, &1);
+    let a = fast.backward(a, objective, target);
+    let b = plain.backward(b, objective, target);
     let (Ok((a, fast)), Ok((b, plain))) = (&a, &b) else {
         prop_assert_eq!(a.is_err(), b.is_err());
         return Ok(());
@@ -173,10 +174,25 @@ fn compare<R: Readout<f64>>(
 
 fn compare_all(load: &Load) -> Result<(), TestCaseError> {
     let ce = CrossEntropy::new;
-    compare(load, &Objective::new(ExpWeightedMeanVoltage, ce()))?;
-    compare(load, &Objective::new(MeanVoltage, ce()))?;
-    compare(load, &Objective::new(MaxVoltage, ce()))?;
-    compare(load, &Objective::new(FirstSpikeTime, CrossEntropy::first_to_fire(5.0)))
+    compare(load, &Objective::new(ExpWeightedMeanVoltage, ce()), &1)?;
+    compare(load, &Objective::new(MeanVoltage, ce()), &1)?;
+    compare(load, &Objective::new(MaxVoltage, ce()), &1)?;
+    compare(load, &Objective::new(FirstSpikeTime, CrossEntropy::first_to_fire(5.0)), &1)?;
+    // Both layers are read, the last one in two ways.
+    let train = |n: usize| (0..3 * n).map(move |k| 2.7 + 5.1 * k as f64).collect::<Vec<_>>();
+    let hidden = SpikeTrains::from_channels((0..load.hidden).map(|n| train(n % 2))).unwrap();
+    let potentials = VoltageAt::new([0.3, 0.77].map(|part| part * load.duration));
+    let counts = SpikeCount::new().voltage_heuristic(0.1);
+    type Wanted = (SpikeTrains, Vec<f64>);
+    let follow = Objective::new(potentials, MeanSquaredError);
+    let count = Objective::new(counts, CrossEntropy::temperature(9.0)).on_layer(0);
+    let imitate = Objective::new(SpikeTimes, VanRossum::new(8.0)).on_layer(0).weight(0.1);
+    let parts = follow
+        .target(|wanted: &Wanted| &wanted.1[..])
+        .and(Objective::new(MeanVoltage, ce()).target(|_: &Wanted| &0))
+        .and(count.target(|_: &Wanted| &0))
+        .and(imitate.target(|wanted: &Wanted| &wanted.0));
+    compare(load, &parts, &(hidden, vec![0.1, 0.4, 0.2, 0.0]))
 }
 
 fn config(cases: u32) -> ProptestConfig {

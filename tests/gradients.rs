@@ -5,9 +5,9 @@
 
 use eventprop::check::GradientCheck;
 use eventprop::{
-    CrossEntropy, Dense, Error, ExpWeightedMeanVoltage, FirstSpikeTime, LeakyIntegrator, Lif, Loss,
-    MaxVoltage, MeanSquaredError, MeanVoltage, Network, NetworkBuilder, Objective, Readout,
-    SimulationError, SpikeTrains, SpikingNetwork, TimeInvariant,
+    CrossEntropy, Dense, Error, ExpWeightedMeanVoltage, FirstSpikeTime, Goal, LeakyIntegrator, Lif,
+    MaxVoltage, MeanSquaredError, MeanVoltage, Network, NetworkBuilder, Objective, SimulationError,
+    SpikeTimeSquares, SpikeTimes, SpikeTrains, SpikingNetwork, TimeInvariant, VanRossum, VoltageAt,
 };
 use ndarray::Array2;
 use proptest::prelude::*;
@@ -171,11 +171,11 @@ struct Tally {
 }
 
 impl Tally {
-    fn add<R: Readout<f64>, L: Loss<f64>>(
+    fn add<G: Goal<f64>>(
         &mut self,
         plan: &Plan,
-        objective: &Objective<R, L>,
-        target: &L::Target,
+        objective: &G,
+        target: &G::Target,
     ) -> Result<(), TestCaseError> {
         let net = build(plan);
         let input = SpikeTrains::from_channels(plan.input.iter().cloned()).unwrap();
@@ -205,11 +205,11 @@ impl Tally {
 }
 
 /// Runs many random networks with one objective.
-fn objective<R: Readout<f64>, L: Loss<f64>>(
+fn objective<G: Goal<f64>>(
     name: &str,
     plans: impl Strategy<Value = Plan>,
-    objective: Objective<R, L>,
-    target: impl Fn(&Plan) -> Box<L::Target>,
+    objective: G,
+    target: impl Fn(&Plan) -> Box<G::Target>,
 ) {
     let mut config = ProptestConfig {
         failure_persistence: None,
@@ -297,4 +297,55 @@ fn untie(mut plan: Plan) -> Plan {
 fn objectives_of_the_maximum() {
     let maximum = Objective::new(MaxVoltage, CrossEntropy::new());
     objective("maximum", with_any_output().prop_map(untie), maximum, label);
+}
+
+#[test]
+fn objectives_of_potentials_at_given_times() {
+    // Arrivals on the grid of the inputs would be ties with what is read.
+    let times = [0.0, 7.3, 21.9, 38.71, 38.71, DURATION];
+    let regression = Objective::new(VoltageAt::new(times), MeanSquaredError);
+    objective("potentials", with_any_output(), regression, |plan| {
+        let n = plan.layers.last().unwrap().size * times.len();
+        (0..n).map(|k| 0.1 * (k % 5) as f64).collect()
+    });
+}
+
+/// What the neurons of a layer are to do: some to be silent.
+fn trains(size: usize) -> SpikeTrains {
+    let train = |n: usize| (0..2 * n).map(move |k| 4.0 + 7.3 * k as f64 + 1.1 * n as f64);
+    SpikeTrains::from_channels((0..size).map(train)).unwrap()
+}
+
+#[test]
+fn objectives_of_spike_trains() {
+    let plans = || plan(Just(true).boxed());
+    let target = |plan: &Plan| Box::new(trains(plan.layers.last().unwrap().size));
+    let distance = Objective::new(SpikeTimes, VanRossum::new(6.0));
+    objective("van Rossum", plans(), distance, target);
+    let squares = Objective::new(SpikeTimes, SpikeTimeSquares).weight(1e-2);
+    objective("spike by spike", plans(), squares, target);
+}
+
+/// What a sample of several tasks comes with.
+struct Wanted {
+    label: usize,
+    first: SpikeTrains,
+    curve: Vec<f64>,
+}
+
+/// Two parts read the last layer in ways of their own, one the first.
+#[test]
+fn objectives_of_several_parts() {
+    let classify = Objective::new(MeanVoltage, CrossEntropy::temperature(0.2));
+    let imitate = Objective::new(SpikeTimes, VanRossum::new(9.0)).on_layer(0).weight(0.3);
+    let follow = Objective::new(VoltageAt::new([12.3, 33.1]), MeanSquaredError).weight(2.0);
+    let parts = classify
+        .target(|wanted: &Wanted| &wanted.label)
+        .and(imitate.target(|wanted: &Wanted| &wanted.first))
+        .and(follow.target(|wanted: &Wanted| &wanted.curve[..]));
+    objective("several parts", with_any_output(), parts, |plan| {
+        let (first, last) = (plan.layers[0].size, plan.layers.last().unwrap().size);
+        let curve = (0..2 * last).map(|k| 0.2 * k as f64).collect();
+        Box::new(Wanted { label: plan.label, first: trains(first), curve })
+    });
 }

@@ -1,10 +1,9 @@
 //! Test cases in JSON: a network, an input and a loss; and the answer to each.
 
 use eventprop::{
-    CrossEntropy, Dense, ExpWeightedMeanVoltage, FirstSpikeTime, Gradients, LayerSensitivity,
-    LeakyIntegrator, Lif, Loss, LossError, MaxVoltage, MeanVoltage, Network, NetworkBuilder,
-    Objective, ParameterKind, Readout, ReadoutError, Recording, SpikeTrains, SpikingNetwork,
-    TimeInvariant,
+    CrossEntropy, Dense, ExpWeightedMeanVoltage, FirstSpikeTime, Goal, Gradients, LeakyIntegrator,
+    Lif, Loss, LossError, MaxVoltage, MeanVoltage, Network, NetworkBuilder, Objective,
+    ParameterKind, Reading, SpikeTimes, SpikeTrains, SpikingNetwork, TimeInvariant,
 };
 use ndarray::Array2;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
@@ -113,10 +112,7 @@ impl Case {
                 self.solve(&net, &input, &objective, &label)
             }
             LossKind::SpikeTimeMse { targets } => {
-                let which = targets.iter().map(|&(neuron, index, _)| (neuron, index)).collect();
-                let times: Vec<f64> = targets.iter().map(|&(_, _, time)| time).collect();
-                let objective = Objective::new(SpikeTimes(which), HalfSquares);
-                self.solve(&net, &input, &objective, &times)
+                self.solve(&net, &input, &Objective::new(SpikeTimes, ChosenSpikes), targets)
             }
         }
     }
@@ -169,12 +165,12 @@ impl Case {
         Ok(net.build(&mut ChaCha8Rng::seed_from_u64(0))?)
     }
 
-    fn solve<R: Readout<f64>, L: Loss<f64>>(
+    fn solve<G: Goal<f64>>(
         &self,
         net: &SpikingNetwork,
         input: &SpikeTrains,
-        objective: &Objective<R, L>,
-        target: &L::Target,
+        objective: &G,
+        target: &G::Target,
     ) -> Result<Answer, Box<dyn Error>> {
         let trace = net.forward(input, self.duration)?;
         let (evaluation, gradients) = net.backward(&trace, objective, target)?;
@@ -220,51 +216,30 @@ fn table(
     rows.iter().map(|row| row.iter().map(&mut next).collect()).collect()
 }
 
-/// Reads the times of chosen spikes, given as (neuron, index); a missing one reads the duration.
-struct SpikeTimes(Vec<(usize, usize)>);
+/// 1/2 sum (t - target)^2 over (neuron, index, target) triples; a missing spike reads the duration.
+struct ChosenSpikes;
 
-impl Readout<f64> for SpikeTimes {
-    fn read(&self, recording: &Recording<'_>, y: &mut Vec<f64>) -> Result<(), ReadoutError> {
-        let trains = recording.spikes();
-        let time = |&(neuron, index): &(usize, usize)| {
-            let train = trains.iter().nth(neuron).unwrap_or(&[]);
-            train.get(index).copied().unwrap_or(recording.duration())
-        };
-        y.extend(self.0.iter().map(time));
-        Ok(())
-    }
-
-    fn pull_back(
-        &self,
-        recording: &Recording<'_>,
-        gradient: &[f64],
-        sensitivity: &mut LayerSensitivity,
-    ) -> Result<(), ReadoutError> {
-        let trains = recording.spikes();
-        for (&(neuron, index), g) in self.0.iter().zip(gradient) {
-            if trains.iter().nth(neuron).is_some_and(|train| index < train.len()) {
-                sensitivity.spike_times[trains.offsets()[neuron] + index] += g;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// 1/2 sum (y - target)^2.
-struct HalfSquares;
-
-impl Loss<f64> for HalfSquares {
-    type Target = Vec<f64>;
+impl Loss<f64> for ChosenSpikes {
+    type Target = [(usize, usize, f64)];
 
     fn evaluate(
         &self,
-        y: &[f64],
-        target: &Vec<f64>,
+        y: &Reading,
+        target: &[(usize, usize, f64)],
         gradient: &mut [f64],
     ) -> Result<f64, LossError> {
-        for ((g, y), t) in gradient.iter_mut().zip(y).zip(target) {
-            *g = y - t;
+        gradient.fill(0.0);
+        let mut sum = 0.0;
+        for &(neuron, index, wanted) in target {
+            let missing = || LossError::Other(format!("there is no neuron {neuron}"));
+            let train = y.rows().nth(neuron).ok_or_else(missing)?;
+            let before: usize = y.rows().take(neuron).map(<[f64]>::len).sum();
+            let miss = train.get(index).copied().unwrap_or(y.duration()) - wanted;
+            if index < train.len() {
+                gradient[before + index] += miss;
+            }
+            sum += miss * miss / 2.0;
         }
-        Ok(gradient.iter().map(|g| g * g).sum::<f64>() / 2.0)
+        Ok(sum)
     }
 }

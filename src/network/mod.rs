@@ -12,11 +12,10 @@ pub(crate) use scratch::Scratch;
 pub use spiking::{Engine, SpikingNetwork};
 pub(crate) use spiking::{NamedLayer, Origin, Projection};
 
-use crate::loss::Assessment;
 use crate::readout::Recording;
 use crate::{
-    AdjointError, Block, Error, Gradients, Loss, Objective, Parameter, ParameterMut, Readout, Real,
-    Sensitivity, SimulationError, SpikeTrains, Trace,
+    AdjointError, Assessment, Block, Error, Evaluation, Goal, Gradients, Parameter, ParameterMut,
+    Real, Sensitivity, SimulationError, SpikeTrains, Trace,
 };
 
 /// A network that can be simulated, differentiated and trained.
@@ -122,52 +121,40 @@ pub trait Network<F: Real>: Send + Sync {
             .collect()
     }
 
-    /// The read-out vector and the loss of a trace.
+    /// The read-out and the loss of a trace.
     ///
     /// # Errors
-    /// See [`Loss::evaluate`] and [`Network::record`].
-    fn evaluate<R: Readout<F>, L: Loss<F>>(
+    /// See [`Goal::assess`].
+    fn evaluate<G: Goal<F> + ?Sized>(
         &self,
         trace: &Trace<F>,
-        objective: &Objective<R, L>,
-        target: &L::Target,
+        goal: &G,
+        target: &G::Target,
     ) -> Result<Evaluation<F>, Error>
     where
         Self: Sized,
     {
         let mut assessment = Assessment::default();
-        objective.evaluate(self, trace, target, &mut assessment)?;
+        assessment.judge(self, trace, goal, target)?;
         Ok(assessment.evaluation)
     }
 
     /// The loss of a trace and its gradient.
     ///
     /// # Errors
-    /// See [`Loss::evaluate`], [`Network::record`] and [`Network::adjoint`].
-    fn backward<R: Readout<F>, L: Loss<F>>(
+    /// See [`Goal::assess`] and [`Network::adjoint`].
+    fn backward<G: Goal<F> + ?Sized>(
         &self,
         trace: &Trace<F>,
-        objective: &Objective<R, L>,
-        target: &L::Target,
+        goal: &G,
+        target: &G::Target,
     ) -> Result<(Evaluation<F>, Gradients<F>), Error>
     where
         Self: Sized,
     {
         let mut assessment = Assessment::default();
-        objective.differentiate(self, trace, target, &mut assessment)?;
+        assessment.differentiate(self, trace, goal, target)?;
         let Assessment { evaluation, sensitivity, .. } = assessment;
         Ok((evaluation, self.adjoint(trace, sensitivity)?))
     }
-}
-
-/// The value of an objective on one trace.
-#[derive(Debug, Clone, PartialEq, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Evaluation<F = f64> {
-    /// The loss.
-    pub loss: F,
-    /// The read-out vector y.
-    pub readout: Vec<F>,
-    /// The class that the loss reads from y, if it is one that classifies.
-    pub prediction: Option<usize>,
 }

@@ -1,11 +1,17 @@
 //! Read-outs: from what a layer did to a vector.
 
+mod potentials;
+mod reading;
 mod recording;
+mod spike_times;
 
+pub use potentials::{ExpWeightedMeanVoltage, MaxVoltage, MeanVoltage, VoltageAt};
+pub use reading::Reading;
 pub(crate) use recording::Memory;
 pub use recording::{Peak, PeakKind, Recording};
+pub use spike_times::{FirstSpikeTime, SpikeCount, SpikeTimes};
 
-use crate::{LayerSensitivity, PotentialSensitivity, Real, SimulationError};
+use crate::{LayerSensitivity, Real, SimulationError};
 use thiserror::Error;
 
 /// Why a layer could not be read out.
@@ -20,6 +26,16 @@ pub enum ReadoutError {
         /// The number of layers.
         layers: usize,
     },
+    /// The layer has no such neuron.
+    #[error("neuron {neuron} is read, but layer `{layer}` has {neurons} (0-based)")]
+    NoSuchNeuron {
+        /// The layer.
+        layer: String,
+        /// The neuron asked for.
+        neuron: usize,
+        /// The number of neurons.
+        neurons: usize,
+    },
     /// The layer's model lacks a closed form that the read-out needs.
     #[error("the model of layer `{layer}` has no closed form for {what}")]
     NoClosedForm {
@@ -28,21 +44,49 @@ pub enum ReadoutError {
         /// What is missing.
         what: &'static str,
     },
+    /// A potential is to be read outside of the trial.
+    #[error(
+        "the potential is to be read at {time} ms (time {index}), but the trial is [0, {duration}] ms"
+    )]
+    Time {
+        /// Position in the list of times.
+        index: usize,
+        /// The time in ms.
+        time: f64,
+        /// The length of the trial in ms.
+        duration: f64,
+    },
+    /// Potentials are to be read at no time at all.
+    #[error("the list of times at which potentials are read is empty; give at least one")]
+    NoTimes,
+    /// The gain of the heuristic of spike counts is not finite.
+    #[error("the gain of the voltage heuristic is {gain}, but must be finite")]
+    Gain {
+        /// The gain.
+        gain: f64,
+    },
     /// The trial could not be rebuilt.
     #[error(transparent)]
     Simulation(#[from] SimulationError),
+    /// Any other reason, of a read-out from outside the crate.
+    #[error("{0}")]
+    Other(String),
 }
 
-/// Turns what a layer did into a vector y, one number per neuron, and dL/dy back into the
-/// sensitivity of the loss to the layer's spikes and potentials.
+/// Turns what a layer did into a vector y, and dL/dy back into the sensitivity of the loss to the
+/// layer's spikes and potentials.
+///
+/// Implement it for a read-out of your own; `examples/custom_loss.rs` shows how, and
+/// [`GradientCheck`](crate::check::GradientCheck) tells whether the two methods fit.
 pub trait Readout<F: Real>: Send + Sync {
-    /// Writes the vector y to `y`, which is empty.
+    /// Writes the vector y to `y`, which is empty: a row for each neuron, or whatever is read.
     ///
     /// # Errors
     /// If the layer lacks what is read.
-    fn read(&self, recording: &Recording<'_, F>, y: &mut Vec<F>) -> Result<(), ReadoutError>;
+    fn read(&self, recording: &Recording<'_, F>, y: &mut Reading<F>) -> Result<(), ReadoutError>;
 
-    /// Adds to `sensitivity` what `gradient` = dL/dy means for spikes and potentials.
+    /// Adds to `sensitivity` what `gradient` = dL/dy, as long as [`Reading::values`] and in that order,
+    /// means for spikes and potentials.
     ///
     /// # Errors
     /// If the layer lacks what is read.
@@ -52,132 +96,4 @@ pub trait Readout<F: Real>: Send + Sync {
         gradient: &[F],
         sensitivity: &mut LayerSensitivity<F>,
     ) -> Result<(), ReadoutError>;
-}
-
-/// The time of each neuron's first spike in ms; a silent neuron reads the length of the trial, and
-/// has no gradient.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct FirstSpikeTime;
-
-impl<F: Real> Readout<F> for FirstSpikeTime {
-    fn read(&self, recording: &Recording<'_, F>, y: &mut Vec<F>) -> Result<(), ReadoutError> {
-        let first = |train: &[f64]| F::of(train.first().copied().unwrap_or(recording.duration()));
-        y.extend(recording.spikes().iter().map(first));
-        Ok(())
-    }
-
-    fn pull_back(
-        &self,
-        recording: &Recording<'_, F>,
-        gradient: &[F],
-        sensitivity: &mut LayerSensitivity<F>,
-    ) -> Result<(), ReadoutError> {
-        for (w, &g) in recording.spikes().offsets().windows(2).zip(gradient) {
-            if w[0] < w[1] {
-                sensitivity.spike_times[w[0]] += g;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The mean potential of each neuron, (1/T) int_0^T V dt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct MeanVoltage;
-
-/// The exponentially weighted mean potential, (1/T) int_0^T exp(-t/T) V dt: early evidence counts
-/// more (Nowotny et al. 2022; Mészáros et al. 2025, eq. 5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ExpWeightedMeanVoltage;
-
-fn read_mean<F: Real>(
-    recording: &Recording<'_, F>,
-    rate: F,
-    y: &mut Vec<F>,
-) -> Result<(), ReadoutError> {
-    let duration = F::of(recording.duration());
-    for neuron in 0..recording.neurons() {
-        y.push(recording.integral(neuron, rate)? / duration);
-    }
-    Ok(())
-}
-
-fn pull_back_mean<F: Real>(
-    recording: &Recording<'_, F>,
-    rate: F,
-    gradient: &[F],
-    sensitivity: &mut LayerSensitivity<F>,
-) {
-    let duration = F::of(recording.duration());
-    sensitivity.potentials.extend(gradient.iter().enumerate().map(|(neuron, &g)| {
-        PotentialSensitivity::Integral { neuron, rate, gradient: g / duration }
-    }));
-}
-
-impl<F: Real> Readout<F> for MeanVoltage {
-    fn read(&self, recording: &Recording<'_, F>, y: &mut Vec<F>) -> Result<(), ReadoutError> {
-        read_mean(recording, F::zero(), y)
-    }
-
-    fn pull_back(
-        &self,
-        recording: &Recording<'_, F>,
-        gradient: &[F],
-        sensitivity: &mut LayerSensitivity<F>,
-    ) -> Result<(), ReadoutError> {
-        pull_back_mean(recording, F::zero(), gradient, sensitivity);
-        Ok(())
-    }
-}
-
-impl<F: Real> Readout<F> for ExpWeightedMeanVoltage {
-    fn read(&self, recording: &Recording<'_, F>, y: &mut Vec<F>) -> Result<(), ReadoutError> {
-        read_mean(recording, F::of(recording.duration()).recip(), y)
-    }
-
-    fn pull_back(
-        &self,
-        recording: &Recording<'_, F>,
-        gradient: &[F],
-        sensitivity: &mut LayerSensitivity<F>,
-    ) -> Result<(), ReadoutError> {
-        pull_back_mean(recording, F::of(recording.duration()).recip(), gradient, sensitivity);
-        Ok(())
-    }
-}
-
-/// The greatest potential of each neuron over the trial.
-///
-/// At a smooth maximum only the potential there counts (envelope theorem). At an arrival that turns
-/// the potential down, the maximum also moves with the arrival.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct MaxVoltage;
-
-impl<F: Real> Readout<F> for MaxVoltage {
-    fn read(&self, recording: &Recording<'_, F>, y: &mut Vec<F>) -> Result<(), ReadoutError> {
-        for neuron in 0..recording.neurons() {
-            y.push(recording.peak(neuron)?.value);
-        }
-        Ok(())
-    }
-
-    fn pull_back(
-        &self,
-        recording: &Recording<'_, F>,
-        gradient: &[F],
-        sensitivity: &mut LayerSensitivity<F>,
-    ) -> Result<(), ReadoutError> {
-        for (neuron, &gradient) in gradient.iter().enumerate() {
-            let Peak { time, kind, .. } = recording.peak(neuron)?;
-            sensitivity.potentials.extend(match kind {
-                // The potential at rest and the threshold do not depend on anything.
-                PeakKind::Rest | PeakKind::Spike => None,
-                PeakKind::Smooth => Some(PotentialSensitivity::At { neuron, time, gradient }),
-                PeakKind::Arrival => {
-                    Some(PotentialSensitivity::AtArrival { neuron, time, gradient })
-                }
-            });
-        }
-        Ok(())
-    }
 }

@@ -94,8 +94,9 @@ impl<'a, F: Real> Recording<'a, F> {
     /// int_0^T V exp(-rate t) dt of a neuron; `rate` in 1/ms.
     ///
     /// # Errors
-    /// If the model has no closed form of it.
+    /// If the model has no closed form of it, or there is no such neuron.
     pub fn integral(&self, neuron: usize, rate: F) -> Result<F, ReadoutError> {
+        self.check_neuron(neuron)?;
         self.with_scratch(|Scratch { recording: memory, fast, .. }| {
             if self.network.engine == Engine::Fast {
                 let Self { network, trace, number, .. } = *self;
@@ -123,8 +124,9 @@ impl<'a, F: Real> Recording<'a, F> {
     /// The greatest potential of a neuron; the first one if several are equal.
     ///
     /// # Errors
-    /// If the model cannot tell where they are stationary.
+    /// If the model cannot tell where they are stationary, or there is no such neuron.
     pub fn peak(&self, neuron: usize) -> Result<Peak<F>, ReadoutError> {
+        self.check_neuron(neuron)?;
         self.with_scratch(|Scratch { recording: memory, .. }| {
             if let Some(known) = memory.peaks[neuron] {
                 return Ok(known);
@@ -165,8 +167,12 @@ impl<'a, F: Real> Recording<'a, F> {
     /// The potential of a neuron at a time in ms, just before anything that happens then.
     ///
     /// # Errors
-    /// If the trial cannot be rebuilt.
+    /// A time outside of the trial, [0, T], or no such neuron.
     pub fn potential(&self, neuron: usize, time: f64) -> Result<F, ReadoutError> {
+        self.check_neuron(neuron)?;
+        if !(0.0..=self.duration).contains(&time) {
+            return Err(ReadoutError::Time { index: 0, time, duration: self.duration });
+        }
         self.with_scratch(|Scratch { recording: memory, .. }| {
             self.replay(neuron, memory)?;
             let Memory { replay, state, .. } = memory;
@@ -203,6 +209,14 @@ impl<'a, F: Real> Recording<'a, F> {
         memory.replay.run(self.network, self.trace, group, (self.number, neuron), &[])?;
         memory.replayed = Some(neuron);
         Ok(())
+    }
+
+    fn check_neuron(&self, neuron: usize) -> Result<(), ReadoutError> {
+        if neuron < self.neurons() {
+            return Ok(());
+        }
+        let layer = self.network.layers[self.number].name.clone();
+        Err(ReadoutError::NoSuchNeuron { layer, neuron, neurons: self.neurons() })
     }
 
     fn no_closed_form(&self, what: &'static str) -> ReadoutError {
