@@ -2,7 +2,8 @@
 
 use crate::pool::Pool;
 use crate::{
-    Assessment, Block, Error, Evaluation, Goal, Gradients, Network, Real, SpikeTrains, Trace,
+    Assessment, BackwardOptions, Block, Error, Evaluation, Goal, Gradients, Health, Network, Real,
+    SpikeTrains, Trace,
 };
 use std::borrow::Borrow;
 
@@ -39,8 +40,8 @@ pub struct BatchSummary<F = f64> {
     pub spikes: Vec<Vec<u64>>,
     /// In how many samples each neuron was silent; by layer.
     pub silent: Vec<Vec<u64>>,
-    /// See [`Trace::ties`].
-    pub ties: usize,
+    /// What the backward passes met; empty if there were none.
+    pub health: Health<F>,
 }
 
 impl<F: Real> BatchSummary<F> {
@@ -54,7 +55,7 @@ impl<F: Real> BatchSummary<F> {
             predictions: Vec::new(),
             spikes: zeros.clone(),
             silent: zeros,
-            ties: 0,
+            health: Health::new(network.layers()),
         }
     }
 
@@ -63,13 +64,31 @@ impl<F: Real> BatchSummary<F> {
         self.predictions.iter().zip(labels).filter(|(p, l)| **p == Some(**l)).count()
     }
 
+    /// Appends the summary of other samples of the same network, as those of an epoch. The loss is the
+    /// mean over all.
+    pub fn merge(&mut self, other: &Self) {
+        let mut other = other.clone();
+        // Sums add up; means do not.
+        self.scale_losses(F::of(self.samples as f64));
+        other.scale_losses(F::of(other.samples as f64));
+        self.append(&other);
+        if self.samples > 0 {
+            self.scale_losses(F::of(self.samples as f64).recip());
+        }
+    }
+
+    fn scale_losses(&mut self, by: F) {
+        self.loss *= by;
+        self.losses.iter_mut().for_each(|loss| *loss *= by);
+    }
+
     fn clear(&mut self) {
         self.samples = 0;
         self.loss = F::zero();
         self.losses.clear();
         self.predictions.clear();
         self.spikes.iter_mut().chain(&mut self.silent).for_each(|counts| counts.fill(0));
-        self.ties = 0;
+        self.health.clear();
     }
 
     /// Adds a sample.
@@ -84,7 +103,6 @@ impl<F: Real> BatchSummary<F> {
                 self.silent[layer][neuron] += u64::from(train.is_empty());
             }
         }
-        self.ties += trace.ties();
     }
 
     fn add_losses(&mut self, losses: &[F]) {
@@ -98,7 +116,7 @@ impl<F: Real> BatchSummary<F> {
         self.loss += other.loss;
         self.add_losses(&other.losses);
         self.predictions.extend_from_slice(&other.predictions);
-        self.ties += other.ties;
+        self.health.merge(&other.health);
         for (mine, theirs) in [(&mut self.spikes, &other.spikes), (&mut self.silent, &other.silent)]
         {
             for (a, b) in mine.iter_mut().flatten().zip(theirs.iter().flatten()) {
@@ -137,16 +155,52 @@ where
     G: Goal<F> + ?Sized,
     T: Borrow<G::Target> + Sync + ?Sized,
 {
+    backward_batch_with(network, samples, duration, goal, &BackwardOptions::new())
+}
+
+/// The mean loss of a batch and its gradient, with the remedies that are named.
+///
+/// A [`SpikeCountRegularizer`](crate::remedy::SpikeCountRegularizer) that goes by the mean of the batch has
+/// the batch simulated once more, in order to count spikes.
+///
+/// # Errors
+/// As [`backward_batch`], and options that have no meaning.
+pub fn backward_batch_with<F, N, G, T>(
+    network: &N,
+    samples: &[Sample<'_, T>],
+    duration: f64,
+    goal: &G,
+    options: &BackwardOptions<F>,
+) -> Result<(BatchSummary<F>, Gradients<F>), Error>
+where
+    F: Real,
+    N: Network<F>,
+    G: Goal<F> + ?Sized,
+    T: Borrow<G::Target> + Sync + ?Sized,
+{
+    options.check(network.layers())?;
+    let mut counted = None;
+    if options.needs_batch() {
+        let mut total = Chunk::new(network, Vec::new());
+        run(network, samples, duration, &mut total, |_, _, _, _| Ok(()))?;
+        counted = Some(total.summary);
+    }
     let mut total = Chunk::new(network, network.layout());
-    run(network, samples, duration, &mut total, |worker, target, gradients| {
+    run(network, samples, duration, &mut total, |number, target, worker, chunk| {
         let Worker { trace, assessment } = worker;
         assessment.differentiate(network, trace, goal, target.borrow())?;
-        Ok(network.adjoint_into(trace, &mut assessment.sensitivity, gradients)?)
+        let (health, sensitivity) = (&mut chunk.summary.health, &mut assessment.sensitivity);
+        options.prepare(trace, counted.as_ref(), sensitivity, health);
+        network.adjoint_into(trace, sensitivity, &mut chunk.gradients)?;
+        health.record(number, trace, sensitivity, network.count_arrivals(trace, options.near())?);
+        Ok(())
     })?;
-    let Chunk { summary, mut gradients, .. } = total;
+    let Chunk { mut summary, mut gradients, .. } = total;
     if !samples.is_empty() {
         gradients.scale(F::of(samples.len() as f64).recip());
     }
+    summary.health.inspect(network, &gradients);
+    options.finish(&mut gradients, &mut summary.health)?;
     Ok((summary, gradients))
 }
 
@@ -167,7 +221,7 @@ where
     T: Borrow<G::Target> + Sync + ?Sized,
 {
     let mut total = Chunk::new(network, Vec::new());
-    run(network, samples, duration, &mut total, |worker, target, _| {
+    run(network, samples, duration, &mut total, |_, target, worker, _| {
         let Worker { trace, assessment } = worker;
         assessment.judge(network, trace, goal, target.borrow())
     })?;
@@ -206,12 +260,12 @@ fn run<F: Real, N: Network<F>, T: Sync + ?Sized>(
     samples: &[Sample<'_, T>],
     duration: f64,
     total: &mut Chunk<F>,
-    assess: impl Fn(&mut Worker<F>, &T, &mut Gradients<F>) -> Result<(), Error> + Sync,
+    assess: impl Fn(usize, &T, &mut Worker<F>, &mut Chunk<F>) -> Result<(), Error> + Sync,
 ) -> Result<(), Error> {
     let workers = Pool::<Worker<F>>::default();
-    let one = |worker: &mut Worker<F>, chunk: &mut Chunk<F>, sample: &Sample<'_, T>| {
+    let one = |worker: &mut Worker<F>, chunk: &mut Chunk<F>, number, sample: &Sample<'_, T>| {
         network.forward_into(sample.input, duration, &mut worker.trace)?;
-        assess(worker, sample.target, &mut chunk.gradients)?;
+        assess(number, sample.target, worker, chunk)?;
         chunk.summary.count(&worker.trace, &worker.assessment.evaluation);
         Ok(())
     };
@@ -220,7 +274,7 @@ fn run<F: Real, N: Network<F>, T: Sync + ?Sized>(
         chunk.clear();
         chunk.result = samples.iter().enumerate().try_for_each(|(k, sample)| {
             let in_sample = |e| Error::Sample { index: start + k, source: Box::new(e) };
-            one(&mut worker, chunk, sample).map_err(in_sample)
+            one(&mut worker, chunk, start + k, sample).map_err(in_sample)
         });
     };
     let at_once = match threads() {

@@ -2,7 +2,7 @@
 
 use crate::{
     AdjointError, BuildError, LossError, OptimizeError, ReadoutError, SimulationError,
-    SpikeTrainsError, SynapseError,
+    SpikeTrainsError, SynapseError, remedy::RemedyError,
 };
 use thiserror::Error;
 
@@ -42,6 +42,9 @@ pub enum Error {
         /// What went wrong with it.
         source: Box<Error>,
     },
+    /// A remedy was refused.
+    #[error(transparent)]
+    Remedy(#[from] RemedyError),
     /// An error that belongs to one sample of a batch.
     #[error("sample {index} of the batch: {source}")]
     Sample {

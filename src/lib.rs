@@ -23,8 +23,9 @@
 //! | read-outs | [`FirstSpikeTime`], [`SpikeTimes`], [`SpikeCount`]; [`MeanVoltage`], [`ExpWeightedMeanVoltage`], [`MaxVoltage`], [`VoltageAt`] |
 //! | losses | [`CrossEntropy`], [`TimeInvariant`]; [`MeanSquaredError`]; [`SpikeTimeSquares`], [`VanRossum`] |
 //! | gradients | [`Network::backward`], [`Gradients`]; whole batches [`backward_batch`]; the checker [`check::GradientCheck`] |
+//! | gradient health | [`Health`], of [`BatchSummary::health`] or [`Network::backward_with`]; [`remedy`], [`BackwardOptions`] |
 //! | inference without end | [`Simulator`], [`Spike`] |
-//! | training | [`Sgd`], [`Adam`], [`remedy`], [`DelayPenalty`]; [`SpikingNetwork::rewire`] |
+//! | training | [`Sgd`], [`Adam`], [`DelayPenalty`]; [`SpikingNetwork::rewire`] |
 //!
 //! Extend it by implementing [`Layer`] (or only [`LinearLayer`]), [`DelayedSynapses`], [`Readout`],
 //! [`Loss`], [`Optimizer`] or [`Network`].
@@ -59,6 +60,7 @@ pub mod check;
 pub mod data;
 mod error;
 mod fast;
+mod health;
 mod layer;
 mod light;
 mod loss;
@@ -79,8 +81,9 @@ mod synapse;
 mod trace;
 
 pub use adjoint::AdjointError;
-pub use batch::{BatchSummary, Sample, backward_batch, evaluate_batch};
+pub use batch::{BatchSummary, Sample, backward_batch, backward_batch_with, evaluate_batch};
 pub use error::Error;
+pub use health::{ArrivalCounts, AtSpike, Health, LayerHealth};
 pub use layer::*;
 pub use loss::*;
 pub use network::{BuildError, Engine, Network, NetworkBuilder, PopulationId, SpikingNetwork};
@@ -89,6 +92,7 @@ pub use optimize::{Adam, OptimizeError, Optimizer, Sgd};
 pub use parameter::*;
 pub use readout::*;
 pub use real::Real;
+pub use remedy::BackwardOptions;
 pub use sensitivity::*;
 pub use simulate::SimulationError;
 pub use simulator::{Simulator, Spike};

@@ -27,6 +27,7 @@ impl<F: Real> Sensitivity<F> {
             layer.spike_times.clear();
             layer.spike_times.resize(fired.spikes.len(), F::zero());
             layer.potentials.clear();
+            (layer.slope_floor, layer.phantom_spikes) = (F::zero(), 0);
         }
     }
 }
@@ -38,6 +39,12 @@ pub struct LayerSensitivity<F = f64> {
     pub spike_times: Vec<F>,
     /// The dependence on potentials; terms add.
     pub potentials: Vec<PotentialSensitivity<F>>,
+    /// A slope in 1/ms that stands in for smaller ones, see
+    /// [`SlopeLimiter`](crate::remedy::SlopeLimiter); 0 for exact gradients.
+    pub slope_floor: F,
+    /// How many of the potentials stand for spikes that did not happen, see
+    /// [`PhantomSpikeTime`](crate::remedy::PhantomSpikeTime).
+    pub phantom_spikes: usize,
 }
 
 /// One way in which a loss depends on the potential V of a neuron.

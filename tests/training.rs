@@ -81,8 +81,8 @@ fn silent_neurons_are_lifted_until_they_fire() {
     let lift = SilentNeuronLift::new(0.5);
     let mut lifts = 0;
     loop {
-        let summary = evaluate_batch(&net, &samples, 50.0, &objective).unwrap();
-        if lift.apply(&mut net, 0, &summary) == 0 {
+        let mut summary = evaluate_batch(&net, &samples, 50.0, &objective).unwrap();
+        if lift.apply(&mut net, 0, &mut summary).unwrap() == 0 {
             break;
         }
         lifts += 1;

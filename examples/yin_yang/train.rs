@@ -142,10 +142,10 @@ pub fn train(
         samples.shuffle(rng);
         let (mut loss, mut correct) = (0.0, 0);
         for batch in samples.chunks(BATCH) {
-            let (summary, gradients) = backward_batch(&net, batch, DURATION, &objective())?;
+            let (mut summary, gradients) = backward_batch(&net, batch, DURATION, &objective())?;
             adam.step(&mut net, &gradients)?;
-            lift_hidden.apply(&mut net, 0, &summary);
-            lift_output.apply(&mut net, 1, &summary);
+            lift_hidden.apply(&mut net, 0, &mut summary)?;
+            lift_output.apply(&mut net, 1, &mut summary)?;
             loss += summary.loss * batch.len() as f64;
             correct += summary.correct(batch.iter().map(|s| s.target));
         }

@@ -35,6 +35,8 @@ pub(crate) struct Memory<F> {
     /// dL/dt of every spike so far, and the loss's dependence on potentials; by layer.
     layer_times: Vec<Vec<F>>,
     potentials: Vec<Vec<PotentialSensitivity<F>>>,
+    /// What stands in for smaller slopes; by layer.
+    slope_floors: Vec<F>,
     /// The neurons that are differentiated together.
     neurons: Vec<Neuron<F>>,
     /// (bits of time, order at one time, neuron) of each neuron's last event.
@@ -55,7 +57,7 @@ pub(crate) fn backward<F: Real>(
     if gradients.layout() != network.layout {
         return Err(AdjointError::Layout);
     }
-    scratch.adjoint.begin(network);
+    scratch.adjoint.begin(network, sensitivity);
     scratch.adjoint.swap(sensitivity);
     gradients.input_times.resize(trace.input.len(), F::zero());
     let input_times = &mut gradients.input_times;
@@ -88,12 +90,13 @@ fn differentiate<F: Real>(
 ) -> Result<(), AdjointError> {
     let Scratch { adjoint: memory, light, fast, .. } = scratch;
     for &layer in group {
-        check_slopes(network, trace, layer)?;
+        check_slopes(network, trace, layer, memory.slope_floors[layer])?;
     }
     let recurrent = network.is_recurrent(group);
     if network.engine == Engine::Fast {
-        let Memory { weights, delays, layer_times, potentials, .. } = memory;
-        let mut gathered = fast::Gathered { weights, delays, input_times, layer_times };
+        let Memory { weights, delays, layer_times, potentials, slope_floors, .. } = memory;
+        let mut gathered =
+            fast::Gathered { weights, delays, input_times, layer_times, slope_floors };
         let potentials = potentials.as_slice();
         let alone = group.first().copied().filter(|_| !recurrent);
         let (input, layers) = (&trace.input, &trace.layers);
@@ -117,8 +120,10 @@ fn differentiate<F: Real>(
 }
 
 impl<F: Real> Memory<F> {
-    /// Sets all gradients of synapses to zero.
-    fn begin(&mut self, network: &SpikingNetwork<F>) {
+    /// Sets all gradients of synapses to zero, and takes over the floors of slopes.
+    fn begin(&mut self, network: &SpikingNetwork<F>, sensitivity: &Sensitivity<F>) {
+        self.slope_floors.clear();
+        self.slope_floors.extend(sensitivity.layers.iter().map(|layer| layer.slope_floor));
         for all in [&mut self.weights, &mut self.delays] {
             all.resize_with(network.projections.len(), Vec::new);
             for (values, projection) in all.iter_mut().zip(&network.projections) {
@@ -158,6 +163,11 @@ fn check_sensitivity<F: Real>(
             let found = terms.spike_times.len() as f64;
             return wrong("the number of spikes", found, spikes.to_string());
         }
+        let floor = terms.slope_floor;
+        if !(floor.is_finite() && floor >= F::zero()) {
+            let expected = "finite and not negative".into();
+            return wrong("a slope floor", floor.as_f64(), expected);
+        }
         let size = network.layers[layer].layer.size();
         for term in &terms.potentials {
             if term.neuron() >= size {
@@ -175,14 +185,15 @@ fn check_sensitivity<F: Real>(
     Ok(())
 }
 
-/// Every spike needs a slope.
+/// Every spike needs a slope, or a floor in its place.
 fn check_slopes<F: Real>(
     network: &SpikingNetwork<F>,
     trace: &Trace<F>,
     layer: usize,
+    floor: F,
 ) -> Result<(), AdjointError> {
     let fired = &trace.layers[layer];
-    let flat = |slope: &F| !(slope.is_finite() && *slope > F::zero());
+    let flat = |slope: &F| !(slope.is_finite() && slope.max(floor) > F::zero());
     let Some(spike) = fired.slopes.iter().position(flat) else { return Ok(()) };
     let offsets = fired.spikes.offsets();
     Err(AdjointError::ZeroSlope {
@@ -268,7 +279,7 @@ impl<F: Real> Backward<'_, F> {
 
     /// Takes one neuron back over its last event, and over the segment before that.
     fn step(&mut self, slot: usize) -> Result<(), AdjointError> {
-        let Memory { weights, delays, layer_times, neurons, .. } = &mut *self.memory;
+        let Memory { weights, delays, layer_times, neurons, slope_floors, .. } = &mut *self.memory;
         let neuron = &mut neurons[slot];
         let model = self.network.layers[neuron.layer].layer.as_ref();
         let at = neuron.left - 1;
@@ -296,6 +307,7 @@ impl<F: Real> Backward<'_, F> {
             }
             Event::Spike(s) => {
                 let slope = self.trace.layers[neuron.layer].slopes[s];
+                let slope = slope.max(slope_floors[neuron.layer]);
                 let given = layer_times[neuron.layer][s] + neuron.jump_in_integrals(model, at);
                 model.fire_back(neuron.index, state, slope, given, &mut neuron.adjoint);
             }

@@ -182,6 +182,7 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
         let x = spike.time - self.window.start;
         let by_time = self.gathered.layer_times[population.layer][place];
         let slope = self.trace.layers[population.layer].slopes[place];
+        let slope = slope.max(self.gathered.slope_floors[population.layer]);
         let adjoint = &mut self.space.adjoint;
         let after = adjoint.present[slot];
         let mut p = [after.mem * exp_of(x, bank.tau_mem())];

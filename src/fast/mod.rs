@@ -175,6 +175,8 @@ pub(crate) struct Gathered<'a, F> {
     pub delays: &'a mut [Vec<F>],
     pub input_times: &'a mut [F],
     pub layer_times: &'a mut [Vec<F>],
+    /// By layer: what stands in for smaller slopes.
+    pub slope_floors: &'a [F],
 }
 
 /// Differentiates a group of layers, if this engine suits it. Slopes have been checked.

@@ -141,7 +141,8 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
             if fires {
                 spikes_left -= 1;
                 let given = gathered.layer_times[self.layer][spikes_left];
-                adjoint.fire(fired.slopes[spikes_left], given);
+                let floor = gathered.slope_floors[self.layer];
+                adjoint.fire(fired.slopes[spikes_left].max(floor), given);
                 continue;
             }
             left -= 1;

@@ -14,8 +14,9 @@ pub(crate) use spiking::{NamedLayer, Origin, Projection};
 
 use crate::readout::Recording;
 use crate::{
-    AdjointError, Assessment, Block, Error, Evaluation, Goal, Gradients, Parameter, ParameterMut,
-    Real, Sensitivity, SimulationError, SpikeTrains, Trace,
+    AdjointError, ArrivalCounts, Assessment, BackwardOptions, Block, Error, Evaluation, Goal,
+    Gradients, Health, Parameter, ParameterMut, Real, Sensitivity, SimulationError, SpikeTrains,
+    Trace,
 };
 
 /// A network that can be simulated, differentiated and trained.
@@ -72,7 +73,8 @@ pub trait Network<F: Real>: Send + Sync {
     /// gradient by all parameters, which is added to `gradients`, and by the input times of this
     /// trace, which takes the place of what was there.
     ///
-    /// `sensitivity` is used up: what it holds afterwards has no meaning.
+    /// `sensitivity` is used up. Afterwards its `spike_times` hold dL/dt of every spike of a layer, of
+    /// what the loss said and what the spike's arrivals returned; the rest has no meaning.
     ///
     /// # Errors
     /// A trace that is not of this network with its present parameters, gradients with other blocks, a
@@ -97,6 +99,17 @@ pub trait Network<F: Real>: Send + Sync {
         self.adjoint_into(trace, &mut sensitivity, &mut gradients)?;
         Ok(gradients)
     }
+
+    /// Counts arrivals for [`Health`]: those lost at the end of the trial, and, if a tolerance in ms is
+    /// given, those near a spike of their target.
+    ///
+    /// # Errors
+    /// A trace that is not of this network with its present parameters.
+    fn count_arrivals(
+        &self,
+        trace: &Trace<F>,
+        near: Option<f64>,
+    ) -> Result<ArrivalCounts, AdjointError>;
 
     /// The trainable parameters, with the name of their owner.
     fn parameters(&self) -> Vec<(&str, Parameter<'_, F>)>;
@@ -156,5 +169,36 @@ pub trait Network<F: Real>: Send + Sync {
         assessment.differentiate(self, trace, goal, target)?;
         let Assessment { evaluation, sensitivity, .. } = assessment;
         Ok((evaluation, self.adjoint(trace, sensitivity)?))
+    }
+
+    /// The loss of a trace, its gradient with the remedies that are named, and what the backward pass
+    /// met.
+    ///
+    /// # Errors
+    /// As [`Network::backward`], and options that have no meaning.
+    #[allow(clippy::type_complexity)] // Three things, each with its name.
+    fn backward_with<G: Goal<F> + ?Sized>(
+        &self,
+        trace: &Trace<F>,
+        goal: &G,
+        target: &G::Target,
+        options: &BackwardOptions<F>,
+    ) -> Result<(Evaluation<F>, Gradients<F>, Health<F>), Error>
+    where
+        Self: Sized,
+    {
+        options.check(self.layers())?;
+        let mut health = Health::new(self.layers());
+        let mut assessment = Assessment::default();
+        let mut gradients = Gradients::zeros(self.layout());
+        assessment.differentiate(self, trace, goal, target)?;
+        let Assessment { evaluation, mut sensitivity, .. } = assessment;
+        options.prepare(trace, None, &mut sensitivity, &mut health);
+        self.adjoint_into(trace, &mut sensitivity, &mut gradients)?;
+        let arrivals = self.count_arrivals(trace, options.near())?;
+        health.record(0, trace, &sensitivity, arrivals);
+        health.inspect(self, &gradients);
+        options.finish(&mut gradients, &mut health)?;
+        Ok((evaluation, gradients, health))
     }
 }

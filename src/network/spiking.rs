@@ -3,6 +3,7 @@
 use super::{BuildError, Network, Scratch};
 use crate::adjoint;
 use crate::fast;
+use crate::health;
 use crate::layer::Layer;
 use crate::pool::Pool;
 use crate::readout::Recording;
@@ -10,8 +11,8 @@ use crate::simulate;
 use crate::synapse::{DelayedSynapses, Rewiring};
 use crate::trace::LayerTrace;
 use crate::{
-    AdjointError, Block, Gradients, Parameter, ParameterMap, ParameterMut, Real, Sensitivity,
-    SimulationError, SpikeTrains, Trace,
+    AdjointError, ArrivalCounts, Block, Gradients, Parameter, ParameterMap, ParameterMut, Real,
+    Sensitivity, SimulationError, SpikeTrains, Trace,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -267,6 +268,15 @@ impl<F: Real> Network<F> for SpikingNetwork<F> {
         gradients: &mut Gradients<F>,
     ) -> Result<(), AdjointError> {
         adjoint::backward(self, trace, sensitivity, gradients, &mut self.scratch.take())
+    }
+
+    fn count_arrivals(
+        &self,
+        trace: &Trace<F>,
+        near: Option<f64>,
+    ) -> Result<ArrivalCounts, AdjointError> {
+        adjoint::check_trace(self, trace)?;
+        Ok(health::count_arrivals(self, trace, near, &mut self.scratch.take().health))
     }
 
     fn parameters(&self) -> Vec<(&str, Parameter<'_, F>)> {

@@ -11,6 +11,7 @@ pub(crate) use recording::Memory;
 pub use recording::{Peak, PeakKind, Recording};
 pub use spike_times::{FirstSpikeTime, SpikeCount, SpikeTimes};
 
+use crate::remedy::RemedyError;
 use crate::{LayerSensitivity, Real, SimulationError};
 use thiserror::Error;
 
@@ -71,6 +72,9 @@ pub enum ReadoutError {
     /// Any other reason, of a read-out from outside the crate.
     #[error("{0}")]
     Other(String),
+    /// The read-out is a remedy, which was refused.
+    #[error(transparent)]
+    Remedy(#[from] RemedyError),
 }
 
 /// Turns what a layer did into a vector y, and dL/dy back into the sensitivity of the loss to the

@@ -1,0 +1,374 @@
+//! Gradient health: what a backward pass met that its gradients do not tell.
+
+use crate::network::{Origin, Projection};
+use crate::{
+    Gradients, Network, ParameterKind, Presynaptic, Real, Sensitivity, SpikingNetwork, Trace,
+};
+
+/// What backward passes met: where gradients are large or one-sided, what has none, and what remedies
+/// did.
+///
+/// [`backward_batch`](crate::backward_batch) returns it with its summary,
+/// [`Network::backward_with`] for one trial; [`Health::merge`] adds up batches. It is the same on every
+/// engine and for any number of threads. For what to do about it see [`remedy`](crate::remedy).
+///
+/// ```
+/// use eventprop::{BackwardOptions, CrossEntropy, Dense, FirstSpikeTime, Lif, Network, NetworkBuilder, Objective, SpikeTrains};
+/// use rand::{SeedableRng, rngs::ChaCha8Rng};
+///
+/// let mut net = NetworkBuilder::new();
+/// let input = net.input("input", 1);
+/// let output = net.layer("output", Lif::new(2));
+/// net.connect(input, output, Dense::weights(9.0).delays(0.0));
+/// let net = net.build(&mut ChaCha8Rng::seed_from_u64(1))?;
+///
+/// let trace = net.forward(&SpikeTrains::from_channels([[1.0, 60.0]])?, 50.0)?;
+/// let objective = Objective::new(FirstSpikeTime, CrossEntropy::first_to_fire(5.0));
+/// let (_, _, health) = net.backward_with(&trace, &objective, &0, &BackwardOptions::new())?;
+/// assert_eq!(health.layers[0].silent, 0);
+/// assert_eq!(health.lost_arrivals, 2); // the second spike comes too late for both neurons
+/// assert_eq!(health.delays_at_lower, 2);
+/// assert!(health.smallest_slope.unwrap().value > 0.01);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Health<F = f64> {
+    /// The number of backward passes.
+    pub trials: usize,
+    /// What is counted by layer.
+    pub layers: Vec<LayerHealth>,
+    /// The spike with the smallest dV/dt, in 1/ms: gradients grow with its reciprocal.
+    pub smallest_slope: Option<AtSpike<F>>,
+    /// The spike of a layer with the largest dL/dt, in 1/ms, of what the loss says and what its arrivals
+    /// return; the absolute value. One that is not a number counts as the largest.
+    pub largest_adjoint: Option<AtSpike<F>>,
+    /// The largest absolute gradient of each block of [`Gradients::layout`], before any clipping. In a
+    /// batch, that of the mean gradient. One that is not a number counts as the largest.
+    pub largest_gradients: Vec<F>,
+    /// See [`Trace::ties`].
+    pub ties: usize,
+    /// Arrivals as close to a spike of their target, not sent by it, as was asked for with
+    /// [`BackwardOptions::near_ties`](crate::BackwardOptions::near_ties). Ties are among them. There
+    /// another order of events, and so another gradient, is near.
+    pub near_ties: usize,
+    /// Arrivals at the end of the trial or later, which do nothing: spikes times the synapses whose delay
+    /// carries them there.
+    pub lost_arrivals: usize,
+    /// Delays that are parameters and sit on their lower bound, in the last pass.
+    pub delays_at_lower: usize,
+    /// Delays that are parameters and sit on their upper bound, in the last pass.
+    pub delays_at_upper: usize,
+    /// Gradients that [`GradientClip`](crate::remedy::GradientClip) changed.
+    pub clipped: usize,
+    /// Neurons whose weights [`SilentNeuronLift`](crate::remedy::SilentNeuronLift) or
+    /// [`WeightBump`](crate::remedy::WeightBump) raised.
+    pub lifted: usize,
+}
+
+/// What is counted by layer, over all passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct LayerHealth {
+    /// Spikes.
+    pub spikes: usize,
+    /// Trials in which a neuron was silent, over all neurons. Layers that never fire count as well.
+    pub silent: usize,
+    /// Spikes whose slope was below that of a [`SlopeLimiter`](crate::remedy::SlopeLimiter), which took
+    /// its place.
+    pub limited: usize,
+    /// Spikes to whose gradient a [`SpikeCountRegularizer`](crate::remedy::SpikeCountRegularizer) added.
+    pub regularized: usize,
+    /// Silent neurons that [`PhantomSpikeTime`](crate::remedy::PhantomSpikeTime) gave a gradient.
+    pub phantoms: usize,
+}
+
+/// A value at a spike, and which spike that is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct AtSpike<F = f64> {
+    /// The value.
+    pub value: F,
+    /// The sample in its batch.
+    pub sample: usize,
+    /// The layer.
+    pub layer: usize,
+    /// The neuron.
+    pub neuron: usize,
+    /// When it fired, in ms.
+    pub time: f64,
+}
+
+/// What [`Network::count_arrivals`] counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ArrivalCounts {
+    /// See [`Health::lost_arrivals`].
+    pub lost: usize,
+    /// See [`Health::near_ties`].
+    pub near_ties: usize,
+}
+
+impl<F: Real> Health<F> {
+    /// Of no pass yet, through a network with so many layers.
+    pub(crate) fn new(layers: usize) -> Self {
+        Self { layers: vec![LayerHealth::default(); layers], ..Self::default() }
+    }
+
+    /// Makes this what [`Health::new`] returns, in the memory that it has.
+    pub(crate) fn clear(&mut self) {
+        let Self { layers, largest_gradients, .. } = std::mem::take(self);
+        (self.layers, self.largest_gradients) = (layers, largest_gradients);
+        self.layers.fill(LayerHealth::default());
+        self.largest_gradients.clear();
+    }
+
+    /// Adds the health of other passes through the same network, which came later. Sample numbers stay
+    /// those in their batch.
+    pub fn merge(&mut self, other: &Self) {
+        self.trials += other.trials;
+        self.layers.resize(self.layers.len().max(other.layers.len()), LayerHealth::default());
+        for (mine, theirs) in self.layers.iter_mut().zip(&other.layers) {
+            mine.spikes += theirs.spikes;
+            mine.silent += theirs.silent;
+            mine.limited += theirs.limited;
+            mine.regularized += theirs.regularized;
+            mine.phantoms += theirs.phantoms;
+        }
+        if let Some(theirs) = other.smallest_slope {
+            if self.smallest_slope.is_none_or(|mine| theirs.value < mine.value) {
+                self.smallest_slope = Some(theirs);
+            }
+        }
+        if let Some(theirs) = other.largest_adjoint {
+            if self.largest_adjoint.is_none_or(|mine| exceeds(theirs.value, mine.value)) {
+                self.largest_adjoint = Some(theirs);
+            }
+        }
+        let blocks = self.largest_gradients.len().max(other.largest_gradients.len());
+        self.largest_gradients.resize(blocks, F::zero());
+        for (mine, &theirs) in self.largest_gradients.iter_mut().zip(&other.largest_gradients) {
+            *mine = larger(*mine, theirs);
+        }
+        self.ties += other.ties;
+        self.near_ties += other.near_ties;
+        self.lost_arrivals += other.lost_arrivals;
+        if other.trials > 0 {
+            self.delays_at_lower = other.delays_at_lower;
+            self.delays_at_upper = other.delays_at_upper;
+        }
+        self.clipped += other.clipped;
+        self.lifted += other.lifted;
+    }
+
+    /// Adds a backward pass, which has used up this sensitivity: it holds dL/dt of every spike now.
+    pub(crate) fn record(
+        &mut self,
+        sample: usize,
+        trace: &Trace<F>,
+        used: &Sensitivity<F>,
+        arrivals: ArrivalCounts,
+    ) {
+        self.trials += 1;
+        self.ties += trace.ties;
+        self.lost_arrivals += arrivals.lost;
+        self.near_ties += arrivals.near_ties;
+        for (layer, (fired, used)) in trace.layers.iter().zip(&used.layers).enumerate() {
+            let health = &mut self.layers[layer];
+            let offsets = fired.spikes.offsets();
+            health.spikes += fired.spikes.len();
+            health.silent += offsets.windows(2).filter(|w| w[0] == w[1]).count();
+            health.phantoms += used.phantom_spikes;
+            let limited = |slope: &&F| **slope < used.slope_floor;
+            health.limited += fired.slopes.iter().filter(limited).count();
+            let at = |(place, value): (usize, F)| AtSpike {
+                value,
+                sample,
+                layer,
+                neuron: offsets.partition_point(|&start| start <= place) - 1,
+                time: fired.spikes.times()[place],
+            };
+            let smallest = first(fired.slopes.iter().copied(), |new, old| new < old);
+            if let Some(found) = smallest {
+                if self.smallest_slope.is_none_or(|s| found.1 < s.value) {
+                    self.smallest_slope = Some(at(found));
+                }
+            }
+            let largest = first(used.spike_times.iter().map(|g| g.abs()), exceeds);
+            if let Some(found) = largest {
+                if self.largest_adjoint.is_none_or(|s| exceeds(found.1, s.value)) {
+                    self.largest_adjoint = Some(at(found));
+                }
+            }
+        }
+    }
+
+    /// Looks at the parameters and at gradients that are complete.
+    pub(crate) fn inspect(&mut self, network: &impl Network<F>, gradients: &Gradients<F>) {
+        let delays = network.parameters();
+        let delays = delays.iter().filter(|(_, p)| p.kind == ParameterKind::Delay);
+        (self.delays_at_lower, self.delays_at_upper) = (0, 0);
+        for (_, p) in delays {
+            self.delays_at_lower += p.values.iter().filter(|d| **d <= p.bounds.lower).count();
+            self.delays_at_upper += p.values.iter().filter(|d| **d >= p.bounds.upper).count();
+        }
+        let largest = |values: &[F]| values.iter().fold(F::zero(), |m, g| larger(m, g.abs()));
+        self.largest_gradients.clear();
+        self.largest_gradients.extend(gradients.blocks().map(|(_, values)| largest(values)));
+    }
+}
+
+/// Whether a new value is larger than the largest so far. What is not a number is, and stays.
+fn exceeds<F: Real>(new: F, old: F) -> bool {
+    new > old || (new.is_nan() && !old.is_nan())
+}
+
+fn larger<F: Real>(a: F, b: F) -> F {
+    if exceeds(b, a) { b } else { a }
+}
+
+/// The first extreme value and its position.
+fn first<F: Real>(
+    values: impl Iterator<Item = F>,
+    beats: impl Fn(F, F) -> bool,
+) -> Option<(usize, F)> {
+    let mut best: Option<(usize, F)> = None;
+    for (place, value) in values.enumerate() {
+        if best.is_none_or(|(_, old)| beats(value, old)) {
+            best = Some((place, value));
+        }
+    }
+    best
+}
+
+/// What counting arrivals needs; kept for its memory.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// The last spike of each source.
+    last: Vec<f64>,
+    /// The longest delay of each projection, and the version of the parameters that it belongs to.
+    longest: Vec<f64>,
+    version: Option<u64>,
+}
+
+impl Memory {
+    fn know_delays<F: Real>(&mut self, network: &SpikingNetwork<F>) {
+        if self.version == Some(network.version) {
+            return;
+        }
+        let longest = |p: &Projection<F>| {
+            let rows = (0..p.synapses.shape().0).map(|post| p.synapses.row(post));
+            rows.flat_map(|row| row.delays).fold(0.0, |most: f64, d| most.max(d.as_f64()))
+        };
+        self.longest.clear();
+        self.longest.extend(network.projections.iter().map(longest));
+        self.version = Some(network.version);
+    }
+}
+
+/// Counts arrivals without looking at each: only synapses whose last arrival is late are gone through,
+/// and only if one of the projection may be.
+pub(crate) fn count_arrivals<F: Real>(
+    network: &SpikingNetwork<F>,
+    trace: &Trace<F>,
+    near: Option<f64>,
+    memory: &mut Memory,
+) -> ArrivalCounts {
+    let mut counts = ArrivalCounts::default();
+    memory.know_delays(network);
+    let Memory { last, longest, .. } = memory;
+    for (projection, longest) in network.projections.iter().zip(longest) {
+        let spikes = trace.sources(projection.origin);
+        let (posts, pres) = projection.synapses.shape();
+        let first = projection.origin.first();
+        let sources = Sources { projection, trace, first };
+        let last_of = |pre| spikes.channel(first + pre).last().copied();
+        last.clear();
+        last.extend((0..pres).map(|pre| last_of(pre).unwrap_or(f64::NEG_INFINITY)));
+        let latest = last.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        if latest + *longest >= trace.duration {
+            counts.lost += (0..posts).map(|post| sources.lost(post, last)).sum::<usize>();
+        }
+        if let Some(near) = near {
+            counts.near_ties += (0..posts).map(|post| sources.near_ties(post, near)).sum::<usize>();
+        }
+    }
+    counts
+}
+
+/// The spikes that travel through a projection.
+struct Sources<'a, F: Real> {
+    projection: &'a Projection<F>,
+    trace: &'a Trace<F>,
+    first: usize,
+}
+
+impl<F: Real> Sources<'_, F> {
+    fn train(&self, pre: usize) -> &[f64] {
+        self.trace.sources(self.projection.origin).channel(self.first + pre)
+    }
+
+    /// Arrivals at a neuron that come too late.
+    fn lost(&self, post: usize, last: &[f64]) -> usize {
+        let duration = self.trace.duration;
+        let row = self.projection.synapses.row(post);
+        // Counting them first, without a branch, is what nearly all rows come to.
+        let late = |last: f64, delay: &F| usize::from(last + delay.as_f64() >= duration);
+        let synapses: usize = match row.sources {
+            Presynaptic::All => row.delays.iter().zip(last).map(|(d, &l)| late(l, d)).sum(),
+            Presynaptic::List(list) => {
+                row.delays.iter().zip(list).map(|(d, &pre)| late(last[pre as usize], d)).sum()
+            }
+        };
+        if synapses == 0 {
+            return 0;
+        }
+        let lost = |pre: usize, delay: f64| {
+            let train = self.train(pre);
+            train.len() - train.partition_point(|t| t + delay < duration)
+        };
+        row.iter().map(|synapse| lost(synapse.pre, synapse.delay.as_f64())).sum()
+    }
+
+    /// Arrivals at a neuron as close as `near` to one of its spikes that did not send it.
+    fn near_ties(&self, post: usize, near: f64) -> usize {
+        let Projection { origin, target, synapses, .. } = self.projection;
+        let own = self.trace.layers[*target].spikes.channel(post);
+        if own.is_empty() {
+            return 0;
+        }
+        let mut count = 0;
+        for synapse in synapses.row(post).iter() {
+            let to_itself = *origin == Origin::Layer(*target) && synapse.pre == post;
+            let mut next = 0;
+            for (number, time) in self.train(synapse.pre).iter().enumerate() {
+                let time = time + synapse.delay.as_f64();
+                if time >= self.trace.duration {
+                    break;
+                }
+                while own.get(next).is_some_and(|spike| *spike < time - near) {
+                    next += 1;
+                }
+                let mut close = (next..own.len()).take_while(|&spike| own[spike] <= time + near);
+                count += usize::from(close.any(|spike| !(to_itself && spike == number)));
+            }
+        }
+        count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_a_number_is_the_largest_and_stays() {
+        let nan = f64::NAN;
+        assert_eq!(first([1.0, 3.0, 3.0, 2.0].into_iter(), exceeds), Some((1, 3.0)));
+        assert_eq!(first([1.0, nan, f64::INFINITY, nan].into_iter(), exceeds).unwrap().0, 1);
+        assert_eq!(first(std::iter::empty::<f64>(), exceeds), None);
+        assert!(larger(nan, 1.0).is_nan() && larger(1.0, nan).is_nan());
+        assert_eq!(larger(1.0, f64::INFINITY), f64::INFINITY);
+    }
+}

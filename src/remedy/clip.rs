@@ -1,0 +1,87 @@
+//! Gradient clipping.
+
+use super::{RemedyError, check};
+use crate::{Gradients, Health, ParameterKind, Real};
+
+/// Clips gradients of one kind of parameter, over all of the network.
+///
+/// In a batch it acts on the mean gradient. A gradient that is not finite is left as it is, for the
+/// optimiser to refuse.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct GradientClip<F = f64> {
+    kind: ParameterKind,
+    limit: F,
+    by_norm: bool,
+}
+
+impl<F: Real> GradientClip<F> {
+    /// Brings every gradient of this kind into [-limit, limit].
+    pub fn value(kind: ParameterKind, limit: F) -> Self {
+        Self { kind, limit, by_norm: false }
+    }
+
+    /// Scales all gradients of this kind together so that their Euclidean norm is at most `limit`.
+    pub fn norm(kind: ParameterKind, limit: F) -> Self {
+        Self { kind, limit, by_norm: true }
+    }
+
+    pub(super) fn check(&self) -> Result<(), RemedyError> {
+        check("the limit of gradients", self.limit, |l| l > F::zero(), "finite and above 0")
+    }
+
+    /// Clips, and counts in `health` the gradients that changed.
+    ///
+    /// # Errors
+    /// A limit that has no meaning.
+    pub fn apply(
+        &self,
+        gradients: &mut Gradients<F>,
+        health: &mut Health<F>,
+    ) -> Result<(), RemedyError> {
+        self.check()?;
+        let Self { limit, .. } = *self;
+        if !self.by_norm {
+            self.for_each(gradients, |g| {
+                if g.abs() > limit && g.is_finite() {
+                    *g = limit * g.signum();
+                    health.clipped += 1;
+                }
+            });
+            return Ok(());
+        }
+        let mut largest = F::zero();
+        let mut finite = true;
+        self.for_each(gradients, |g| {
+            finite &= g.is_finite();
+            largest = largest.max(g.abs());
+        });
+        if !finite || largest == F::zero() {
+            return Ok(());
+        }
+        // Relative to the largest, squares cannot overflow.
+        let mut squares = F::zero();
+        self.for_each(gradients, |g| squares += (*g / largest) * (*g / largest));
+        let norm = squares.sqrt();
+        if norm > limit / largest {
+            self.for_each(gradients, |g| {
+                if *g != F::zero() {
+                    *g = *g / largest / norm * limit;
+                    health.clipped += 1;
+                }
+            });
+        }
+        Ok(())
+    }
+
+    fn for_each(&self, gradients: &mut Gradients<F>, mut f: impl FnMut(&mut F)) {
+        let mut start = 0;
+        for block in 0..gradients.layout().len() {
+            let (kind, len) = (gradients.layout()[block].kind, gradients.layout()[block].len);
+            if kind == self.kind {
+                gradients.values_mut()[start..start + len].iter_mut().for_each(&mut f);
+            }
+            start += len;
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Remedies for what exact gradients cannot see or make too large. Heuristics, each named, none on by
+//! default, each counted in [`Health`](crate::Health).
+//!
+//! The gradient says how spikes move, not how they appear or vanish, and it grows without bound where a
+//! spike only just happens. What a remedy adds is no gradient of the loss; what it is, its own
+//! documentation says.
+//!
+//! | symptom, and where it shows | remedy |
+//! |---|---|
+//! | neurons that are silent in all samples: [`LayerHealth::silent`](crate::LayerHealth::silent), `BatchSummary::silent` | [`SilentNeuronLift`] after each epoch |
+//! | an output or hidden layer that often misses its spike | [`WeightBump`] after each batch |
+//! | an output that is silent in some samples, under a loss of spike times | [`PhantomSpikeTime`] as the read-out |
+//! | a layer that fires ever more, or hardly | [`SpikeCountRegularizer`] |
+//! | [`Health::smallest_slope`](crate::Health::smallest_slope) near 0, [`AdjointError::ZeroSlope`](crate::AdjointError::ZeroSlope), rare huge [`Health::largest_adjoint`](crate::Health::largest_adjoint) | [`SlopeLimiter`] |
+//! | [`Health::largest_gradients`](crate::Health::largest_gradients) that jump from batch to batch | [`GradientClip`] |
+//!
+//! Some symptoms have another cure: delays on a bound want a wider `max_delay`, lost arrivals a longer trial
+//! or shorter delays, ties times that are not quantised.
+//!
+//! Remedies that act in the backward pass are given to it as [`BackwardOptions`]; the phantom spike is a
+//! read-out; those that act between batches are applied to the network.
+
+mod clip;
+mod limiter;
+mod options;
+mod phantom;
+mod silence;
+mod spike_count;
+
+pub use clip::GradientClip;
+pub use limiter::SlopeLimiter;
+pub use options::BackwardOptions;
+pub use phantom::PhantomSpikeTime;
+pub use silence::{SilentNeuronLift, WeightBump};
+pub use spike_count::SpikeCountRegularizer;
+
+use crate::Real;
+use thiserror::Error;
+
+/// Why a remedy was refused. Nothing has changed when one of these is returned.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum RemedyError {
+    /// A constant has no meaning.
+    #[error("{what} is {value}, but must be {rule}")]
+    Constant {
+        /// Its name.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+        /// What it must be.
+        rule: &'static str,
+    },
+    /// The network has no such layer.
+    #[error("the remedy is for layer {layer}, but the network has {layers} (0-based)")]
+    NoSuchLayer {
+        /// The layer asked for.
+        layer: usize,
+        /// The number of layers.
+        layers: usize,
+    },
+    /// The summary is not one of this network.
+    #[error("the summary has {found} neurons in layer {layer}, but the network has {expected}")]
+    Summary {
+        /// The layer.
+        layer: usize,
+        /// The neurons of the summary.
+        found: usize,
+        /// The neurons of the network.
+        expected: usize,
+    },
+}
+
+fn check<F: Real>(
+    what: &'static str,
+    value: F,
+    good: impl Fn(F) -> bool,
+    rule: &'static str,
+) -> Result<(), RemedyError> {
+    if value.is_finite() && good(value) {
+        Ok(())
+    } else {
+        Err(RemedyError::Constant { what, value: value.as_f64(), rule })
+    }
+}
+
+fn check_layer(layer: usize, layers: usize) -> Result<(), RemedyError> {
+    if layer < layers { Ok(()) } else { Err(RemedyError::NoSuchLayer { layer, layers }) }
+}

@@ -1,0 +1,699 @@
+//! Remedies: closed forms, finite differences of what each is the gradient of, and nothing where none is named.
+
+use approx::assert_relative_eq;
+use eventprop::check::GradientCheck;
+use eventprop::remedy::{
+    GradientClip, PhantomSpikeTime, RemedyError, SilentNeuronLift, SlopeLimiter,
+    SpikeCountRegularizer, WeightBump,
+};
+use eventprop::{
+    BackwardOptions, BatchSummary, CrossEntropy, Dense, Engine, Error, FirstSpikeTime, Gradients,
+    Health, LayerSensitivity, Lif, Loss, LossError, MeanSquaredError, Network, NetworkBuilder,
+    Objective, OptimizeError, Optimizer, ParameterKind, Reading, Readout, ReadoutError, Recording,
+    Sample, Sgd, SpikeTrains, SpikingNetwork, backward_batch, backward_batch_with, evaluate_batch,
+};
+use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
+use rand_distr::{Normal, Uniform};
+
+const DURATION: f64 = 60.0;
+const ENGINES: [Engine; 2] = [Engine::Fast, Engine::Plain];
+
+/// Neurons with one input each, of these weights and without delay.
+fn single(weights: &[f64]) -> SpikingNetwork {
+    let n = weights.len();
+    let mut net = NetworkBuilder::new();
+    let input = net.input("input", n);
+    let output = net.layer("output", Lif::new(n).tau_mem(20.0).tau_syn(5.0));
+    let matrix = ndarray::Array2::from_diag(&ndarray::aview1(weights));
+    net.connect(input, output, Dense::weights(matrix).delays(0.5));
+    net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap()
+}
+
+/// One spike on each channel.
+fn pulses(channels: usize) -> SpikeTrains {
+    SpikeTrains::from_channels(vec![vec![1.0]; channels]).unwrap()
+}
+
+fn weight_gradient(gradients: &Gradients, synapse: usize) -> f64 {
+    gradients.get("input->output", ParameterKind::Weight).unwrap()[synapse]
+}
+
+/// V is proportional to the weight: at a spike dV/dw = 1/w and dt/dw = -1 / (w slope).
+#[test]
+fn a_limited_slope_takes_the_place_of_the_slope() {
+    for engine in ENGINES {
+        let net = single(&[7.0, 9.0]).with_engine(engine);
+        let trace = net.forward(&pulses(2), DURATION).unwrap();
+        let [flat, steep] = *trace.slopes(0) else { panic!("one spike each") };
+        assert!(flat < 0.7 * steep, "{flat} {steep}");
+        let objective = Objective::new(FirstSpikeTime, MeanSquaredError);
+        let by_time: Vec<f64> = trace.spikes(0).times().to_vec();
+        let target = [0.0, 0.0];
+        let gradient = |limiter: Option<SlopeLimiter>| {
+            let options = BackwardOptions::new();
+            let options = limiter.map_or(options.clone(), |l| options.limit_slopes(l));
+            net.backward_with(&trace, &objective, &target[..], &options).unwrap()
+        };
+        let check = |limiter, slopes: [f64; 2], limited| {
+            let (_, gradients, health) = gradient(limiter);
+            // L = (t_0^2 + t_1^2) / 2.
+            for (k, weight) in [(0, 7.0), (1, 9.0)] {
+                let expected = -by_time[k] / (weight * slopes[k]);
+                let found = weight_gradient(&gradients, 3 * k);
+                assert_relative_eq!(found, expected, max_relative = 1e-12);
+            }
+            assert_eq!(health.layers[0].limited, limited);
+            assert_eq!(health.smallest_slope.unwrap().value, flat);
+        };
+        check(None, [flat, steep], 0);
+        check(Some(SlopeLimiter::Absolute(flat / 2.0)), [flat, steep], 0);
+        check(Some(SlopeLimiter::Absolute(flat)), [flat, steep], 0);
+        check(Some(SlopeLimiter::Absolute(3.0 * flat)), [3.0 * flat, steep.max(3.0 * flat)], {
+            if steep < 3.0 * flat { 2 } else { 1 }
+        });
+        let mean = (flat + steep) / 2.0;
+        check(Some(SlopeLimiter::Relative(1.0)), [mean, steep], 1);
+        check(Some(SlopeLimiter::Relative(mean / flat * 1.001)), [flat, steep], 0);
+        check(Some(SlopeLimiter::Relative(mean / flat * 0.9)), [flat / 0.9, steep], 1);
+    }
+}
+
+/// A loss of nothing: what is left is the regulariser.
+#[derive(Clone, Copy)]
+struct Nothing;
+
+impl Loss<f64> for Nothing {
+    type Target = usize;
+    fn evaluate(&self, _: &Reading, _: &usize, gradient: &mut [f64]) -> Result<f64, LossError> {
+        gradient.fill(0.0);
+        Ok(0.0)
+    }
+}
+
+#[test]
+fn the_spike_count_regulariser_pushes_the_potential_at_spikes() {
+    let regularizer = SpikeCountRegularizer::new(0);
+    let strength = 0.3;
+    for engine in ENGINES {
+        let net = single(&[7.0]).with_engine(engine);
+        let trace = net.forward(&pulses(1), DURATION).unwrap();
+        let [slope] = *trace.slopes(0) else { panic!("one spike") };
+        let objective = Objective::new(FirstSpikeTime, Nothing);
+        // (regulariser, floor of slopes, dL/dV at the spike)
+        for (regularizer, floor, push) in [
+            (regularizer.upper(0.25, strength), None, 0.75 * strength),
+            (regularizer.lower(3.0, strength), None, -2.0 * strength),
+            (regularizer.upper(0.25, strength).lower(0.25, 1.0), None, 0.75 * strength),
+            // The push is on the potential: a limited slope does not change it.
+            (regularizer.upper(0.25, strength), Some(5.0 * slope), 0.75 * strength),
+            (regularizer.upper(1.0, strength).lower(1.0, strength), None, 0.0),
+            (regularizer.upper(2.0, strength).lower(0.5, strength), None, 0.0),
+            (regularizer, None, 0.0),
+        ] {
+            let mut options = BackwardOptions::new().regularize(regularizer);
+            if let Some(floor) = floor {
+                options = options.limit_slopes(SlopeLimiter::Absolute(floor));
+            }
+            let (_, gradients, health) =
+                net.backward_with(&trace, &objective, &0, &options).unwrap();
+            // V = 1 there, proportional to w; and a delay moves V' = slope.
+            let [by_weight, by_delay] = *gradients.values() else { panic!("one synapse") };
+            assert_relative_eq!(by_weight, push / 7.0, max_relative = 1e-12);
+            assert_relative_eq!(by_delay, -push * slope, max_relative = 1e-12);
+            assert_eq!(health.layers[0].regularized, usize::from(push != 0.0));
+        }
+    }
+}
+
+/// A few neurons, recurrent or not, of which some outputs stay silent.
+fn random_network(seed: u64, recurrent: bool, spikes: usize) -> (SpikingNetwork, SpikeTrains) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut net = NetworkBuilder::new();
+    let input = net.input("input", 6);
+    let hidden = net.layer("hidden", Lif::new(8).tau_mem(20.0).tau_syn(5.0));
+    let output = net.layer("output", Lif::new(4).tau_mem(15.0).tau_syn(6.0));
+    let weight = 50.0 / spikes as f64;
+    let delays = Uniform::new(0.5, 6.0).unwrap();
+    net.connect(
+        input,
+        hidden,
+        Dense::weights(Normal::new(weight, weight / 2.0).unwrap()).delays(delays),
+    );
+    if recurrent {
+        let weights = Normal::new(0.0, 0.3).unwrap();
+        net.connect(hidden, hidden, Dense::weights(weights).delays(delays));
+        net.connect(output, hidden, Dense::weights(weights).delays(delays));
+    }
+    net.connect(hidden, output, Dense::weights(Normal::new(0.1, 0.5).unwrap()).delays(delays));
+    let event = |_| (rng.random::<f64>() * 0.9 * DURATION, rng.random_range(0..6));
+    let events: Vec<_> = (0..spikes).map(event).collect();
+    let input = SpikeTrains::from_events(6, events).unwrap();
+    (net.build(&mut rng).unwrap(), input)
+}
+
+/// (seed, recurrent, input spikes): loads for the light, the fast and the plain engine.
+fn loads() -> impl Iterator<Item = (u64, bool, usize)> {
+    (0..6).flat_map(|seed| {
+        [(seed, false, 20), (seed, false, 400), (seed, true, 20), (seed, true, 400)]
+    })
+}
+
+/// Networks for finite differences, again for all engines.
+fn checked() -> impl Iterator<Item = (SpikingNetwork, SpikeTrains)> {
+    let loads = [(0, false, 20), (1, true, 20), (2, false, 100), (3, true, 100), (4, false, 20)];
+    loads.into_iter().map(|(seed, recurrent, spikes)| random_network(seed, recurrent, spikes))
+}
+
+/// sum_k a_k t_k over the spikes of each neuron.
+struct WeightedTimes(Vec<f64>);
+
+impl Readout<f64> for WeightedTimes {
+    fn read(&self, recording: &Recording<'_, f64>, y: &mut Reading) -> Result<(), ReadoutError> {
+        let spikes = recording.spikes();
+        for w in spikes.offsets().windows(2) {
+            y.push((w[0]..w[1]).map(|k| self.0[k] * spikes.times()[k]).sum());
+        }
+        Ok(())
+    }
+    fn pull_back(
+        &self,
+        _: &Recording<'_, f64>,
+        _: &[f64],
+        _: &mut LayerSensitivity,
+    ) -> Result<(), ReadoutError> {
+        panic!("finite differences only")
+    }
+}
+
+/// sum_n (n + 1) y_n.
+struct Linear;
+
+impl Loss<f64> for Linear {
+    type Target = usize;
+    fn evaluate(&self, y: &Reading, _: &usize, gradient: &mut [f64]) -> Result<f64, LossError> {
+        for (n, g) in gradient.iter_mut().enumerate() {
+            *g = (n + 1) as f64;
+        }
+        Ok(y.values().iter().enumerate().map(|(n, y)| (n + 1) as f64 * y).sum())
+    }
+}
+
+/// What the regulariser adds is the gradient of sum_k a_k t_k with a_k = -slope strength (N - count).
+#[test]
+fn the_spike_count_regulariser_against_finite_differences() {
+    let (count, strength) = (3.0, 0.02);
+    let mut firing = 0;
+    for (net, input) in checked() {
+        let trace = net.forward(&input, DURATION).unwrap();
+        let regularizer =
+            SpikeCountRegularizer::new(0).upper(count, strength).lower(count, strength);
+        let options = BackwardOptions::new().regularize(regularizer);
+        let nothing = Objective::new(FirstSpikeTime, Nothing);
+        let (_, gradients, health) = net.backward_with(&trace, &nothing, &0, &options).unwrap();
+        let factors = trace.spikes(0).iter().enumerate().flat_map(|(neuron, train)| {
+            // Undoes the factor of the loss.
+            let push = strength * (train.len() as f64 - count) / (neuron + 1) as f64;
+            std::iter::repeat_n(-push, train.len())
+        });
+        let factors: Vec<f64> = factors.zip(trace.slopes(0)).map(|(a, slope)| a * slope).collect();
+        let off_count = trace.spikes(0).iter().filter(|t| t.len() as f64 != count);
+        assert_eq!(health.layers[0].regularized, off_count.map(|t| t.len()).sum::<usize>());
+        let truth = Objective::new(WeightedTimes(factors), Linear).on_layer(0);
+        let report = GradientCheck::new()
+            .step(1e-3)
+            .tolerance(1e-5, 1e-8)
+            .compare(&net, &input, DURATION, &truth, &0, &gradients)
+            .unwrap();
+        assert!(report.passed(), "{report}");
+        firing += health.layers[0].spikes;
+    }
+    assert!(firing > 100, "{firing}");
+}
+
+/// The first spike, or -V / slope of a silent neuron at a time.
+struct PhantomPotential {
+    slope: f64,
+    time: f64,
+}
+
+impl Readout<f64> for PhantomPotential {
+    fn read(&self, recording: &Recording<'_, f64>, y: &mut Reading) -> Result<(), ReadoutError> {
+        for (neuron, train) in recording.spikes().iter().enumerate() {
+            y.push(match train.first() {
+                Some(&time) => time,
+                None => -recording.potential(neuron, self.time)? / self.slope,
+            });
+        }
+        Ok(())
+    }
+    fn pull_back(
+        &self,
+        _: &Recording<'_, f64>,
+        _: &[f64],
+        _: &mut LayerSensitivity,
+    ) -> Result<(), ReadoutError> {
+        panic!("finite differences only")
+    }
+}
+
+#[test]
+fn phantom_spikes_against_finite_differences() {
+    let (mut phantoms, mut fired) = (0, 0);
+    for (net, input) in checked() {
+        let trace = net.forward(&input, DURATION).unwrap();
+        let slope = 0.05;
+        for (readout, then, read) in [
+            (PhantomSpikeTime::new(slope), DURATION, DURATION),
+            (PhantomSpikeTime::new(slope).at(40.0), 40.0, 40.0),
+            (PhantomSpikeTime::new(slope).at(100.0), DURATION, 100.0),
+        ] {
+            let options = BackwardOptions::new();
+            let objective = Objective::new(readout, Linear);
+            let (evaluation, gradients, health) =
+                net.backward_with(&trace, &objective, &0, &options).unwrap();
+            let expected = trace.spikes(1).iter().map(|t| t.first().copied().unwrap_or(read));
+            assert_eq!(evaluation.readout, expected.collect::<Vec<_>>());
+            assert_eq!(health.layers[1].phantoms, health.layers[1].silent);
+            phantoms += health.layers[1].phantoms;
+            fired += 4 - health.layers[1].phantoms;
+            let truth = Objective::new(PhantomPotential { slope, time: then }, Linear);
+            let report = GradientCheck::new()
+                .step(1e-3)
+                .tolerance(1e-5, 1e-8)
+                .compare(&net, &input, DURATION, &truth, &0, &gradients)
+                .unwrap();
+            assert!(report.passed(), "{report}");
+        }
+    }
+    assert!(phantoms > 10 && fired > 10, "{phantoms} phantoms, {fired} fired");
+}
+
+/// V of a silent neuron is proportional to its weight, so dL/dw = -(dL/dt / slope) V / w.
+#[test]
+fn a_phantom_spike_has_a_closed_form() {
+    let net = single(&[3.0]);
+    let trace = net.forward(&pulses(1), DURATION).unwrap();
+    let objective = Objective::new(PhantomSpikeTime::new(0.1).at(12.0), MeanSquaredError);
+    let (evaluation, gradients) = net.backward(&trace, &objective, &[10.0]).unwrap();
+    assert_eq!((evaluation.readout[0], evaluation.loss), (12.0, 4.0));
+    // V = w (exp(-t/20) - exp(-t/5)) / 3 with t from the arrival at 1.5 ms; dL/dt = 2 (12 - 10).
+    let t: f64 = 12.0 - 1.5;
+    let v_per_w = ((-t / 20.0).exp() - (-t / 5.0).exp()) / 3.0;
+    assert_relative_eq!(gradients.values()[0], -4.0 / 0.1 * v_per_w, max_relative = 1e-12);
+}
+
+#[test]
+fn the_regulariser_goes_by_the_mean_of_the_batch() {
+    let net = single(&[7.0]);
+    let inputs =
+        [vec![1.0], vec![1.0, 2.0, 30.0], vec![]].map(|t| SpikeTrains::from_channels([t]).unwrap());
+    let samples: Vec<Sample<'_, usize>> =
+        inputs.iter().map(|input| Sample { input, target: &0 }).collect();
+    let objective = Objective::new(FirstSpikeTime, Nothing);
+    let spikes =
+        inputs.each_ref().map(|i| net.forward(i, DURATION).unwrap().spikes(0).len() as f64);
+    let mean = spikes.iter().sum::<f64>() / 3.0;
+    let (count, strength) = (mean - 0.3, 0.7);
+    let options = |count| {
+        BackwardOptions::new().regularize(SpikeCountRegularizer::new(0).upper(count, strength))
+    };
+    let (summary, gradients) =
+        backward_batch_with(&net, &samples, DURATION, &objective, &options(count)).unwrap();
+    assert!(spikes[0] != spikes[1]);
+    assert_eq!(summary.health.layers[0].regularized as f64, 3.0 * mean);
+    let mut expected = 0.0;
+    let mut own = 0.0;
+    for input in &inputs {
+        let trace = net.forward(input, DURATION).unwrap();
+        let n = trace.spikes(0).len() as f64;
+        // The same push: N - count' = mean - count. A silent trial has none.
+        let same = if n == 0.0 { 0.0 } else { n - (mean - count) };
+        assert!(same >= 0.0);
+        let by_weight = |count| {
+            let (_, g, _) = net.backward_with(&trace, &objective, &0, &options(count)).unwrap();
+            g.values()[0] / 3.0
+        };
+        expected += by_weight(same);
+        own += by_weight(count);
+    }
+    assert_relative_eq!(gradients.values()[0], expected, max_relative = 1e-12);
+    let per_trial = SpikeCountRegularizer::new(0).upper(count, strength).per_trial();
+    let options = BackwardOptions::new().regularize(per_trial);
+    let (_, gradients) =
+        backward_batch_with(&net, &samples, DURATION, &objective, &options).unwrap();
+    assert_relative_eq!(gradients.values()[0], own, max_relative = 1e-12);
+    assert!((own - expected).abs() > 1e-3);
+}
+
+fn bits(gradients: &Gradients) -> Vec<u64> {
+    gradients.values().iter().chain(&gradients.input_times).map(|g| g.to_bits()).collect()
+}
+
+#[test]
+fn without_remedies_not_a_bit_changes() {
+    for (seed, recurrent, spikes) in loads() {
+        let (net, input) = random_network(seed, recurrent, spikes);
+        for engine in ENGINES {
+            let net = net.clone().with_engine(engine);
+            let trace = net.forward(&input, DURATION).unwrap();
+            let objective = Objective::new(FirstSpikeTime, CrossEntropy::first_to_fire(5.0));
+            let (evaluation, exact) = net.backward(&trace, &objective, &1).unwrap();
+            let idle = BackwardOptions::new()
+                .limit_slopes(SlopeLimiter::Absolute(1e-12))
+                .regularize(SpikeCountRegularizer::new(0).upper(1e6, 1.0).lower(0.0, 1.0))
+                .clip(GradientClip::norm(ParameterKind::Weight, 1e9))
+                .clip(GradientClip::value(ParameterKind::Delay, 1e9))
+                .near_ties(1e-9);
+            for options in [BackwardOptions::new(), idle] {
+                let (same, gradients, health) =
+                    net.backward_with(&trace, &objective, &1, &options).unwrap();
+                assert_eq!(same, evaluation);
+                assert_eq!(bits(&gradients), bits(&exact));
+                let layer = health.layers[0];
+                assert_eq!((layer.limited, layer.regularized, layer.phantoms), (0, 0, 0));
+                assert_eq!((health.clipped, health.lifted), (0, 0));
+                let samples = [Sample { input: &input, target: &1_usize }];
+                let (summary, gradients) =
+                    backward_batch_with(&net, &samples, DURATION, &objective, &options).unwrap();
+                assert_eq!(gradients.values(), exact.values());
+                assert_eq!(summary.health, health);
+            }
+        }
+    }
+}
+
+/// The engines share one rule, so they agree as without it, and count the same.
+#[test]
+fn remedies_are_the_same_on_every_engine() {
+    let (mut limited, mut phantoms) = (0, 0);
+    for (seed, recurrent, spikes) in loads() {
+        let (net, input) = random_network(seed, recurrent, spikes);
+        for limiter in [SlopeLimiter::Absolute(0.08), SlopeLimiter::Relative(1.5)] {
+            let options = BackwardOptions::new()
+                .limit_slopes(limiter)
+                .regularize(SpikeCountRegularizer::new(0).upper(2.0, 0.02).lower(1.5, 0.01))
+                .regularize(SpikeCountRegularizer::new(1).upper(1.0, 0.1).per_trial())
+                .clip(GradientClip::norm(ParameterKind::Weight, 1e-2));
+            let objective =
+                Objective::new(PhantomSpikeTime::new(0.1), CrossEntropy::first_to_fire(5.0));
+            let [fast, plain] = ENGINES.map(|engine| {
+                let net = net.clone().with_engine(engine);
+                let trace = net.forward(&input, DURATION).unwrap();
+                net.backward_with(&trace, &objective, &1, &options).unwrap()
+            });
+            let largest = plain.1.values().iter().fold(0.0, |m: f64, g| m.max(g.abs()));
+            for (a, b) in fast.1.values().iter().zip(plain.1.values()) {
+                assert!((a - b).abs() <= 1e-8 * largest, "{a:e} against {b:e}");
+            }
+            assert_eq!(fast.2.layers, plain.2.layers);
+            assert_eq!(fast.2.clipped, plain.2.clipped);
+            limited += plain.2.layers[0].limited;
+            phantoms += plain.2.layers[1].phantoms;
+        }
+    }
+    assert!(limited > 100 && phantoms > 10, "{limited} limited, {phantoms} phantoms");
+}
+
+#[test]
+fn clipping_by_value_and_by_norm() {
+    let net = single(&[7.0, 20.0]);
+    let fresh = || {
+        let mut gradients = Gradients::zeros(net.layout());
+        gradients.values_mut().copy_from_slice(&[3.0, -0.5, 0.0, -4.0, 3.0, -0.5, 0.0, -4.0]);
+        (gradients, Health::<f64>::default())
+    };
+    let (mut g, mut health) = fresh();
+    GradientClip::value(ParameterKind::Weight, 2.0).apply(&mut g, &mut health).unwrap();
+    assert_eq!(g.values(), [2.0, -0.5, 0.0, -2.0, 3.0, -0.5, 0.0, -4.0]);
+    assert_eq!(health.clipped, 2);
+
+    let (mut g, mut health) = fresh();
+    let norm = 25.25_f64.sqrt();
+    GradientClip::norm(ParameterKind::Delay, norm / 4.0).apply(&mut g, &mut health).unwrap();
+    let expected = [3.0, -0.5, 0.0, -4.0, 0.75, -0.125, 0.0, -1.0];
+    for (a, b) in g.values().iter().zip(expected) {
+        assert_relative_eq!(*a, b, max_relative = 1e-15);
+    }
+    assert_eq!(health.clipped, 3);
+    GradientClip::norm(ParameterKind::Delay, norm).apply(&mut g, &mut health).unwrap();
+    assert_eq!(health.clipped, 3, "within the limit");
+
+    // Squares out of range do not matter.
+    for scale in [1e300, 1e-300] {
+        let (mut g, mut health) = fresh();
+        g.scale(scale);
+        let limit = 2.0 * scale;
+        GradientClip::norm(ParameterKind::Weight, limit).apply(&mut g, &mut health).unwrap();
+        assert_relative_eq!(g.values()[0], 3.0 / norm * limit, max_relative = 1e-14);
+        assert_eq!(health.clipped, 3);
+    }
+
+    // What is not finite is left for the optimiser to refuse.
+    for bad in [f64::NAN, f64::INFINITY] {
+        for clip in [GradientClip::value, GradientClip::norm] {
+            let (mut g, mut health) = fresh();
+            g.values_mut()[1] = bad;
+            clip(ParameterKind::Weight, 2.0).apply(&mut g, &mut health).unwrap();
+            assert_eq!(g.values()[1].to_bits(), bad.to_bits());
+            let error = Sgd::new(1.0).step(&mut net.clone(), &g).unwrap_err();
+            assert!(matches!(error, OptimizeError::NotFinite { index: 1, .. }), "{error}");
+        }
+    }
+    let (mut none, mut health) = (Gradients::zeros(net.layout()), Health::<f64>::default());
+    GradientClip::norm(ParameterKind::Weight, 2.0).apply(&mut none, &mut health).unwrap();
+    assert!(none.values().iter().all(|g| *g == 0.0) && health.clipped == 0);
+}
+
+#[test]
+fn clipping_is_part_of_a_backward_pass() {
+    let (net, input) = random_network(3, true, 20);
+    let trace = net.forward(&input, DURATION).unwrap();
+    let objective = Objective::new(FirstSpikeTime, CrossEntropy::first_to_fire(5.0));
+    let (_, exact, health) =
+        net.backward_with(&trace, &objective, &1, &BackwardOptions::new()).unwrap();
+    let limit = 0.1 * health.largest_gradients[0];
+    let options = BackwardOptions::new().clip(GradientClip::value(ParameterKind::Weight, limit));
+    let (_, clipped, with) = net.backward_with(&trace, &objective, &1, &options).unwrap();
+    assert_eq!(with.largest_gradients, health.largest_gradients, "those before clipping");
+    let mut changed = 0;
+    for ((block, a), (_, b)) in exact.blocks().zip(clipped.blocks()) {
+        for (a, b) in a.iter().zip(b) {
+            match block.kind {
+                ParameterKind::Weight => assert_eq!(*b, a.clamp(-limit, limit)),
+                _ => assert_eq!(a, b),
+            }
+            changed += usize::from(a != b);
+        }
+    }
+    assert!(changed > 0);
+    assert_eq!(with.clipped, changed);
+    assert_eq!(clipped.input_times, exact.input_times);
+}
+
+/// Three neurons: one fires always, one in half of the samples, one never.
+fn partly_silent() -> (SpikingNetwork, Vec<SpikeTrains>) {
+    let mut net = NetworkBuilder::new();
+    let input = net.input("input", 1);
+    let layer = net.layer("output", Lif::new(3).tau_mem(20.0).tau_syn(5.0));
+    let weights = ndarray::array![[9.0], [5.0], [1.0]];
+    net.connect(input, layer, Dense::weights(weights));
+    net.connect(layer, layer, Dense::weights(-0.5).delays(1.0));
+    let net = net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap();
+    let once = SpikeTrains::from_channels([[1.0]]).unwrap();
+    let twice = SpikeTrains::from_channels([[1.0, 1.1]]).unwrap();
+    (net, vec![once, twice])
+}
+
+fn summary(net: &SpikingNetwork, inputs: &[SpikeTrains]) -> BatchSummary {
+    let samples: Vec<Sample<'_, usize>> =
+        inputs.iter().map(|input| Sample { input, target: &0 }).collect();
+    evaluate_batch(net, &samples, DURATION, &Objective::new(FirstSpikeTime, Nothing)).unwrap()
+}
+
+fn weights(net: &SpikingNetwork) -> Vec<f64> {
+    net.parameters()[0].1.values.to_vec()
+}
+
+#[test]
+fn weights_are_bumped_ever_more_until_spikes_are_there() {
+    let (mut net, inputs) = partly_silent();
+    let recurrent = net.parameters()[1].1.values.to_vec();
+    let mut of_batch = summary(&net, &inputs);
+    assert_eq!(of_batch.silent, [[0, 1, 2]]);
+    let mut bump = WeightBump::new(0.25).tolerance(0.4).growth(3.0);
+    // Half of the spikes are missing.
+    assert_eq!(bump.apply(&mut net, 0, &mut of_batch).unwrap(), 2);
+    assert_eq!(weights(&net), [9.0, 5.25, 1.25]);
+    assert_eq!(bump.apply(&mut net, 0, &mut of_batch).unwrap(), 2);
+    assert_eq!(weights(&net), [9.0, 6.0, 2.0]);
+    assert_eq!(of_batch.health.lifted, 4);
+    // Within the tolerance nothing happens, and the series starts anew.
+    assert_eq!(bump.tolerance(0.5).apply(&mut net, 0, &mut of_batch).unwrap(), 0);
+    let mut of_batch = summary(&net, &inputs[..1]);
+    of_batch.silent = vec![vec![0, 0, 0]];
+    assert_eq!(bump.apply(&mut net, 0, &mut of_batch).unwrap(), 0);
+    of_batch.silent = vec![vec![1, 1, 1]];
+    assert_eq!(bump.apply(&mut net, 0, &mut of_batch).unwrap(), 3);
+    assert_eq!(weights(&net), [9.25, 6.25, 2.25]);
+    assert_eq!(net.parameters()[1].1.values, recurrent, "recurrent weights are left alone");
+}
+
+#[test]
+fn a_lift_goes_by_the_summary_of_an_epoch() {
+    let (mut net, inputs) = partly_silent();
+    let mut epoch = summary(&net, &inputs[..1]);
+    assert_eq!(epoch.silent, [[0, 1, 1]]);
+    epoch.merge(&summary(&net, &inputs[1..]));
+    assert_eq!((epoch.samples, epoch.predictions.len()), (2, 2));
+    let lift = SilentNeuronLift::new(0.002);
+    assert_eq!(lift.apply(&mut net, 0, &mut epoch).unwrap(), 1);
+    assert_eq!(weights(&net), [9.0, 5.0, 1.002]);
+    assert_eq!(lift.share(0.5).apply(&mut net, 0, &mut epoch).unwrap(), 2);
+    assert_eq!(weights(&net), [9.0, 5.002, 1.004]);
+    assert_eq!(epoch.health.lifted, 3);
+}
+
+#[test]
+fn merged_summaries_are_those_of_all_samples() {
+    let (net, inputs) = partly_silent();
+    let samples: Vec<Sample<'_, usize>> =
+        inputs.iter().map(|input| Sample { input, target: &0 }).collect();
+    let objective = Objective::new(FirstSpikeTime, CrossEntropy::first_to_fire(5.0));
+    let run = |samples| backward_batch(&net, samples, DURATION, &objective).unwrap().0;
+    let (all, first, second) = (run(&samples), run(&samples[..1]), run(&samples[1..]));
+    let mut merged = run(&[]);
+    assert_eq!((merged.samples, merged.loss), (0, 0.0));
+    merged.merge(&first);
+    assert_eq!(merged.loss, first.loss);
+    merged.merge(&second);
+    assert_relative_eq!(merged.loss, all.loss, max_relative = 1e-15);
+    assert_eq!((merged.samples, &merged.spikes, &merged.silent), (2, &all.spikes, &all.silent));
+    assert_eq!(merged.health.layers, all.health.layers);
+}
+
+#[test]
+fn constants_without_meaning_are_refused() {
+    let (net, input) = random_network(1, false, 20);
+    let trace = net.forward(&input, DURATION).unwrap();
+    let objective = Objective::new(FirstSpikeTime, Nothing);
+    let samples = [Sample { input: &input, target: &0_usize }];
+    let refused = |options: BackwardOptions| {
+        let error = net.backward_with(&trace, &objective, &0, &options).unwrap_err();
+        assert!(matches!(error, Error::Remedy(RemedyError::Constant { .. })), "{error}");
+        let batch = backward_batch_with(&net, &samples, DURATION, &objective, &options);
+        assert_eq!(batch.unwrap_err().to_string(), error.to_string());
+    };
+    let new = BackwardOptions::new;
+    for bad in [f64::NAN, f64::INFINITY, -1.0] {
+        let count = SpikeCountRegularizer::new(0);
+        refused(new().limit_slopes(SlopeLimiter::Absolute(bad)));
+        refused(new().limit_slopes(SlopeLimiter::Relative(bad)));
+        refused(new().regularize(count.upper(bad, 1.0)));
+        refused(new().regularize(count.upper(1.0, bad)));
+        refused(new().regularize(count.lower(bad, 1.0)));
+        refused(new().regularize(count.lower(1.0, bad)));
+        refused(new().clip(GradientClip::value(ParameterKind::Weight, bad)));
+        refused(new().clip(GradientClip::norm(ParameterKind::Weight, bad)));
+        refused(new().near_ties(bad));
+        for phantom in [PhantomSpikeTime::new(bad), PhantomSpikeTime::new(1.0).at(bad)] {
+            let error = net.backward(&trace, &Objective::new(phantom, Nothing), &0).unwrap_err();
+            assert!(matches!(error, Error::Readout(ReadoutError::Remedy(_))), "{error}");
+        }
+    }
+    refused(new().limit_slopes(SlopeLimiter::Absolute(0.0)));
+    refused(new().limit_slopes(SlopeLimiter::Relative(0.5)));
+    refused(new().regularize(SpikeCountRegularizer::new(0).upper(2.0, 1.0).lower(3.0, 1.0)));
+    let error = SpikeCountRegularizer::new(2).upper(1.0, 1.0);
+    let error = net.backward_with(&trace, &objective, &0, &new().regularize(error)).unwrap_err();
+    assert_eq!(error.to_string(), "the remedy is for layer 2, but the network has 2 (0-based)");
+
+    let (mut net, inputs) = partly_silent();
+    let before = weights(&net);
+    let mut of_batch = summary(&net, &inputs);
+    let refused = |error: Result<usize, RemedyError>| {
+        assert!(matches!(error, Err(RemedyError::Constant { .. })), "{error:?}");
+    };
+    for bad in [f64::NAN, f64::INFINITY] {
+        refused(SilentNeuronLift::new(bad).apply(&mut net, 0, &mut of_batch));
+        refused(SilentNeuronLift::new(1.0).share(bad).apply(&mut net, 0, &mut of_batch));
+        refused(WeightBump::new(bad).apply(&mut net, 0, &mut of_batch));
+        refused(WeightBump::new(1.0).growth(bad).apply(&mut net, 0, &mut of_batch));
+        refused(WeightBump::new(1.0).tolerance(bad).apply(&mut net, 0, &mut of_batch));
+    }
+    refused(SilentNeuronLift::new(1.0).share(0.0).apply(&mut net, 0, &mut of_batch));
+    refused(WeightBump::new(1.0).growth(0.5).apply(&mut net, 0, &mut of_batch));
+    let error = WeightBump::new(1.0).apply(&mut net, 1, &mut of_batch);
+    assert_eq!(error, Err(RemedyError::NoSuchLayer { layer: 1, layers: 1 }));
+    of_batch.silent[0].pop();
+    let error = SilentNeuronLift::new(1.0).apply(&mut net, 0, &mut of_batch);
+    assert_eq!(error, Err(RemedyError::Summary { layer: 0, found: 2, expected: 3 }));
+    assert_eq!(weights(&net), before);
+    assert_eq!(of_batch.health.lifted, 0);
+}
+
+#[test]
+fn a_slope_floor_without_meaning_is_refused() {
+    let net = single(&[7.0]);
+    let trace = net.forward(&pulses(1), DURATION).unwrap();
+    for bad in [f64::NAN, f64::INFINITY, -1.0] {
+        let mut sensitivity = eventprop::Sensitivity::none(&trace);
+        sensitivity.layers[0].slope_floor = bad;
+        assert!(net.adjoint(&trace, sensitivity).is_err());
+    }
+}
+
+#[test]
+fn all_silent() {
+    for engine in ENGINES {
+        let net = single(&[0.1, 0.2]).with_engine(engine);
+        let trace = net.forward(&SpikeTrains::silent(2), DURATION).unwrap();
+        let options = BackwardOptions::new()
+            .limit_slopes(SlopeLimiter::Relative(2.0))
+            .regularize(SpikeCountRegularizer::new(0).upper(2.0, 1.0).lower(1.0, 1.0))
+            .clip(GradientClip::norm(ParameterKind::Weight, 1.0))
+            .near_ties(1.0);
+        let objective = Objective::new(PhantomSpikeTime::new(1.0), MeanSquaredError);
+        let (_, gradients, health) =
+            net.backward_with(&trace, &objective, &[1.0, DURATION], &options).unwrap();
+        assert!(gradients.values().iter().all(|g| *g == 0.0), "nothing arrived");
+        let layer = health.layers[0];
+        assert_eq!((layer.spikes, layer.silent, layer.regularized), (0, 2, 0));
+        assert_eq!(layer.phantoms, 1, "the other phantom is where it should be");
+        assert_eq!((health.smallest_slope, health.largest_adjoint), (None, None));
+        let (summary, _) =
+            backward_batch_with::<f64, _, _, [f64]>(&net, &[], DURATION, &objective, &options)
+                .unwrap();
+        assert_eq!(summary.health.trials, 0);
+    }
+}
+
+/// V = w (x - x^2) with x = exp(-t / tau_mem) touches the threshold at w = 4; rounding makes a spike of some.
+#[test]
+fn a_limiter_stands_in_for_slopes_of_zero() {
+    let (floor, mut grazing, mut refused) = (1e-3, 0, 0);
+    let limited = BackwardOptions::new().limit_slopes(SlopeLimiter::Absolute(floor));
+    let objective = Objective::new(FirstSpikeTime, MeanSquaredError);
+    let input = SpikeTrains::from_channels([[0.0]]).unwrap();
+    for k in 0..2000 {
+        let (tau, weight) = (1.0 + 0.01 * f64::from(k), 4.0 + 1e-15 * f64::from(k % 5));
+        let mut net = NetworkBuilder::new();
+        let channel = net.input("input", 1);
+        let output = net.layer("output", Lif::new(1).tau_mem(tau).tau_syn(tau / 2.0));
+        net.connect(channel, output, Dense::weights(weight));
+        let net = net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap();
+        let trace = net.forward(&input, DURATION).unwrap();
+        let [time] = *trace.spikes(0).times() else { continue };
+        let exact = net.backward(&trace, &objective, &[0.0]);
+        let (_, gradients, health) =
+            net.backward_with(&trace, &objective, &[0.0], &limited).unwrap();
+        assert!(health.smallest_slope.unwrap().value < 1e-6);
+        assert_eq!(health.layers[0].limited, 1);
+        // dL/dt = 2 t, and dV/dw = V / w.
+        let expected = -2.0 * time / (weight * floor);
+        assert_relative_eq!(gradients.values()[0], expected, max_relative = 1e-6);
+        grazing += 1;
+        refused += usize::from(exact.is_err());
+    }
+    println!("{grazing} grazing spikes, {refused} without a slope");
+    assert!(grazing > 0);
+}
