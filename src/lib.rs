@@ -17,7 +17,7 @@
 //! | step | items |
 //! |---|---|
 //! | input | [`SpikeTrains`], [`data`] |
-//! | network | [`NetworkBuilder`], [`SpikingNetwork`]; [`Lif`], [`LeakyIntegrator`]; [`Dense`], [`Sparse`], [`Delays`] |
+//! | network | [`NetworkBuilder`], [`SpikingNetwork`]; [`Lif`], [`LeakyIntegrator`], [`Constant`]; [`Dense`], [`Sparse`], [`Delays`] |
 //! | simulation | [`Network::forward`], [`Trace`] |
 //! | objective | [`Objective`], alone or added up ([`Goal`]) |
 //! | read-outs | [`FirstSpikeTime`], [`SpikeTimes`], [`SpikeCount`]; [`MeanVoltage`], [`ExpWeightedMeanVoltage`], [`MaxVoltage`], [`VoltageAt`] |

@@ -12,14 +12,65 @@ pub enum ParameterKind {
     Weight,
     /// Delays in ms.
     Delay,
+    /// The logarithm of membrane time constants in ms.
+    TauMem,
+    /// The logarithm of synaptic time constants in ms, receptor by receptor.
+    TauSyn,
+    /// The logarithm of thresholds.
+    Threshold,
+    /// The potential after a spike.
+    Reset,
+    /// A constant drive.
+    Bias,
+    /// What a neuron's own spike adds to its current of adaptation.
+    Kick,
+    /// The logarithm of the time constant in ms of the current of adaptation.
+    TauKick,
+    /// The logarithm of what a neuron's own spike adds to its threshold.
+    Raise,
+    /// The logarithm of the time constant in ms with which the threshold falls back.
+    TauRaise,
+    /// The logarithm of the refractory period in ms.
+    Refractory,
+}
+
+impl ParameterKind {
+    /// Whether parameters of this kind are logarithms: the constants that they stand for are above 0
+    /// whatever the optimiser does, and its steps are relative.
+    pub fn is_logarithm(self) -> bool {
+        match self {
+            Self::Weight | Self::Delay | Self::Reset | Self::Bias | Self::Kick => false,
+            Self::TauMem
+            | Self::TauSyn
+            | Self::Threshold
+            | Self::TauKick
+            | Self::Raise
+            | Self::TauRaise
+            | Self::Refractory => true,
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Weight => "weight",
+            Self::Delay => "delay",
+            Self::TauMem => "tau_mem",
+            Self::TauSyn => "tau_syn",
+            Self::Threshold => "threshold",
+            Self::Reset => "reset",
+            Self::Bias => "bias",
+            Self::Kick => "kick",
+            Self::TauKick => "tau_kick",
+            Self::Raise => "raise",
+            Self::TauRaise => "tau_raise",
+            Self::Refractory => "refractory",
+        }
+    }
 }
 
 impl fmt::Display for ParameterKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Weight => "weight",
-            Self::Delay => "delay",
-        })
+        f.pad(self.name())
     }
 }
 
@@ -61,7 +112,8 @@ impl<F: Real> Bounds<F> {
 pub struct Parameter<'a, F> {
     /// What they are.
     pub kind: ParameterKind,
-    /// Their values; for dense synapses post x pre, row by row.
+    /// Their values; for dense synapses post x pre, row by row; for constants of neurons one for all
+    /// or one per neuron.
     pub values: &'a [F],
     /// The interval that they are kept in.
     pub bounds: Bounds<F>,
@@ -80,7 +132,8 @@ impl<F: Real> Parameter<'_, F> {
 pub struct ParameterMut<'a, F> {
     /// What they are.
     pub kind: ParameterKind,
-    /// Their values; for dense synapses post x pre, row by row.
+    /// Their values; for dense synapses post x pre, row by row; for constants of neurons one for all
+    /// or one per neuron.
     pub values: &'a mut [F],
     /// The interval that they are kept in.
     pub bounds: Bounds<F>,
@@ -90,7 +143,7 @@ pub struct ParameterMut<'a, F> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Block {
-    /// The name of the projection, such as `input->hidden`.
+    /// The name of the projection, such as `input->hidden`, or of the layer.
     pub owner: String,
     /// What the parameters are.
     pub kind: ParameterKind,
@@ -145,7 +198,7 @@ impl<F: Real> Gradients<F> {
         })
     }
 
-    /// The gradients by the parameters of one kind of one projection, if it has such.
+    /// The gradients by the parameters of one kind of one projection or layer, if it has such.
     pub fn get(&self, owner: &str, kind: ParameterKind) -> Option<&[F]> {
         self.blocks().find(|(b, _)| b.owner == owner && b.kind == kind).map(|(_, values)| values)
     }

@@ -59,12 +59,12 @@ pub enum PotentialSensitivity<F = f64> {
         /// dL/dV.
         gradient: F,
     },
-    /// Through V at the time of an arrival at this neuron, which moves with it: dL/dt of the first
-    /// arrival at this time gets dL/dV times the slope of V before it.
+    /// Through V at the time of an arrival at this neuron, or of its spike, which moves with it: dL/dt of
+    /// the first of them at this time gets dL/dV times the slope of V before it.
     AtArrival {
         /// The neuron.
         neuron: usize,
-        /// The time of the arrival in ms.
+        /// The time of the arrival or of the spike in ms.
         time: f64,
         /// dL/dV.
         gradient: F,

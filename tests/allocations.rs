@@ -3,10 +3,10 @@
 use allocation_counter::measure;
 use eventprop::remedy::{GradientClip, SlopeLimiter, SpikeCountRegularizer};
 use eventprop::{
-    BackwardOptions, CrossEntropy, Dense, Engine, FirstSpikeTime, LeakyIntegrator, Lif, MaxVoltage,
-    MeanSquaredError, MeanVoltage, NetworkBuilder, Objective, ParameterKind, Readout, Sample,
-    Simulator, SpikeTimes, SpikeTrains, SpikingNetwork, VanRossum, VoltageAt, backward_batch,
-    backward_batch_with, evaluate_batch,
+    BackwardOptions, Constant, CrossEntropy, Dense, Engine, FirstSpikeTime, LeakyIntegrator, Lif,
+    MaxVoltage, MeanSquaredError, MeanVoltage, NetworkBuilder, Objective, ParameterKind, Readout,
+    Sample, Simulator, SpikeTimes, SpikeTrains, SpikingNetwork, VanRossum, VoltageAt,
+    backward_batch, backward_batch_with, evaluate_batch,
 };
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Normal, Uniform};
@@ -22,6 +22,8 @@ struct Case {
     output_fires: bool,
     /// Another receptor of the hidden layer.
     second_receptor: bool,
+    /// Adaptation, a refractory period and trainable constants of the hidden layer.
+    rich: bool,
     /// Input spikes per sample; the fast engine wants hundreds.
     spikes: usize,
 }
@@ -30,7 +32,13 @@ impl Case {
     fn network(&self, rng: &mut ChaCha8Rng) -> SpikingNetwork {
         let mut net = NetworkBuilder::new();
         let input = net.input("input", CHANNELS);
-        let hidden = net.layer("hidden", Lif::new(12).tau_mem(20.0).tau_syn(5.0));
+        let mut lif = Lif::new(12).tau_mem(20.0).tau_syn(5.0);
+        if self.rich {
+            let tau_mem = Constant::trainable(vec![20.0; 12]);
+            lif = lif.tau_mem(tau_mem).adaptation(-0.1, 30.0).rising_threshold(0.1, 20.0);
+            lif = lif.refractory(Constant::trainable(1.0)).bias(0.1);
+        }
+        let hidden = net.layer("hidden", lif);
         let delays = Uniform::new(0.0, 5.0).unwrap();
         let weight = 60.0 / self.spikes as f64;
         let weights = Normal::new(weight, weight / 2.0).unwrap();
@@ -120,9 +128,12 @@ fn training_allocates_nothing_per_sample() {
         recurrent: false,
         output_fires: true,
         second_receptor: false,
+        rich: false,
         spikes: 20,
     };
     check(plain, FirstSpikeTime);
+    check(Case { recurrent: true, rich: true, ..plain }, FirstSpikeTime);
+    check(Case { output_fires: false, rich: true, ..plain }, MeanVoltage);
     check(Case { recurrent: true, ..plain }, FirstSpikeTime);
     check(Case { recurrent: true, second_receptor: true, ..plain }, FirstSpikeTime);
     check(Case { recurrent: true, output_fires: false, ..plain }, MeanVoltage);

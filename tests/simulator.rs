@@ -1,7 +1,7 @@
 //! The simulator fires the spikes of a trial, however its events come.
 
 use eventprop::{
-    ArrivalGradient, Connectivity, DelayedSynapses, Dense, Engine, Layer, LayerError,
+    Adjoint, ArrivalGradient, Connectivity, DelayedSynapses, Dense, Engine, Layer, LayerError,
     LeakyIntegrator, Lif, Network, NetworkBuilder, Parameter, ParameterMut, Presynaptic, Row,
     SimulationError, Simulator, Spike, SpikeTrains, SpikingNetwork, SynapseError, Trace,
 };
@@ -53,7 +53,7 @@ impl Layer<f64> for Jumping {
     fn slope(&self, _: usize, state: &[f64]) -> f64 {
         (self.drive - state[0]) / self.tau
     }
-    fn flow_back(&self, _: usize, _: f64, _: &[f64], _: &mut [f64]) {
+    fn flow_back(&self, _: usize, _: f64, _: &[f64], _: &mut Adjoint<'_, f64>) {
         unreachable!("nothing is differentiated")
     }
     fn receive_back(
@@ -62,14 +62,14 @@ impl Layer<f64> for Jumping {
         _: usize,
         _: f64,
         _: &[f64],
-        _: &mut [f64],
+        _: &mut Adjoint<'_, f64>,
     ) -> ArrivalGradient<f64> {
         unreachable!("nothing is differentiated")
     }
-    fn fire_back(&self, _: usize, _: &[f64], _: f64, _: f64, _: &mut [f64]) {
+    fn fire_back(&self, _: usize, _: &[f64], _: f64, _: f64, _: &mut Adjoint<'_, f64>) {
         unreachable!("nothing is differentiated")
     }
-    fn potential_back(&self, _: usize, _: &[f64], _: f64, _: &mut [f64]) {
+    fn potential_back(&self, _: usize, _: &[f64], _: f64, _: &mut Adjoint<'_, f64>) {
         unreachable!("nothing is differentiated")
     }
 }

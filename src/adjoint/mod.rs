@@ -14,7 +14,7 @@ use crate::fast;
 use crate::light;
 use crate::network::{Engine, Origin, Scratch};
 use crate::replay::Event;
-use crate::{Gradients, PotentialSensitivity, Real, Sensitivity, SpikingNetwork, Trace};
+use crate::{Adjoint, Gradients, PotentialSensitivity, Real, Sensitivity, SpikingNetwork, Trace};
 use neuron::Neuron;
 use std::collections::BinaryHeap;
 
@@ -32,6 +32,8 @@ pub(crate) struct Memory<F> {
     weights: Vec<Vec<F>>,
     /// dL/dd likewise.
     delays: Vec<Vec<F>>,
+    /// The gradient by the parameters of every layer.
+    constants: Vec<Vec<F>>,
     /// dL/dt of every spike so far, and the loss's dependence on potentials; by layer.
     layer_times: Vec<Vec<F>>,
     potentials: Vec<Vec<PotentialSensitivity<F>>>,
@@ -70,12 +72,15 @@ pub(crate) fn backward<F: Real>(
         return done;
     }
     let mut rest = gradients.values_mut();
-    let Memory { weights, delays, .. } = &scratch.adjoint;
+    let Memory { weights, delays, constants, .. } = &scratch.adjoint;
     let parts = network.projections.iter().zip(&network.parameter_counts);
     for ((projection, &len), (weights, delays)) in parts.zip(weights.iter().zip(delays)) {
         let (part, others) = rest.split_at_mut(len);
         projection.synapses.pull_back(weights, delays, part);
         rest = others;
+    }
+    for (total, part) in rest.iter_mut().zip(constants.iter().flatten()) {
+        *total += *part;
     }
     Ok(())
 }
@@ -93,7 +98,9 @@ fn differentiate<F: Real>(
         check_slopes(network, trace, layer, memory.slope_floors[layer])?;
     }
     let recurrent = network.is_recurrent(group);
-    if network.engine == Engine::Fast {
+    // Only the plain engine differentiates by constants of neurons.
+    let by_constants = group.iter().any(|&layer| network.constant_counts[layer] > 0);
+    if network.engine == Engine::Fast && !by_constants {
         let Memory { weights, delays, layer_times, potentials, slope_floors, .. } = memory;
         let mut gathered =
             fast::Gathered { weights, delays, input_times, layer_times, slope_floors };
@@ -132,6 +139,11 @@ impl<F: Real> Memory<F> {
             }
         }
         let layers = network.layers.len();
+        self.constants.resize_with(layers, Vec::new);
+        for (values, &count) in self.constants.iter_mut().zip(&network.constant_counts) {
+            values.clear();
+            values.resize(count, F::zero());
+        }
         self.layer_times.resize_with(layers, Vec::new);
         self.potentials.resize_with(layers, Vec::new);
     }
@@ -260,7 +272,7 @@ impl<F: Real> Backward<'_, F> {
         (layer, index): (usize, usize),
     ) -> Result<(), AdjointError> {
         let Self { network, trace, memory, .. } = self;
-        let Memory { neurons, potentials, .. } = &mut **memory;
+        let Memory { neurons, potentials, constants, .. } = &mut **memory;
         if slot == neurons.len() {
             neurons.push(Neuron::default());
         }
@@ -273,29 +285,33 @@ impl<F: Real> Backward<'_, F> {
         let model = network.layers[layer].layer.as_ref();
         neuron.adjoint.clear();
         neuron.adjoint.resize(model.state_len(), F::zero());
-        neuron.flow_back(model, trace.duration);
+        neuron.flow_back(model, trace.duration, &mut constants[layer]);
         Ok(())
     }
 
     /// Takes one neuron back over its last event, and over the segment before that.
     fn step(&mut self, slot: usize) -> Result<(), AdjointError> {
-        let Memory { weights, delays, layer_times, neurons, slope_floors, .. } = &mut *self.memory;
+        let Memory { weights, delays, constants, layer_times, neurons, slope_floors, .. } =
+            &mut *self.memory;
         let neuron = &mut neurons[slot];
         let model = self.network.layers[neuron.layer].layer.as_ref();
         let at = neuron.left - 1;
         let (time, event) = neuron.replay.events[at];
+        let parameters = constants[neuron.layer].as_mut_slice();
+        // What a loss that reads potentials says about the time of the event.
+        let read = match event {
+            Event::Probe(_) => F::zero(),
+            _ => neuron.kink(model, at) + neuron.jump_in_integrals(model, at),
+        };
         let state = neuron.replay.before(at);
+        let adjoint = &mut Adjoint { state: &mut neuron.adjoint, parameters };
         match event {
             Event::Arrival(k) => {
                 let arrival = neuron.replay.arrivals[k];
-                let mut gradient = model.receive_back(
-                    neuron.index,
-                    arrival.receptor as usize,
-                    arrival.weight,
-                    state,
-                    &mut neuron.adjoint,
-                );
-                gradient.time += neuron.kink(model, at) + neuron.jump_in_integrals(model, at);
+                let (receptor, weight) = (arrival.receptor as usize, arrival.weight);
+                let mut gradient =
+                    model.receive_back(neuron.index, receptor, weight, state, adjoint);
+                gradient.time += read;
                 let (projection, synapse) = (arrival.projection as usize, arrival.synapse as usize);
                 weights[projection][synapse] += gradient.weight;
                 delays[projection][synapse] += gradient.time;
@@ -308,16 +324,16 @@ impl<F: Real> Backward<'_, F> {
             Event::Spike(s) => {
                 let slope = self.trace.layers[neuron.layer].slopes[s];
                 let slope = slope.max(slope_floors[neuron.layer]);
-                let given = layer_times[neuron.layer][s] + neuron.jump_in_integrals(model, at);
-                model.fire_back(neuron.index, state, slope, given, &mut neuron.adjoint);
+                let given = layer_times[neuron.layer][s] + read;
+                model.fire_back(neuron.index, state, slope, given, adjoint);
             }
             Event::Probe(k) => {
                 let (_, gradient, _) = neuron.probes[k];
-                model.potential_back(neuron.index, state, gradient, &mut neuron.adjoint);
+                model.potential_back(neuron.index, state, gradient, adjoint);
             }
         }
         neuron.left = at;
-        neuron.flow_back(model, time);
+        neuron.flow_back(model, time, parameters);
         Ok(())
     }
 }

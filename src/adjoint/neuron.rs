@@ -1,7 +1,7 @@
 //! A neuron in the middle of the backward pass.
 
 use crate::replay::{Event, Replay};
-use crate::{Layer, PotentialSensitivity, Real};
+use crate::{Adjoint, Layer, PotentialSensitivity, Real};
 
 /// A neuron in the middle of the backward pass.
 #[derive(Default)]
@@ -13,7 +13,7 @@ pub(super) struct Neuron<F> {
     pub left: usize,
     /// dL/dstate just after event `left - 1`, or at the end of the trial.
     pub adjoint: Vec<F>,
-    /// (time, gradient, whether it moves with an arrival) of each probe, and the times alone.
+    /// (time, gradient, whether it moves with an arrival or a spike) of each probe, and the times alone.
     pub probes: Vec<(f64, F, bool)>,
     pub probe_times: Vec<f64>,
     /// (rate, gradient) of each integral.
@@ -38,13 +38,13 @@ impl<F: Real> Neuron<F> {
                 }
             }
         }
-        // Those that move with an arrival come last, next to it.
+        // Those that move with an event come last, next to it.
         self.probes.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.2.cmp(&b.2)));
         self.probe_times.clear();
         self.probe_times.extend(self.probes.iter().map(|probe| probe.0));
     }
 
-    /// What an arrival gets from probes that move with it. They stand right before the first arrival of
+    /// What an arrival or a spike gets from probes that move with it. They stand right before the first of
     /// their time.
     pub fn kink(&self, model: &dyn Layer<F>, at: usize) -> F {
         let mut gradient = F::zero();
@@ -75,15 +75,17 @@ impl<F: Real> Neuron<F> {
         weight * (before - after)
     }
 
-    /// From `end` to the start of the segment that ends with event `left`.
-    pub fn flow_back(&mut self, model: &dyn Layer<F>, end: f64) {
+    /// From `end` to the start of the segment that ends with event `left`. Adds to the gradient by the
+    /// layer's parameters.
+    pub fn flow_back(&mut self, model: &dyn Layer<F>, end: f64, parameters: &mut [F]) {
         let start = self.replay.segment_start(self.left);
         let state = self.replay.segment(self.left);
         let dt = F::of(end - start);
-        model.flow_back(self.index, dt, state, &mut self.adjoint);
+        let adjoint = &mut Adjoint { state: &mut self.adjoint, parameters };
+        model.flow_back(self.index, dt, state, adjoint);
         for &(rate, gradient) in &self.integrals {
             let discounted = gradient * (-rate * F::of(start)).exp();
-            model.integral_back(self.index, state, dt, rate, discounted, &mut self.adjoint);
+            model.integral_back(self.index, state, dt, rate, discounted, adjoint);
         }
     }
 }

@@ -58,6 +58,42 @@ pub(super) fn difference_integral<F: Real>(a: F, b: F, q: F, s: F, difference: F
     -s * s * sum
 }
 
+/// (-1)^k times the divided difference of exp(-z) over these k + 1 <= 4 numbers, which may be equal. It is
+/// above zero.
+///
+/// Close together they are taken from a power series, whose divided differences are the complete
+/// symmetric polynomials; else from two differences of one number less.
+pub(super) fn decreasing_difference<F: Real, const N: usize>(mut z: [F; N]) -> F {
+    z.sort_unstable_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+    sorted_difference(&z)
+}
+
+fn sorted_difference<F: Real>(z: &[F]) -> F {
+    let (first, order) = (z[0], z.len() - 1);
+    let spread = z[order] - first;
+    if spread > F::one() {
+        return (sorted_difference(&z[..order]) - sorted_difference(&z[1..])) / spread;
+    }
+    // The polynomials of one degree, over the first number, the first two, ...
+    let mut polynomials = [F::one(); 4];
+    let mut factor = F::of((1..=order).map(|n| n as f64).product::<f64>()).recip();
+    let mut total = factor;
+    for degree in 1..40 {
+        let mut fewer = F::zero();
+        for (polynomial, &z) in polynomials.iter_mut().zip(z) {
+            fewer += *polynomial * (z - first);
+            *polynomial = fewer;
+        }
+        factor /= -F::of((degree + order) as f64);
+        let term = factor * fewer;
+        total += term;
+        if term.abs() < F::epsilon() * total / F::of(4.0) {
+            break;
+        }
+    }
+    total * (-first).exp()
+}
+
 /// The root in [low, high] of a function that ascends through zero there.
 ///
 /// `f` returns value and slope, with f(low) < 0 <= f(high). Newton steps that leave the bracket are
@@ -103,10 +139,10 @@ pub(super) struct Term<F> {
     pub rate: F,
 }
 
-/// A list as long as a neuron has receptors: without allocation for the usual few.
-pub(super) type Few<T> = SmallVec<[T; 4]>;
+/// A list as long as the state of a neuron: without allocation for the usual few.
+pub(super) type Few<T> = SmallVec<[T; 8]>;
 
-fn sum<F: Real>(terms: &[Term<F>], s: F) -> F {
+pub(super) fn sum<F: Real>(terms: &[Term<F>], s: F) -> F {
     terms.iter().map(|t| t.coefficient * (-t.rate * s).exp()).sum()
 }
 
@@ -210,6 +246,36 @@ mod tests {
             let (_, end) = decay_and_difference(a, b, s, (-a * s).exp());
             let found = difference_integral(a, b, q, s, end);
             assert_relative_eq!(found, simpson, max_relative = 1e-10);
+        }
+    }
+
+    #[test]
+    fn differences_of_any_spread() {
+        // Over z, z, z, z it is exp(-z) / 3!; over two numbers the quotient.
+        assert_relative_eq!(
+            decreasing_difference([0.5f64; 4]),
+            (-0.5f64).exp() / 6.0,
+            max_relative = 1e-15
+        );
+        assert_relative_eq!(
+            decreasing_difference([3.0f64, 1.0]),
+            ((-1f64).exp() - (-3f64).exp()) / 2.0,
+            max_relative = 1e-15
+        );
+        // Twice z is the derivative by z, whatever the distance: against Hermite-Genocchi,
+        // int over the simplex of exp(-sum t_i z_i), by Simpson's rule.
+        for (x, y) in [(0.3f64, 0.300001), (0.2, 1.3), (7.0, 0.4), (0.01, 40.0), (2.0, 2.9)] {
+            let n = 4000;
+            let inner = |t: f64| (1.0 - t) * (-(t * x + (1.0 - t) * y)).exp();
+            // Over x, y, y: the weight of y spreads over a line of length 1 - t.
+            let simpson: f64 = (0..=n)
+                .map(|k| {
+                    let weight = if k == 0 || k == n { 1.0 } else { f64::from(2 + 2 * (k % 2)) };
+                    weight * inner(f64::from(k) / f64::from(n)) / f64::from(3 * n)
+                })
+                .sum();
+            let found = decreasing_difference([x, y, y]);
+            assert_relative_eq!(found, simpson, max_relative = 1e-9);
         }
     }
 

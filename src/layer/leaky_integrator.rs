@@ -1,47 +1,50 @@
 //! Leaky integrators, the usual output neurons.
 
-use super::{LinearLayer, ModeBank, StoredLayer};
-use crate::Real;
+use super::{Constant, LinearLayer, LinearNeurons, StoredLayer};
+use crate::{ParameterKind, Real};
 
-/// Leaky integrators: tau_mem V' = -V + I and tau_syn I' = -I, without threshold.
+/// Leaky integrators: tau_mem V' = -V + I + bias and tau_syn I' = -I, from V = 0 and I = 0 on, without threshold.
 ///
-/// They never fire; read-outs look at their potential.
+/// They never fire; read-outs look at their potential. Constants are as those of [`Lif`](crate::Lif).
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(bound(deserialize = "F: Real + serde::Deserialize<'de>")))]
 pub struct LeakyIntegrator<F = f64> {
-    size: usize,
-    bank: ModeBank<F>,
+    neurons: LinearNeurons<F>,
 }
 
 impl<F: Real> LeakyIntegrator<F> {
     /// `size` neurons with tau_mem 20 ms and tau_syn 5 ms.
     pub fn new(size: usize) -> Self {
-        let bank = ModeBank::new(F::of(20.0), vec![F::of(5.0)], None, F::zero());
-        Self { size, bank }
+        Self { neurons: LinearNeurons::new(size) }
     }
 
     /// The membrane time constant in ms.
-    pub fn tau_mem(mut self, tau_mem: F) -> Self {
-        self.bank.tau_mem = tau_mem;
+    pub fn tau_mem(mut self, tau_mem: impl Into<Constant<F>>) -> Self {
+        self.neurons.set(ParameterKind::TauMem, tau_mem);
         self
     }
 
-    /// The synaptic time constant in ms of projections that do not name their own.
-    pub fn tau_syn(mut self, tau_syn: F) -> Self {
-        self.bank.tau_syn.splice(..self.bank.tau_syn.len().min(1), [tau_syn]);
+    /// The synaptic time constant in ms of projections that do not name their own. If it is trainable,
+    /// so are those that projections name.
+    pub fn tau_syn(mut self, tau_syn: impl Into<Constant<F>>) -> Self {
+        self.neurons.set(ParameterKind::TauSyn, tau_syn);
+        self
+    }
+
+    /// A constant drive, 0 by default: without input V tends to it, from 0 on.
+    pub fn bias(mut self, bias: impl Into<Constant<F>>) -> Self {
+        self.neurons.set(ParameterKind::Bias, bias);
         self
     }
 }
 
 impl<F: Real> LinearLayer<F> for LeakyIntegrator<F> {
-    fn size(&self) -> usize {
-        self.size
+    fn neurons(&self) -> &LinearNeurons<F> {
+        &self.neurons
     }
-    fn bank(&self) -> &ModeBank<F> {
-        &self.bank
-    }
-    fn bank_mut(&mut self) -> &mut ModeBank<F> {
-        &mut self.bank
+    fn neurons_mut(&mut self) -> &mut LinearNeurons<F> {
+        &mut self.neurons
     }
     fn to_stored(&self) -> Option<StoredLayer<F>> {
         Some(StoredLayer::LeakyIntegrator(self.clone()))

@@ -1,15 +1,19 @@
 //! Layers: populations of neurons, and what happens to one between events, at arrivals and at spikes.
 
 mod bank;
+mod constants;
 mod exponentials;
 mod leaky_integrator;
 mod lif;
+mod linear;
 
 pub use bank::ModeBank;
+pub use constants::{Constant, LinearNeurons};
 pub use leaky_integrator::LeakyIntegrator;
 pub use lif::Lif;
+pub use linear::LinearLayer;
 
-use crate::Real;
+use crate::{Parameter, ParameterMut, Real};
 use dyn_clone::DynClone;
 use std::fmt::Debug;
 use thiserror::Error;
@@ -37,6 +41,38 @@ pub enum LayerError {
         /// The threshold.
         threshold: f64,
     },
+    /// A constant that must be finite is not.
+    #[error("{constant} is {value}, but must be finite")]
+    NotFinite {
+        /// Its name.
+        constant: &'static str,
+        /// Its value.
+        value: f64,
+    },
+    /// A constant has neither one value for all neurons nor one for each.
+    #[error("{constant} has {found} values for {size} neurons; give one for all or one for each")]
+    Count {
+        /// Its name.
+        constant: &'static str,
+        /// How many values it has.
+        found: usize,
+        /// How many neurons there are.
+        size: usize,
+    },
+    /// A constant has no meaning without another one.
+    #[error("{given} is given, but {missing} is not")]
+    Missing {
+        /// The one that is given.
+        given: &'static str,
+        /// The one that is missing.
+        missing: &'static str,
+    },
+    /// A constant is given twice.
+    #[error("{constant} is given twice")]
+    Repeated {
+        /// Its name.
+        constant: &'static str,
+    },
     /// A neuron without any receptor.
     #[error("the neuron has no synaptic time constant; give at least one")]
     NoReceptor,
@@ -57,6 +93,16 @@ pub struct ArrivalGradient<F> {
     pub time: F,
 }
 
+/// What the adjoint pass carries back through a neuron.
+#[derive(Debug)]
+pub struct Adjoint<'a, F> {
+    /// p = dL/dstate of the neuron.
+    pub state: &'a mut [F],
+    /// The gradient by the parameters of the layer, in the order of [`Layer::parameters`], block after
+    /// block: what depends on them adds to it.
+    pub parameters: &'a mut [F],
+}
+
 /// The dynamics of a population, in closed form.
 ///
 /// A neuron's state is a slice of [`Layer::state_len`] numbers. Between events it flows; an arrival
@@ -64,7 +110,10 @@ pub struct ArrivalGradient<F> {
 /// (`*_back`), which carries the adjoint p = dL/dstate backwards: the mode form of EventProp
 /// (Wunderlich and Pehle 2021, Table 1; Mészáros et al. 2025, eqs. 7-11).
 ///
-/// Linear neurons implement [`LinearLayer`] instead and get all of this from their [`ModeBank`].
+/// A model may hold the time that is left of something, such as a refractory period, in its state: so
+/// what happens at its end is part of the flow and no event.
+///
+/// Linear neurons implement [`LinearLayer`] instead and get all of this from their [`LinearNeurons`].
 /// All neurons are addressed by index, so constants may differ from neuron to neuron.
 pub trait Layer<F: Real>: DynClone + Debug + Send + Sync {
     /// The number of neurons.
@@ -117,8 +166,14 @@ pub trait Layer<F: Real>: DynClone + Debug + Send + Sync {
     /// dV/dt.
     fn slope(&self, neuron: usize, state: &[F]) -> F;
 
+    /// How fast the potential nears the threshold, just before a spike: dV/dt (the default), less the
+    /// slope of a threshold that moves.
+    fn approach(&self, neuron: usize, state: &[F]) -> F {
+        self.slope(neuron, state)
+    }
+
     /// `adjoint` at the end of a flow from `state` over `dt` becomes that at its start.
-    fn flow_back(&self, neuron: usize, dt: F, state: &[F], adjoint: &mut [F]);
+    fn flow_back(&self, neuron: usize, dt: F, state: &[F], adjoint: &mut Adjoint<'_, F>);
 
     /// `adjoint` after an arrival becomes that before it; `state` is the one before.
     fn receive_back(
@@ -127,15 +182,22 @@ pub trait Layer<F: Real>: DynClone + Debug + Send + Sync {
         receptor: usize,
         weight: F,
         state: &[F],
-        adjoint: &mut [F],
+        adjoint: &mut Adjoint<'_, F>,
     ) -> ArrivalGradient<F>;
 
-    /// `adjoint` after a spike becomes that before it; `state` is the one before, `slope` its dV/dt.
-    /// `time_gradient` is what the loss and the spike's arrivals contribute to dL/dt.
-    fn fire_back(&self, neuron: usize, state: &[F], slope: F, time_gradient: F, adjoint: &mut [F]);
+    /// `adjoint` after a spike becomes that before it; `state` is the one before, `slope` its
+    /// [`Layer::approach`]. `time_gradient` is what the loss and the spike's arrivals contribute to dL/dt.
+    fn fire_back(
+        &self,
+        neuron: usize,
+        state: &[F],
+        slope: F,
+        time_gradient: F,
+        adjoint: &mut Adjoint<'_, F>,
+    );
 
     /// Adds `gradient` times the derivative of [`Layer::potential`] by the state.
-    fn potential_back(&self, neuron: usize, state: &[F], gradient: F, adjoint: &mut [F]);
+    fn potential_back(&self, neuron: usize, state: &[F], gradient: F, adjoint: &mut Adjoint<'_, F>);
 
     /// Appends the times in (0, dt) at which V is stationary to `points`, ascending; `None` (the
     /// default) if the model cannot tell.
@@ -163,11 +225,25 @@ pub trait Layer<F: Real>: DynClone + Debug + Send + Sync {
         _dt: F,
         _rate: F,
         _gradient: F,
-        _adjoint: &mut [F],
+        _adjoint: &mut Adjoint<'_, F>,
     ) {
     }
 
-    /// The constants of the neurons if they are linear; the fast engine needs no more.
+    /// The trainable constants; none by default.
+    fn parameters(&self) -> Vec<Parameter<'_, F>> {
+        Vec::new()
+    }
+
+    /// The trainable constants in the same order, to be changed.
+    fn parameters_mut(&mut self) -> Vec<ParameterMut<'_, F>> {
+        Vec::new()
+    }
+
+    /// Takes over changed parameters, projected on their bounds.
+    fn update(&mut self) {}
+
+    /// The constants that all neurons share, if they are linear and have no others; the fast engines need
+    /// no more.
     fn mode_bank(&self) -> Option<&ModeBank<F>> {
         None
     }
@@ -180,97 +256,10 @@ pub trait Layer<F: Real>: DynClone + Debug + Send + Sync {
 
 dyn_clone::clone_trait_object!(<F: Real> Layer<F>);
 
-/// A population of linear neurons: implement this and [`Layer`] follows.
-pub trait LinearLayer<F: Real>: DynClone + Debug + Send + Sync {
-    /// The number of neurons.
-    fn size(&self) -> usize;
-    /// The constants of the neurons.
-    fn bank(&self) -> &ModeBank<F>;
-    /// The constants of the neurons, to add receptors.
-    fn bank_mut(&mut self) -> &mut ModeBank<F>;
-    /// See [`Layer::to_stored`].
-    fn to_stored(&self) -> Option<StoredLayer<F>> {
-        None
-    }
-}
-
-impl<F: Real, T: LinearLayer<F>> Layer<F> for T {
-    fn size(&self) -> usize {
-        LinearLayer::size(self)
-    }
-    fn state_len(&self) -> usize {
-        1 + self.bank().tau_syn.len()
-    }
-    fn validate(&self) -> Result<(), LayerError> {
-        if LinearLayer::size(self) == 0 {
-            return Err(LayerError::Empty);
-        }
-        self.bank().validate()
-    }
-    fn receptors(&self) -> usize {
-        self.bank().tau_syn.len()
-    }
-    fn receptor(&mut self, tau_syn: Option<F>) -> Result<usize, LayerError> {
-        self.bank_mut().receptor(tau_syn)
-    }
-    fn flow(&self, _: usize, dt: F, state: &mut [F]) {
-        self.bank().flow(dt, state);
-    }
-    fn next_spike(&self, _: usize, state: &[F], horizon: F) -> Option<F> {
-        self.bank().next_spike(state, horizon)
-    }
-    fn receive(&self, _: usize, receptor: usize, weight: F, state: &mut [F]) {
-        state[receptor + 1] += weight;
-    }
-    fn fire(&self, _: usize, state: &mut [F]) {
-        self.bank().fire(state);
-    }
-    fn potential(&self, _: usize, state: &[F]) -> F {
-        state[0]
-    }
-    fn slope(&self, _: usize, state: &[F]) -> F {
-        self.bank().slope(state)
-    }
-    fn flow_back(&self, _: usize, dt: F, _: &[F], adjoint: &mut [F]) {
-        self.bank().flow_back(dt, adjoint);
-    }
-    fn receive_back(
-        &self,
-        _: usize,
-        receptor: usize,
-        weight: F,
-        _: &[F],
-        adjoint: &mut [F],
-    ) -> ArrivalGradient<F> {
-        self.bank().receive_back(receptor, weight, adjoint)
-    }
-    fn fire_back(&self, _: usize, _: &[F], slope: F, time_gradient: F, adjoint: &mut [F]) {
-        self.bank().fire_back(slope, time_gradient, adjoint);
-    }
-    fn potential_back(&self, _: usize, _: &[F], gradient: F, adjoint: &mut [F]) {
-        adjoint[0] += gradient;
-    }
-    fn stationary_points(&self, _: usize, state: &[F], dt: F, points: &mut Vec<F>) -> Option<()> {
-        self.bank().stationary_points(state, dt, points);
-        Some(())
-    }
-    fn integral(&self, _: usize, state: &[F], dt: F, rate: F) -> Option<F> {
-        Some(self.bank().integral(state, dt, rate))
-    }
-    fn integral_back(&self, _: usize, _: &[F], dt: F, rate: F, gradient: F, adjoint: &mut [F]) {
-        self.bank().integral_back(dt, rate, gradient, adjoint);
-    }
-    fn mode_bank(&self) -> Option<&ModeBank<F>> {
-        Some(self.bank())
-    }
-    fn to_stored(&self) -> Option<StoredLayer<F>> {
-        LinearLayer::to_stored(self)
-    }
-}
-
 /// The layers of this crate as plain data.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(bound(deserialize = "F: Real + serde::Deserialize<'de>")))]
 #[non_exhaustive]
 pub enum StoredLayer<F> {
     /// Leaky integrate-and-fire neurons.

@@ -111,7 +111,8 @@ pub trait Network<F: Real>: Send + Sync {
         near: Option<f64>,
     ) -> Result<ArrivalCounts, AdjointError>;
 
-    /// The trainable parameters, with the name of their owner.
+    /// The trainable parameters, with the name of their owner: those of the projections, then those of the
+    /// layers.
     fn parameters(&self) -> Vec<(&str, Parameter<'_, F>)>;
 
     /// The trainable parameters in the same order, to be changed. Call [`Network::update`] after.

@@ -88,9 +88,10 @@ pub struct SpikingNetwork<F: Real = f64> {
     pub(crate) projections: Vec<Projection<F>>,
     /// Layers that are simulated together, in the order of simulation.
     pub(crate) groups: Vec<Vec<usize>>,
-    /// The blocks of parameters, and how many parameters each projection has.
+    /// The blocks of parameters, and how many parameters each projection and each layer has.
     pub(crate) layout: Vec<Block>,
     pub(crate) parameter_counts: Vec<usize>,
+    pub(crate) constant_counts: Vec<usize>,
     pub(super) max_spikes: Option<usize>,
     pub(crate) engine: Engine,
     /// Changes with the parameters, so that a trace knows whether it is still true.
@@ -104,18 +105,20 @@ fn fresh_version() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// The blocks of parameters, and how many parameters each projection has.
-fn lay_out<F: Real>(projections: &[Projection<F>]) -> (Vec<Block>, Vec<usize>) {
+/// The blocks of parameters, and how many parameters each projection and each layer has.
+fn lay_out<F: Real>(
+    projections: &[Projection<F>],
+    layers: &[NamedLayer<F>],
+) -> (Vec<Block>, Vec<usize>, Vec<usize>) {
     let mut layout = Vec::new();
-    let mut parameter_counts = Vec::new();
-    for Projection { name, synapses, .. } in projections {
-        let blocks = synapses.parameters();
-        parameter_counts.push(blocks.iter().map(|p| p.values.len()).sum());
-        let block =
-            |p: &Parameter<'_, F>| Block { owner: name.clone(), kind: p.kind, len: p.values.len() };
-        layout.extend(blocks.iter().map(block));
-    }
-    (layout, parameter_counts)
+    let mut count = |owner: &str, parameters: Vec<Parameter<'_, F>>| -> usize {
+        let blocks = parameters.iter().map(|p| (p.kind, p.values.len()));
+        layout.extend(blocks.map(|(kind, len)| Block { owner: owner.into(), kind, len }));
+        parameters.iter().map(|p| p.values.len()).sum()
+    };
+    let synapses = projections.iter().map(|p| count(&p.name, p.synapses.parameters())).collect();
+    let constants = layers.iter().map(|l| count(&l.name, l.layer.parameters())).collect();
+    (layout, synapses, constants)
 }
 
 impl<F: Real> SpikingNetwork<F> {
@@ -126,7 +129,7 @@ impl<F: Real> SpikingNetwork<F> {
         groups: Vec<Vec<usize>>,
         max_spikes: Option<usize>,
     ) -> Self {
-        let (layout, parameter_counts) = lay_out(&projections);
+        let (layout, parameter_counts, constant_counts) = lay_out(&projections, &layers);
         Self {
             inputs,
             layers,
@@ -134,6 +137,7 @@ impl<F: Real> SpikingNetwork<F> {
             groups,
             layout,
             parameter_counts,
+            constant_counts,
             max_spikes,
             engine: Engine::Fast,
             version: fresh_version(),
@@ -210,11 +214,12 @@ impl<F: Real> SpikingNetwork<F> {
             .rewire(change)
             .map_err(|source| BuildError::Synapses { name: name(), source })?;
         let first: usize = self.parameter_counts[..number].iter().sum();
-        let before: usize = self.parameter_counts.iter().sum();
+        let before = self.parameter_counts.iter().chain(&self.constant_counts).sum();
         let last = first + self.parameter_counts[number];
         let own = origins.into_iter().map(|origin| origin.map(|k| first + k));
         let all = (0..first).map(Some).chain(own).chain((last..before).map(Some)).collect();
-        (self.layout, self.parameter_counts) = lay_out(&self.projections);
+        (self.layout, self.parameter_counts, self.constant_counts) =
+            lay_out(&self.projections, &self.layers);
         self.version = fresh_version();
         Ok(ParameterMap::new(before, all))
     }
@@ -280,27 +285,28 @@ impl<F: Real> Network<F> for SpikingNetwork<F> {
     }
 
     fn parameters(&self) -> Vec<(&str, Parameter<'_, F>)> {
-        self.projections
-            .iter()
-            .flat_map(|p| p.synapses.parameters().into_iter().map(|x| (p.name.as_str(), x)))
-            .collect()
+        let synapses = self.projections.iter().map(|p| (p.name.as_str(), p.synapses.parameters()));
+        let constants = self.layers.iter().map(|l| (l.name.as_str(), l.layer.parameters()));
+        let each = |(owner, parameters)| Vec::into_iter(parameters).map(move |p| (owner, p));
+        synapses.chain(constants).flat_map(each).collect()
     }
 
     fn parameters_mut(&mut self) -> Vec<(&str, ParameterMut<'_, F>)> {
         self.version = fresh_version();
-        self.projections
-            .iter_mut()
-            .flat_map(|p| {
-                let name = p.name.as_str();
-                p.synapses.parameters_mut().into_iter().map(move |x| (name, x))
-            })
-            .collect()
+        let synapses =
+            self.projections.iter_mut().map(|p| (p.name.as_str(), p.synapses.parameters_mut()));
+        let constants = self.layers.iter_mut().map(|l| (l.name.as_str(), l.layer.parameters_mut()));
+        let each = |(owner, parameters)| Vec::into_iter(parameters).map(move |p| (owner, p));
+        synapses.chain(constants).flat_map(each).collect()
     }
 
     fn update(&mut self) {
         self.version = fresh_version();
         for projection in &mut self.projections {
             projection.synapses.update();
+        }
+        for NamedLayer { layer, .. } in &mut self.layers {
+            layer.update();
         }
     }
 

@@ -21,10 +21,10 @@ pub struct Adam<F = f64> {
 }
 
 impl<F: Real> Adam<F> {
-    /// With this learning rate for weights and for delays, beta = (0.9, 0.999) and epsilon = 1e-8.
+    /// With this learning rate for all parameters, beta = (0.9, 0.999) and epsilon = 1e-8.
     pub fn new(rate: F) -> Self {
         Self {
-            rates: Rates { weights: rate, delays: rate },
+            rates: Rates { weights: rate, delays: rate, constants: rate },
             beta1: F::of(0.9),
             beta2: F::of(0.999),
             epsilon: F::of(1e-8),
@@ -37,6 +37,12 @@ impl<F: Real> Adam<F> {
     /// The learning rate of delays: about the greatest change in ms per step.
     pub fn delay_rate(mut self, rate: F) -> Self {
         self.rates.delays = rate;
+        self
+    }
+
+    /// The learning rate of the constants of neurons: about the greatest change per step, relative where the logarithm is trained.
+    pub fn constant_rate(mut self, rate: F) -> Self {
+        self.rates.constants = rate;
         self
     }
 

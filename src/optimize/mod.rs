@@ -73,6 +73,9 @@ pub struct Rates<F = f64> {
     pub weights: F,
     /// In ms per step (Adam) or ms per unit of gradient (SGD), for delays.
     pub delays: F,
+    /// Per step, for the constants of neurons. Those above 0 are trained by their logarithm, so this is
+    /// about their greatest relative change (Adam).
+    pub constants: F,
 }
 
 impl<F: Real> Rates<F> {
@@ -81,6 +84,7 @@ impl<F: Real> Rates<F> {
         match kind {
             ParameterKind::Weight => self.weights,
             ParameterKind::Delay => self.delays,
+            _ => self.constants,
         }
     }
 
@@ -88,12 +92,14 @@ impl<F: Real> Rates<F> {
     pub fn scale(&mut self, factor: F) {
         self.weights *= factor;
         self.delays *= factor;
+        self.constants *= factor;
     }
 
     fn check(&self) -> Result<(), OptimizeError> {
         for (what, rate) in [
             ("the learning rate of weights", self.weights),
             ("the learning rate of delays", self.delays),
+            ("the learning rate of constants", self.constants),
         ] {
             check_constant(what, rate, |r| r >= F::zero(), "finite and not negative")?;
         }

@@ -14,15 +14,22 @@ pub struct Sgd<F = f64> {
 }
 
 impl<F: Real> Sgd<F> {
-    /// Plain gradient descent, with this learning rate for weights and for delays.
+    /// Plain gradient descent, with this learning rate for all parameters.
     pub fn new(rate: F) -> Self {
-        let rates = Rates { weights: rate, delays: rate };
+        let rates = Rates { weights: rate, delays: rate, constants: rate };
         Self { rates, momentum: F::zero(), velocity: Vec::new() }
     }
 
     /// The learning rate of delays, in ms per unit of gradient.
     pub fn delay_rate(mut self, rate: F) -> Self {
         self.rates.delays = rate;
+        self
+    }
+
+    /// The learning rate of the constants of neurons: see
+    /// [`ParameterKind`](crate::ParameterKind) for which are trained by their logarithm.
+    pub fn constant_rate(mut self, rate: F) -> Self {
+        self.rates.constants = rate;
         self
     }
 

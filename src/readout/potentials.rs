@@ -92,10 +92,11 @@ impl<F: Real> Readout<F> for MaxVoltage {
         for (neuron, &gradient) in gradient.iter().enumerate() {
             let Peak { time, kind, .. } = recording.peak(neuron)?;
             sensitivity.potentials.extend(match kind {
-                // The potential at rest and the threshold do not depend on anything.
-                PeakKind::Rest | PeakKind::Spike => None,
+                // The potential at rest does not depend on anything, nor does a plain threshold.
+                PeakKind::Rest => None,
+                PeakKind::Spike if !recording.threshold_moves() => None,
                 PeakKind::Smooth => Some(PotentialSensitivity::At { neuron, time, gradient }),
-                PeakKind::Arrival => {
+                PeakKind::Arrival | PeakKind::Spike => {
                     Some(PotentialSensitivity::AtArrival { neuron, time, gradient })
                 }
             });

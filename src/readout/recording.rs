@@ -91,6 +91,11 @@ impl<'a, F: Real> Recording<'a, F> {
         self.spikes
     }
 
+    /// Whether the potential at a spike may depend on anything.
+    pub(super) fn threshold_moves(&self) -> bool {
+        self.layer.mode_bank().is_none() || !self.layer.parameters().is_empty()
+    }
+
     /// int_0^T V exp(-rate t) dt of a neuron; `rate` in 1/ms.
     ///
     /// # Errors

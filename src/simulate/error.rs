@@ -1,5 +1,6 @@
 //! Why a trial could not be simulated.
 
+use crate::LayerError;
 use thiserror::Error;
 
 /// Why a trial could not be simulated.
@@ -57,6 +58,14 @@ pub enum SimulationError {
         weight: f64,
         /// Its delay in ms.
         delay: f64,
+    },
+    /// A layer was given a constant that has no meaning after the network was built.
+    #[error("layer `{layer}`: {source}")]
+    BadConstant {
+        /// The layer.
+        layer: String,
+        /// Why.
+        source: LayerError,
     },
     /// A state left the range of the number type.
     #[error(

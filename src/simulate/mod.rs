@@ -51,6 +51,7 @@ pub(crate) fn forward<F: Real>(
     if input.len() > most {
         return Err(SimulationError::TooManySpikes { most });
     }
+    check_constants(network)?;
     trace.input.clone_from(input);
     trace.duration = duration;
     trace.ties = 0;
@@ -80,6 +81,18 @@ pub(crate) fn forward<F: Real>(
         trace.ties += simulation.group(group, recurrent)?;
     }
     trace.version = Some(network.version);
+    Ok(())
+}
+
+/// Refuses constants that were set after the network was built and have no meaning.
+pub(crate) fn check_constants<F: Real>(network: &SpikingNetwork<F>) -> Result<(), SimulationError> {
+    let counts = network.layers.iter().zip(&network.constant_counts);
+    for (named, _) in counts.filter(|(_, count)| **count > 0) {
+        named
+            .layer
+            .validate()
+            .map_err(|source| SimulationError::BadConstant { layer: named.name.clone(), source })?;
+    }
     Ok(())
 }
 
@@ -309,7 +322,7 @@ impl<F: Real> Simulation<'_, F> {
         if rank >= u32::MAX - 1 {
             return Err(SimulationError::TooManySpikes { most: u32::MAX as usize - 1 });
         }
-        let slope = model.slope(neuron.index, &neuron.state);
+        let slope = model.approach(neuron.index, &neuron.state);
         model.fire(neuron.index, &mut neuron.state);
         self.ties += usize::from(neuron.last_arrival == neuron.time);
         neuron.last_spike = Some((neuron.time, rank));

@@ -111,7 +111,7 @@ impl<F: Real> Simulator<F> {
     /// The network at rest, at 0 ms.
     ///
     /// # Errors
-    /// [`SimulationError::BadSynapse`]: a weight or a delay that has no meaning.
+    /// [`SimulationError::BadSynapse`] and [`SimulationError::BadConstant`]: a value that has no meaning.
     pub fn new(network: &SpikingNetwork<F>) -> Result<Self, SimulationError> {
         let wiring = Wiring::new(network)?;
         let mut states = 0;

@@ -2,6 +2,7 @@
 
 use crate::arrivals::check_synapse;
 use crate::network::{NamedLayer, Origin, Projection};
+use crate::simulate::check_constants;
 use crate::{Network, Real, SimulationError, SpikingNetwork};
 use std::ops::Range;
 
@@ -48,6 +49,7 @@ pub(super) struct Contact<F> {
 
 impl<F: Real> Wiring<F> {
     pub fn new(network: &SpikingNetwork<F>) -> Result<Self, SimulationError> {
+        check_constants(network)?;
         let mut members = Vec::new();
         let mut first = vec![0; network.layers.len()];
         let mut group_of = vec![0; network.layers.len()];

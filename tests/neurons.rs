@@ -1,0 +1,613 @@
+//! Neurons and their constants: adjoint gradients against finite differences, and closed forms.
+//!
+//! Seeds are fixed, so that a run is repeatable; `PROPTEST_RNG_SEED` and `PROPTEST_CASES` explore
+//! further. `--nocapture` prints what was checked.
+
+use approx::assert_relative_eq;
+use eventprop::check::GradientCheck;
+use eventprop::{
+    Constant, CrossEntropy, Dense, Engine, ExpWeightedMeanVoltage, FirstSpikeTime, LeakyIntegrator,
+    Lif, Loss, MaxVoltage, MeanSquaredError, MeanVoltage, Network, NetworkBuilder, Objective,
+    Optimizer, ParameterKind, Readout, Sgd, SimulationError, Simulator, SpikeTrains,
+    SpikingNetwork,
+};
+use ndarray::Array2;
+use proptest::prelude::*;
+use proptest::test_runner::{RngSeed, TestError, TestRunner};
+use rand::{SeedableRng, rngs::ChaCha8Rng};
+use rand_distr::{Normal, Uniform};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+const DURATION: f64 = 60.0;
+const HIDDEN: usize = 3;
+const OUTPUT: usize = 2;
+const CHANNELS: usize = 2;
+
+/// One value for all neurons of a layer or one for each; fixed or trainable.
+#[derive(Debug, Clone)]
+struct Values(Vec<f64>, bool);
+
+impl From<Values> for Constant {
+    fn from(Values(values, trainable): Values) -> Self {
+        let one = || values[0];
+        let constant = if values.len() == 1 { one().into() } else { values.into() };
+        if trainable { Constant::trainable(constant) } else { constant }
+    }
+}
+
+fn values(range: std::ops::Range<f64>, size: usize) -> impl Strategy<Value = Values> {
+    let len = prop_oneof![Just(1), Just(size)];
+    let values = len.prop_flat_map(move |len| prop::collection::vec(range.clone(), len));
+    (values, prop::bool::weighted(0.8)).prop_map(|(values, trainable)| Values(values, trainable))
+}
+
+/// The constants of a layer, as plain numbers: what a failing test prints.
+#[derive(Debug, Clone)]
+struct Neurons {
+    tau_mem: Values,
+    tau_syn: Values,
+    threshold: Values,
+    reset: Values,
+    bias: Option<Values>,
+    adaptation: Option<(Values, Values)>,
+    rising: Option<(Values, Values)>,
+    refractory: Option<Values>,
+}
+
+fn neurons(size: usize) -> impl Strategy<Value = Neurons> {
+    let v = move |range| values(range, size);
+    let maybe = |s: BoxedStrategy<Values>| prop::option::weighted(0.55, s);
+    let pair =
+        |a: BoxedStrategy<Values>, b: BoxedStrategy<Values>| prop::option::weighted(0.55, (a, b));
+    (
+        v(6.0..20.0),
+        v(3.0..9.0),
+        v(0.7..1.2),
+        v(-0.5..0.5),
+        // Above the threshold a neuron fires on its own.
+        maybe(prop_oneof![3 => v(-0.5..0.6), 1 => v(1.3..1.6)].boxed()),
+        pair(v(-1.5..0.4).boxed(), v(3.0..40.0).boxed()),
+        pair(v(0.05..0.8).boxed(), v(3.0..40.0).boxed()),
+        maybe(v(0.5..8.0).boxed()),
+    )
+        .prop_map(
+            |(tau_mem, tau_syn, threshold, reset, bias, adaptation, rising, refractory)| Neurons {
+                tau_mem,
+                tau_syn,
+                threshold,
+                reset,
+                bias,
+                adaptation,
+                rising,
+                refractory,
+            },
+        )
+}
+
+impl Neurons {
+    fn lif(&self, size: usize) -> Lif {
+        let Self { tau_mem, tau_syn, threshold, reset, .. } = self.clone();
+        let mut lif =
+            Lif::new(size).tau_mem(tau_mem).tau_syn(tau_syn).threshold(threshold).reset(reset);
+        if let Some(bias) = self.bias.clone() {
+            lif = lif.bias(bias);
+        }
+        if let Some((kick, tau)) = self.adaptation.clone() {
+            lif = lif.adaptation(kick, tau);
+        }
+        if let Some((jump, tau)) = self.rising.clone() {
+            lif = lif.rising_threshold(jump, tau);
+        }
+        match self.refractory.clone() {
+            Some(time) => lif.refractory(time),
+            None => lif,
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Plan {
+    hidden: Neurons,
+    output: Neurons,
+    fires: bool,
+    /// Weights and delays: input to hidden, hidden to itself (through a receptor of its own), hidden to
+    /// output.
+    weights: [Vec<f64>; 3],
+    delays: [Vec<f64>; 3],
+    input: Vec<Vec<f64>>,
+}
+
+fn plan(fires: impl Strategy<Value = bool>) -> impl Strategy<Value = Plan> {
+    let sizes = [HIDDEN * CHANNELS, HIDDEN * HIDDEN, OUTPUT * HIDDEN];
+    let many = |range: [std::ops::Range<f64>; 3]| {
+        let [a, b, c] = range;
+        (
+            prop::collection::vec(a, sizes[0]),
+            prop::collection::vec(b, sizes[1]),
+            prop::collection::vec(c, sizes[2]),
+        )
+            .prop_map(|(a, b, c)| [a, b, c])
+    };
+    let train = prop::collection::vec(0.0..40.0, 2..6);
+    let input = prop::collection::vec(train, CHANNELS).prop_map(|mut trains| {
+        trains.iter_mut().for_each(|train| train.sort_by(f64::total_cmp));
+        trains
+    });
+    let weights = many([0.5..5.0, -1.5..0.8, 0.0..4.0]);
+    let delays = many([0.0..10.0, 0.0..10.0, 0.0..10.0]);
+    (neurons(HIDDEN), neurons(OUTPUT), fires, weights, delays, input).prop_map(
+        |(hidden, output, fires, weights, delays, input)| Plan {
+            hidden,
+            output,
+            fires,
+            weights,
+            delays,
+            input,
+        },
+    )
+}
+
+fn build(plan: &Plan) -> SpikingNetwork {
+    let mut net = NetworkBuilder::new();
+    net.max_spikes(30);
+    let input = net.input("input", CHANNELS);
+    let hidden = net.layer("hidden", plan.hidden.lif(HIDDEN));
+    let output = if plan.fires {
+        net.layer("output", plan.output.lif(OUTPUT))
+    } else {
+        let Neurons { tau_mem, tau_syn, bias, .. } = plan.output.clone();
+        let integrator = LeakyIntegrator::new(OUTPUT).tau_mem(tau_mem).tau_syn(tau_syn);
+        net.layer("output", integrator.bias(bias.unwrap_or(Values(vec![0.0], true))))
+    };
+    let dense = |k: usize, post, pre| {
+        let matrix = |v: &[f64]| Array2::from_shape_vec((post, pre), v.to_vec()).unwrap();
+        Dense::weights(matrix(&plan.weights[k])).delays(matrix(&plan.delays[k]))
+    };
+    net.connect(input, hidden, dense(0, HIDDEN, CHANNELS));
+    net.connect(hidden, hidden, dense(1, HIDDEN, HIDDEN).tau_syn(4.5));
+    net.connect(hidden, output, dense(2, OUTPUT, HIDDEN));
+    net.build(&mut ChaCha8Rng::seed_from_u64(0)).unwrap()
+}
+
+/// Per kind of constant: gradients, those not zero, checked, not decided.
+type Tally = BTreeMap<String, [usize; 4]>;
+
+fn add<R: Readout<f64>, L: Loss<f64>>(
+    tally: &mut Tally,
+    plan: &Plan,
+    objective: &Objective<R, L>,
+    target: &L::Target,
+) -> Result<(), TestCaseError> {
+    let net = build(plan);
+    let input = SpikeTrains::from_channels(plan.input.iter().cloned()).unwrap();
+    let trace = match net.forward(&input, DURATION) {
+        Err(SimulationError::Runaway { .. }) => return Err(TestCaseError::reject("too busy")),
+        trace => trace.unwrap(),
+    };
+    let (_, gradients) = net.backward(&trace, objective, target).unwrap();
+    let report = GradientCheck::new()
+        .compare(&net, &input, DURATION, objective, target, &gradients)
+        .unwrap();
+    prop_assert!(report.classes.iter().all(|c| c.mismatches.is_empty()), "{}", report);
+    for ((block, values), class) in gradients.blocks().zip(&report.classes) {
+        let sums = tally.entry(block.kind.to_string()).or_default();
+        let not_zero = values.iter().filter(|g| **g != 0.0).count();
+        let undecided = class.skipped + class.inconclusive;
+        for (sum, n) in sums.iter_mut().zip([block.len, not_zero, class.checked, undecided]) {
+            *sum += n;
+        }
+    }
+    Ok(())
+}
+
+fn objective<R: Readout<f64>, L: Loss<f64>>(
+    name: &str,
+    fires: impl Strategy<Value = bool>,
+    objective: Objective<R, L>,
+    target: &L::Target,
+) {
+    let mut config = ProptestConfig {
+        failure_persistence: None,
+        max_shrink_time: 20_000, // ms
+        ..ProptestConfig::default()
+    };
+    if config.rng_seed == RngSeed::Random {
+        config.rng_seed = RngSeed::Fixed(1);
+    }
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = 70;
+    }
+    let total = Cell::new(Tally::new());
+    let result = TestRunner::new(config).run(&plan(fires), |plan| {
+        let mut tally = total.take();
+        let outcome = add(&mut tally, &plan, &objective, target);
+        total.set(tally);
+        outcome
+    });
+    match result {
+        Ok(()) => {}
+        Err(TestError::Fail(why, plan)) => panic!("{name}: {why}\n{plan:#?}"),
+        Err(other) => panic!("{name}: {other}"),
+    }
+    let tally = total.take();
+    println!("{name}: {tally:#?}");
+    // The test shall not pass by looking away.
+    assert_eq!(tally.len(), 12, "{name}: all kinds");
+    for (kind, [gradients, not_zero, checked, undecided]) in tally {
+        // What follows an output's first spike does not move that.
+        assert!(not_zero >= 10, "{name}, {kind}: few gradients other than zero");
+        assert!(checked * 10 > gradients * 9, "{name}, {kind}: few gradients are checked");
+        assert!(undecided * 10 < not_zero, "{name}, {kind}: few other than zeros are checked");
+    }
+}
+
+#[test]
+fn gradients_of_first_spikes() {
+    let first = Objective::new(FirstSpikeTime, CrossEntropy::first_to_fire(4.0));
+    objective("first to fire", Just(true), first, &1);
+    let squares = Objective::new(FirstSpikeTime, MeanSquaredError);
+    objective("squares", Just(true), squares, &[30.0, 40.0]);
+}
+
+#[test]
+fn gradients_of_mean_potentials() {
+    let mean = Objective::new(MeanVoltage, CrossEntropy::temperature(0.2));
+    objective("mean", prop::bool::weighted(0.4), mean, &1);
+    let weighted = Objective::new(ExpWeightedMeanVoltage, CrossEntropy::temperature(0.2));
+    objective("weighted mean", prop::bool::weighted(0.4), weighted, &0);
+}
+
+#[test]
+fn gradients_of_the_maximum() {
+    let maximum = Objective::new(MaxVoltage, CrossEntropy::temperature(0.5));
+    objective("maximum", prop::bool::weighted(0.4), maximum, &0);
+}
+
+/// A network of one layer, whose input does nothing.
+fn alone(lif: Lif, size: usize) -> SpikingNetwork {
+    let mut net = NetworkBuilder::new();
+    let input = net.input("input", 1);
+    let layer = net.layer("layer", lif);
+    net.connect(input, layer, Dense::weights(Array2::zeros((size, 1))));
+    net.build(&mut ChaCha8Rng::seed_from_u64(0)).unwrap()
+}
+
+fn nothing() -> SpikeTrains {
+    SpikeTrains::from_channels([[0.0; 0]]).unwrap()
+}
+
+#[test]
+fn a_bias_fires_at_the_closed_form() {
+    let (tau, threshold, reset, bias, rest) = (12.0, 0.8, -0.3, 1.4, 3.0);
+    let lif = Lif::new(1)
+        .tau_mem(Constant::trainable(tau))
+        .threshold(Constant::trainable(threshold))
+        .bias(Constant::trainable(bias))
+        .reset(reset)
+        .refractory(rest);
+    let net = alone(lif, 1);
+    let trace = net.forward(&nothing(), 100.0).unwrap();
+    let spikes = trace.spikes(0).times();
+    // V = bias (1 - exp(-t / tau)) from 0 on, and from the reset on likewise.
+    let first = tau * (bias / (bias - threshold)).ln();
+    let next = rest + tau * ((bias - reset) / (bias - threshold)).ln();
+    assert_eq!(spikes.len(), 1 + ((100.0 - first) / next) as usize);
+    for (k, &spike) in spikes.iter().enumerate() {
+        assert_relative_eq!(spike, first + k as f64 * next, max_relative = 1e-13);
+    }
+    // (first - 10)^2
+    let objective = Objective::new(FirstSpikeTime, MeanSquaredError);
+    let (_, gradients) = net.backward(&trace, &objective, &[10.0]).unwrap();
+    let factor = 2.0 * (first - 10.0);
+    for (kind, by) in [
+        (ParameterKind::TauMem, first), // by the logarithm
+        (ParameterKind::Threshold, threshold * tau / (bias - threshold)),
+        (ParameterKind::Bias, tau * (1.0 / bias - 1.0 / (bias - threshold))),
+    ] {
+        let found = gradients.get("layer", kind).unwrap();
+        assert_relative_eq!(found[0], factor * by, max_relative = 1e-12);
+    }
+}
+
+#[test]
+fn a_rising_threshold_and_an_adaptation_fire_at_the_closed_form() {
+    // Everything decays with one constant: with x = exp(-t / tau), V = bias - (bias - reset) x after a
+    // spike, and the threshold is 1 + jump x after the first.
+    let (tau, reset, bias, jump) = (9.0, 0.2, 1.7, 0.4);
+    let lif = || Lif::new(1).tau_mem(tau).reset(reset).bias(bias);
+    let spikes = |lif| {
+        let trace = alone(lif, 1).forward(&nothing(), 60.0).unwrap();
+        trace.spikes(0).times().to_vec()
+    };
+    let found = spikes(lif().rising_threshold(jump, tau));
+    let first = tau * (bias / (bias - 1.0)).ln();
+    assert_relative_eq!(found[0], first, max_relative = 1e-13);
+    let mut raised = jump;
+    for pair in found.windows(2) {
+        let wait = tau * ((bias - reset + raised) / (bias - 1.0)).ln();
+        assert_relative_eq!(pair[1] - pair[0], wait, max_relative = 1e-12);
+        raised = raised * (-wait / tau).exp() + jump;
+    }
+    assert!(found.len() > 4);
+    // A current of kick x adds kick (t / tau) x to V.
+    let kick = -0.6;
+    let found = spikes(lif().adaptation(kick, tau));
+    let wait = found[1] - found[0];
+    let v = bias + (kick * wait / tau - (bias - reset)) * (-wait / tau).exp();
+    assert_relative_eq!(v, 1.0, max_relative = 1e-13);
+}
+
+#[test]
+fn a_bias_at_the_threshold_is_no_spike() {
+    for bias in [1.0, 1.0 - 1e-15] {
+        let trace = alone(Lif::new(1).bias(bias), 1).forward(&nothing(), 1e6).unwrap();
+        assert!(trace.spikes(0).is_empty());
+    }
+}
+
+#[test]
+fn at_most_one_spike_and_v_is_held() {
+    let net = alone(Lif::new(1).bias(2.0).reset(-0.25).refractory(f64::INFINITY), 1);
+    let trace = net.forward(&nothing(), 500.0).unwrap();
+    let &[spike] = trace.spikes(0).times() else { panic!("{:?}", trace.spikes(0)) };
+    let recording = net.record(&trace, 0).unwrap();
+    assert_relative_eq!(recording.potential(0, spike).unwrap(), 1.0, max_relative = 1e-14);
+    for time in [spike + 1e-9, spike + 20.0, 500.0] {
+        assert_eq!(recording.potential(0, time).unwrap(), -0.25);
+    }
+    let before = 2.0 * spike + 2.0 * 20.0 * (-spike / 20.0f64).exp_m1();
+    let whole = before - 0.25 * (500.0 - spike);
+    assert_relative_eq!(recording.integral(0, 0.0).unwrap(), whole, max_relative = 1e-13);
+}
+
+fn network(size: usize, lif: Lif) -> SpikingNetwork {
+    let mut net = NetworkBuilder::new();
+    let input = net.input("input", 2);
+    let layer = net.layer("layer", lif);
+    let weights = Array2::from_shape_fn((size, 2), |(_, k)| [5.0, 7.0][k]);
+    net.connect(input, layer, Dense::weights(weights).delays(1.5));
+    net.build(&mut ChaCha8Rng::seed_from_u64(0)).unwrap()
+}
+
+fn input() -> SpikeTrains {
+    SpikeTrains::from_channels([vec![1.0, 4.0, 9.0, 30.0], vec![3.0, 4.5, 25.0]]).unwrap()
+}
+
+/// The `k`-th constants, shared.
+fn variant(size: usize, k: usize) -> Lif {
+    let x = k as f64;
+    Lif::new(size)
+        .tau_mem(12.0 + x)
+        .tau_syn(4.0 - x / 2.0)
+        .threshold(1.0 + x / 9.0)
+        .reset(-x / 7.0)
+        .bias(x / 5.0)
+        .adaptation(-x / 3.0, 20.0 + x)
+        .rising_threshold(x / 4.0, 10.0 - x)
+        .refractory(x / 2.0)
+}
+
+#[test]
+fn neurons_with_constants_of_their_own_are_neurons_with_those_constants() {
+    let each = |f: fn(f64) -> f64| -> Vec<f64> { (0..3).map(|k| f(f64::from(k))).collect() };
+    let lif = Lif::new(3)
+        .tau_mem(each(|x| 12.0 + x))
+        .tau_syn(each(|x| 4.0 - x / 2.0))
+        .threshold(each(|x| 1.0 + x / 9.0))
+        .reset(each(|x| -x / 7.0))
+        .bias(each(|x| x / 5.0))
+        .adaptation(each(|x| -x / 3.0), each(|x| 20.0 + x))
+        .rising_threshold(each(|x| x / 4.0), each(|x| 10.0 - x))
+        .refractory(each(|x| x / 2.0));
+    let together = network(3, lif).forward(&input(), 50.0).unwrap();
+    let mut last = Vec::new();
+    for k in 0..3 {
+        let alone = network(1, variant(1, k)).forward(&input(), 50.0).unwrap();
+        let train = together.spikes(0).channel(k);
+        assert_eq!(train, alone.spikes(0).times());
+        assert!(train.len() > 2 && train != last);
+        last = train.to_vec();
+    }
+}
+
+#[test]
+fn a_stream_fires_the_spikes_of_a_trial() {
+    let net = network(2, variant(2, 2));
+    let trace = net.forward(&input(), 50.0).unwrap();
+    let mut simulator = Simulator::new(&net).unwrap();
+    for (channel, train) in input().iter().enumerate() {
+        train.iter().for_each(|&time| simulator.receive(time, channel).unwrap());
+    }
+    let mut found = Vec::new();
+    for until in [3.3, 8.0, 50.0] {
+        while let Some(spike) = simulator.next_spike(until).unwrap() {
+            found.extend((spike.neuron == 0).then_some(spike.time));
+        }
+    }
+    assert!(found.len() > 2);
+    assert_eq!(found, trace.spikes(0).channel(0));
+}
+
+/// Constants that are trained are left to the plain engine on the way back, but not on the way there.
+#[test]
+fn trained_constants_change_no_other_gradient() {
+    let of = |trained: bool, engine| {
+        let constant = |x: f64| match trained {
+            true => Constant::trainable(x),
+            false => x.ln().exp().into(),
+        };
+        let mut net = NetworkBuilder::new();
+        let input = net.input("input", 5);
+        let hidden = net.layer("hidden", Lif::new(6).tau_mem(constant(20.0)));
+        let output = net.layer("output", LeakyIntegrator::new(2).tau_syn(constant(4.0)));
+        let (weights, delays) = (Normal::new(0.2, 0.1).unwrap(), Uniform::new(0.0, 9.0).unwrap());
+        net.connect(input, hidden, Dense::weights(weights).delays(delays));
+        net.connect(hidden, hidden, Dense::weights(weights).delays(delays));
+        net.connect(hidden, output, Dense::weights(weights).delays(delays));
+        let net = net.build(&mut ChaCha8Rng::seed_from_u64(3)).unwrap().with_engine(engine);
+        let events = (0..600).map(|k| (f64::from(k) * 0.1 + 0.03, k as usize * 7 % 5));
+        let trace = net.forward(&SpikeTrains::from_events(5, events).unwrap(), 70.0).unwrap();
+        let objective = Objective::new(MeanVoltage, CrossEntropy::temperature(0.1));
+        let (evaluation, gradients) = net.backward(&trace, &objective, &1).unwrap();
+        (trace.spikes(0).clone(), evaluation, gradients)
+    };
+    let (spikes, evaluation, gradients) = of(false, Engine::Fast);
+    assert!(spikes.len() > 30);
+    let mut by_constants = Vec::new();
+    for engine in [Engine::Fast, Engine::Plain] {
+        let (trained_spikes, trained_evaluation, trained) = of(true, engine);
+        assert_eq!(trained_spikes.len(), spikes.len());
+        assert_relative_eq!(trained_evaluation.loss, evaluation.loss, max_relative = 1e-10);
+        for (a, b) in trained.values().iter().zip(gradients.values()) {
+            assert_relative_eq!(a, b, max_relative = 1e-8, epsilon = 1e-10);
+        }
+        by_constants.push(trained.values()[gradients.values().len()..].to_vec());
+    }
+    assert_eq!(by_constants[0].len(), 2);
+    for (a, b) in by_constants[0].iter().zip(&by_constants[1]) {
+        assert!(*a != 0.0);
+        assert_relative_eq!(a, b, max_relative = 1e-8);
+    }
+}
+
+#[test]
+fn single_precision_is_close() {
+    // The same neurons in both precisions.
+    let build = || {
+        let mut net = NetworkBuilder::<f32>::new();
+        let input = net.input("input", 2);
+        let lif = Lif::new(1)
+            .tau_mem(Constant::trainable(14.0))
+            .tau_syn(3.0)
+            .threshold(1.0 + 2.0 / 9.0)
+            .reset(-2.0 / 7.0)
+            .bias(0.4)
+            .adaptation(-2.0 / 3.0, 22.0)
+            .rising_threshold(0.5, 8.0)
+            .refractory(1.0);
+        let layer = net.layer("layer", lif);
+        let weights = Array2::from_shape_fn((1, 2), |(_, k)| [5.0, 7.0][k]);
+        net.connect(input, layer, Dense::weights(weights).delays(1.5));
+        net.build(&mut ChaCha8Rng::seed_from_u64(0)).unwrap()
+    };
+    let single = build().forward(&input(), 50.0).unwrap();
+    let double = network(1, variant(1, 2)).forward(&input(), 50.0).unwrap();
+    let (single, double) = (single.spikes(0).times(), double.spikes(0).times());
+    assert!(double.len() > 2);
+    assert_eq!(single.len(), double.len());
+    for (a, b) in single.iter().zip(double) {
+        assert!((a - b).abs() < 1e-4, "{a} {b}");
+    }
+}
+
+#[test]
+fn training_keeps_constants_in_their_range() {
+    let lif = Lif::new(2)
+        .tau_mem(Constant::trainable(vec![5.0, 10.0]))
+        .tau_syn(Constant::trainable(3.0))
+        .threshold(Constant::trainable(1.0))
+        .reset(Constant::trainable(0.5));
+    let mut net = network(2, lif);
+    let objective = Objective::new(FirstSpikeTime, MeanSquaredError);
+    let mut sgd = Sgd::new(0.0).constant_rate(3.0);
+    let mut losses = Vec::new();
+    for _ in 0..20 {
+        let trace = net.forward(&input(), 50.0).unwrap();
+        let (evaluation, gradients) = net.backward(&trace, &objective, &[40.0, 45.0]).unwrap();
+        losses.push(evaluation.loss);
+        sgd.step(&mut net, &gradients).unwrap();
+    }
+    assert!(losses.iter().all(|l| l.is_finite()));
+    let block = |kind| {
+        let all = net.parameters();
+        all.iter().find(|p| p.1.kind == kind).map(|p| p.1.values.to_vec()).unwrap()
+    };
+    assert!(block(ParameterKind::Reset)[0] <= 0.99 * block(ParameterKind::Threshold)[0].exp());
+    assert_ne!(block(ParameterKind::TauMem), [5f64.ln(), 10f64.ln()]);
+    // What has no meaning is refused.
+    for value in [f64::NAN, f64::INFINITY, -1e9] {
+        let mut bad = net.clone();
+        for (_, parameter) in bad.parameters_mut() {
+            if parameter.kind == ParameterKind::TauMem {
+                parameter.values[1] = value;
+            }
+        }
+        bad.update();
+        let error = bad.forward(&input(), 50.0).unwrap_err();
+        assert!(matches!(error, SimulationError::BadConstant { .. }), "{error}");
+        assert!(error.to_string().contains("tau_mem"), "{error}");
+    }
+}
+
+#[test]
+fn a_reset_is_moved_away_from_the_threshold() {
+    let mut net = network(1, Lif::new(1).reset(Constant::trainable(0.5)));
+    net.parameters_mut().last_mut().unwrap().1.values[0] = 2.0;
+    net.update();
+    assert_eq!(net.parameters().last().unwrap().1.values, [0.99]);
+    let mut net = network(1, Lif::new(1).reset(0.5).threshold(Constant::trainable(1.0)));
+    net.parameters_mut().last_mut().unwrap().1.values[0] = -2.0;
+    net.update();
+    assert_relative_eq!(net.parameters().last().unwrap().1.values[0].exp(), 0.5 / 0.99);
+    net.forward(&SpikeTrains::silent(2), 50.0).unwrap();
+}
+
+#[test]
+fn constants_without_meaning_are_refused() {
+    let build = |lif: Lif| {
+        let mut net = NetworkBuilder::new();
+        let input = net.input("input", 1);
+        let layer = net.layer("layer", lif);
+        net.connect(input, layer, Dense::weights(1.0));
+        net.build(&mut ChaCha8Rng::seed_from_u64(0)).map(|_| ())
+    };
+    let lif = || Lif::<f64>::new(2);
+    for (bad, says) in [
+        (lif().bias(vec![0.0; 3]), "bias has 3 values for 2 neurons"),
+        (lif().bias(f64::NAN), "bias is NaN"),
+        (lif().adaptation(f64::INFINITY, 5.0), "kick is inf"),
+        (lif().adaptation(-1.0, vec![5.0, 0.0]), "tau_kick is 0"),
+        (lif().rising_threshold(-0.1, 5.0), "raise is -0.1"),
+        (lif().refractory(-1.0), "refractory is -1"),
+        (lif().refractory(Constant::trainable(0.0)), "refractory is 0"),
+        (lif().refractory(Constant::trainable(f64::INFINITY)), "refractory is inf"),
+        (lif().threshold(vec![1.0, 0.5]).reset(0.7), "below the threshold 0.5"),
+        (lif().tau_mem(Constant::trainable(-3.0)), "tau_mem is NaN"),
+    ] {
+        let error = build(bad).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
+    let refused = [lif().refractory(0.0), lif().refractory(f64::INFINITY)].map(build);
+    assert_eq!(refused, [Ok(()), Ok(())]);
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn constants_survive_json_with_the_same_bits() {
+    let lif = variant(2, 1)
+        .tau_mem(Constant::trainable(vec![11.3, 7.1]))
+        .tau_syn(Constant::trainable(3.3));
+    let net = network(2, lif);
+    let text = serde_json::to_string(&net).unwrap();
+    let back: SpikingNetwork = serde_json::from_str(&text).unwrap();
+    assert_eq!(serde_json::to_string(&back).unwrap(), text);
+    let objective = Objective::new(MeanVoltage, CrossEntropy::new());
+    let run = |net: &SpikingNetwork| {
+        let trace = net.forward(&input(), 50.0).unwrap();
+        assert!(trace.spikes(0).len() > 4);
+        (trace.spikes(0).clone(), net.backward(&trace, &objective, &1).unwrap())
+    };
+    assert_eq!(run(&net), run(&back));
+    // Made by hand, it may be anything.
+    for (good, bad) in [
+        ("\"receptors\":1", "\"receptors\":1000000000000000"),
+        ("\"receptors\":1", "\"receptors\":0"),
+        ("\"size\":2", "\"size\":3"),
+        ("\"kind\":\"Bias\"", "\"kind\":\"Reset\""),
+    ] {
+        assert!(text.contains(good));
+        let hostile = text.replace(good, bad);
+        assert!(serde_json::from_str::<SpikingNetwork>(&hostile).is_err(), "{bad}");
+    }
+}
