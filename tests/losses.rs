@@ -207,7 +207,7 @@ fn batches_of_several_parts() {
     let evaluated = evaluate_batch(&net, &samples, DURATION, &parts()).unwrap();
     // The health is that of the backward pass.
     let health = summary.health.clone();
-    assert_eq!(BatchSummary { health, ..evaluated }, summary);
+    assert_eq!(BatchSummary { health, ..evaluated.clone() }, summary);
     let one =
         |input| net.evaluate(&net.forward(input, DURATION).unwrap(), &parts(), &wanted).unwrap();
     let (a, b) = (one(&inputs[0]), one(&inputs[1]));
@@ -218,7 +218,7 @@ fn batches_of_several_parts() {
     }
     // Chosen at run time.
     let chosen: Box<dyn Goal<f64, Target = Wanted>> = Box::new(parts());
-    assert_eq!(evaluate_batch(&net, &samples, DURATION, &*chosen).unwrap(), summary);
+    assert_eq!(evaluate_batch(&net, &samples, DURATION, &*chosen).unwrap(), evaluated);
     assert_eq!(summary.predictions.len(), 20);
     assert_eq!(summary.correct(&[0; 20]), 20);
 }
