@@ -4,7 +4,7 @@ use super::fan::Fans;
 use super::grid::{Grid, exp_of};
 use crate::layer::ModeBank;
 use crate::network::{Origin, Projection};
-use crate::{Presynaptic, Real, Row, SpikeTrains};
+use crate::{Real, SpikeTrains};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -139,15 +139,6 @@ impl<F: Real> Afferent<F> {
         let ahead = slab.saturating_sub(flight.slab as usize + leg * per_leg).min(per_leg + 1);
         let (mem, syn) = self.hops[ahead];
         (flight.mem * mem, flight.syn * syn, start..start + self.leg)
-    }
-}
-
-/// The source of the k-th synapse of a row.
-#[inline]
-pub(super) fn source<F>(row: &Row<'_, F>, k: usize) -> usize {
-    match row.sources {
-        Presynaptic::All => k,
-        Presynaptic::List(list) => list[k] as usize,
     }
 }
 

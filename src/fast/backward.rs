@@ -18,7 +18,6 @@ use super::fan::{Branch, Fan};
 use super::grid::{Window, exp_of};
 use super::plan::{Block, Pair, Plan};
 use super::prefetch::prefetch_back;
-use crate::network::Origin;
 use crate::{Real, Trace};
 use std::cmp::Reverse;
 
@@ -370,15 +369,5 @@ impl<F: Real, const R: usize> Adjoint<F, R> {
             by_time += rate_mem * (by_mem * mem) + rate_syn * (by_syn * syn);
         }
         by_time
-    }
-}
-
-impl<F: Real> Gathered<'_, F> {
-    /// Those by the spikes of a population.
-    fn times(&mut self, origin: Origin) -> &mut [F] {
-        match origin {
-            Origin::Input { .. } => self.input_times,
-            Origin::Layer(l) => &mut self.layer_times[l],
-        }
     }
 }

@@ -2,8 +2,7 @@
 
 use super::afferent::{Afferent, Flight};
 use super::fan::{Branch, Fan};
-use super::grid::Window;
-use super::grid::exp_of;
+use super::grid::{Window, exp_of};
 use super::plan::Modes;
 use super::walk::Arrival;
 use crate::Real;

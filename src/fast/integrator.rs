@@ -3,7 +3,6 @@
 //! That integral is linear in the arrivals: each adds its weight times a closed form of its time. So
 //! neither the read-out nor its gradient needs to know what happened between the arrivals.
 
-use super::afferent::source;
 use super::{Gathered, Scratch, constants_apart, too_short};
 use crate::layer::ModeBank;
 use crate::network::Origin;
@@ -117,7 +116,7 @@ fn visit<F: Real>(
                 let far = lag * fastest > MOST_EXPONENT;
                 // A delay that follows an arrival's time leaves less of the trial.
                 let later = unit.parts(delay, -delay);
-                let pre = first + source(&row, k);
+                let pre = first + row.sources.get(k);
                 for place in offsets[pre]..offsets[pre + 1] {
                     let (time, parts) = spikes[place - start];
                     let time = time + lag;
@@ -198,9 +197,6 @@ pub(super) fn backward<F: Real>(
         let by_time = gradient * v.weight * v.by_time;
         gathered.weights[v.projection][v.synapse] += gradient * v.by_weight;
         gathered.delays[v.projection][v.synapse] += by_time;
-        match v.origin {
-            Origin::Input { .. } => gathered.input_times[v.place] += by_time,
-            Origin::Layer(l) => gathered.layer_times[l][v.place] += by_time,
-        }
+        gathered.times(v.origin)[v.place] += by_time;
     })
 }

@@ -1,7 +1,7 @@
 //! The fast engine: exact at the speed of a time-stepped code.
 //!
-//! It handles groups of layers of linear neurons under heavy loads. Everything else runs on the plain
-//! engine of `simulate`, which is also its reference in the tests.
+//! It handles groups of layers of linear neurons under heavy loads. The light engine and the plain one
+//! of `simulate`, which is also the reference in the tests, take the rest.
 
 mod afferent;
 mod backward;
@@ -17,7 +17,7 @@ mod walk;
 
 use crate::arrivals::check_row;
 use crate::layer::ModeBank;
-use crate::network::Projection;
+use crate::network::{Origin, Projection};
 use crate::trace::{Fired, LayerTrace};
 use crate::{PotentialSensitivity, Real, SimulationError, SpikeTrains, SpikingNetwork, Trace};
 use afferent::inside;
@@ -177,6 +177,16 @@ pub(crate) struct Gathered<'a, F> {
     pub layer_times: &'a mut [Vec<F>],
     /// By layer: what stands in for smaller slopes.
     pub slope_floors: &'a [F],
+}
+
+impl<F: Real> Gathered<'_, F> {
+    /// Those by the spikes of a population.
+    pub fn times(&mut self, origin: Origin) -> &mut [F] {
+        match origin {
+            Origin::Input { .. } => self.input_times,
+            Origin::Layer(l) => &mut self.layer_times[l],
+        }
+    }
 }
 
 /// Differentiates a group of layers, if this engine suits it. Slopes have been checked.

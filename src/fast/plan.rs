@@ -1,6 +1,6 @@
 //! What a group of layers needs to be simulated on a grid.
 
-use super::afferent::{Afferent, inside};
+use super::afferent::Afferent;
 use super::grid::{Grid, exp_of, gain};
 use super::walk::MOST_RECEPTORS;
 use crate::layer::ModeBank;
@@ -193,10 +193,7 @@ impl<F: Real> Plan<F> {
                 ));
             }
         }
-        let recurrent = network
-            .projections
-            .iter()
-            .any(|p| group.contains(&p.target) && inside(p, group).is_some());
+        let recurrent = network.is_recurrent(group);
         let version = network.version;
         Ok(Self { version, group: group.into(), grid, block, recurrent, populations, afferents })
     }
@@ -208,7 +205,7 @@ impl<F: Real> Plan<F> {
 
     /// The neurons that go through time together, block after block.
     pub fn blocks(&self) -> impl Iterator<Item = Block> + use<F> {
-        let (size, block) = (self.size(), if self.recurrent { self.size() } else { self.block });
+        let (size, block) = (self.size(), self.block);
         let starts = (0..size).step_by(block.max(1)).enumerate();
         starts.map(move |(number, first)| Block { number, neurons: first..size.min(first + block) })
     }

@@ -5,7 +5,7 @@ use super::dynamics::Dynamics;
 use super::reads::{Integral, Probe};
 use super::{Scratch, State, rest, with_receptors};
 use crate::fast::Gathered;
-use crate::network::{Origin, Projection};
+use crate::network::Projection;
 use crate::trace::LayerTrace;
 use crate::{PotentialSensitivity, Real, SpikingNetwork, Trace};
 use std::ops::Range;
@@ -156,10 +156,7 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
             let (projection, synapse) = (cause.projection as usize, cause.synapse as usize);
             gathered.weights[projection][synapse] += by_weight;
             gathered.delays[projection][synapse] += by_time;
-            let times = match network.projections[projection].origin {
-                Origin::Input { .. } => &mut *gathered.input_times,
-                Origin::Layer(l) => &mut gathered.layer_times[l],
-            };
+            let times = gathered.times(network.projections[projection].origin);
             times[cause.spike as usize] += by_time;
         }
     }
