@@ -25,7 +25,7 @@
 //! | gradients | [`Network::backward`], [`Gradients`]; whole batches [`backward_batch`]; the checker [`check::GradientCheck`] |
 //! | gradient health | [`Health`], of [`BatchSummary::health`] or [`Network::backward_with`]; [`remedy`], [`BackwardOptions`] |
 //! | inference without end | [`Simulator`], [`Spike`] |
-//! | training | [`Sgd`], [`Adam`], [`DelayPenalty`]; [`SpikingNetwork::rewire`] |
+//! | training | [`Sgd`], [`Adam`], [`Rates`], [`DelayPenalty`]; [`SpikingNetwork::rewire`] |
 //!
 //! Extend it by implementing [`Layer`] (or only [`LinearLayer`]), [`DelayedSynapses`], [`Readout`],
 //! [`Loss`], [`Optimizer`] or [`Network`].
@@ -66,7 +66,7 @@ mod light;
 mod loss;
 mod network;
 mod objective;
-pub mod optimize;
+mod optimize;
 mod parameter;
 mod pool;
 mod readout;
@@ -88,11 +88,11 @@ pub use layer::*;
 pub use loss::*;
 pub use network::{BuildError, Engine, Network, NetworkBuilder, PopulationId, SpikingNetwork};
 pub use objective::*;
-pub use optimize::{Adam, OptimizeError, Optimizer, Sgd};
+pub use optimize::{Adam, OptimizeError, Optimizer, Rates, Sgd};
 pub use parameter::*;
 pub use readout::*;
 pub use real::Real;
-pub use remedy::BackwardOptions;
+pub use remedy::options::BackwardOptions;
 pub use sensitivity::*;
 pub use simulate::SimulationError;
 pub use simulator::{Simulator, Spike};

@@ -115,6 +115,9 @@ impl<F: Real> Trace<F> {
 
     /// How often a spike and an arrival at the same neuron, not sent by that spike, fell together. There
     /// the gradient is the one-sided one that belongs to the order of events that was simulated.
+    ///
+    /// An arrival at the very end of a refractory period is another such case, but not counted: the release of V is no
+    /// event, and rounding of the times would decide. There the gradient is that of an arrival which comes later.
     pub fn ties(&self) -> usize {
         self.ties
     }

@@ -17,6 +17,7 @@ use crate::{Bounds, Parameter, ParameterKind, ParameterMut, Real};
 /// # let _ = layer;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[must_use]
 pub struct Constant<F = f64> {
     values: Vec<F>,
     trainable: bool,
@@ -119,9 +120,9 @@ impl<F: Real> LinearNeurons<F> {
     /// `TauRaise`) and a refractory period. `TauSyn` is that of the first receptor; those that
     /// projections add are trainable and per neuron if it is.
     ///
-    /// Weights and delays are no constants of neurons, and are passed over.
+    /// Weights, delays and custom kinds are no constants of these neurons, and are passed over.
     pub fn set(&mut self, kind: ParameterKind, constant: impl Into<Constant<F>>) {
-        if matches!(kind, ParameterKind::Weight | ParameterKind::Delay) {
+        if !is_constant(kind) {
             return;
         }
         let slot = Slot::new(kind, constant.into());
@@ -142,6 +143,12 @@ impl<F: Real> LinearNeurons<F> {
 
     pub(super) fn receptors(&self) -> usize {
         self.receptors
+    }
+
+    /// Whether there is a bias, or could be one after training.
+    pub(super) fn is_driven(&self) -> bool {
+        let drives = |slot: &Slot<F>| slot.trainable || slot.values.iter().any(|b| *b != F::zero());
+        self.slots.iter().any(|slot| slot.kind == ParameterKind::Bias && drives(slot))
     }
 
     /// The constants of a neuron.
@@ -315,6 +322,12 @@ impl<F: Real> LinearNeurons<F> {
     }
 }
 
+/// Whether linear neurons have such a constant.
+fn is_constant(kind: ParameterKind) -> bool {
+    use ParameterKind::{Custom, Delay, Weight};
+    !matches!(kind, Weight | Delay | Custom(_))
+}
+
 fn check<F: Real>(kind: ParameterKind, value: F, trainable: bool) -> Result<(), LayerError> {
     let (constant, zero) = (kind.name(), F::zero());
     let found = value.as_f64();
@@ -349,7 +362,7 @@ impl<F: Real> TryFrom<Raw<F>> for LinearNeurons<F> {
     type Error = LayerError;
     fn try_from(raw: Raw<F>) -> Result<Self, LayerError> {
         let Raw { size, receptors, mut slots } = raw;
-        slots.retain(|s| !matches!(s.kind, ParameterKind::Weight | ParameterKind::Delay));
+        slots.retain(|slot| is_constant(slot.kind));
         let mut kinds: Vec<ParameterKind> = slots.iter().map(|slot| slot.kind).collect();
         kinds.sort_unstable();
         if let Some(pair) = kinds.windows(2).find(|w| w[0] == w[1]) {

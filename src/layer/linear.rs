@@ -33,6 +33,9 @@ impl<F: Real, T: LinearLayer<F>> Layer<F> for T {
     fn receptor(&mut self, tau_syn: Option<F>) -> Result<usize, LayerError> {
         self.neurons_mut().receptor(tau_syn)
     }
+    fn is_driven(&self) -> bool {
+        self.neurons().is_driven()
+    }
     fn flow(&self, neuron: usize, dt: F, state: &mut [F]) {
         self.neurons().bank(neuron).flow(dt, state);
     }

@@ -142,6 +142,12 @@ pub trait Layer<F: Real>: DynClone + Debug + Send + Sync {
         }
     }
 
+    /// Whether anything happens in the layer without arrivals, because of a bias, say. A layer in which nothing
+    /// does (the default) and that nothing reaches is refused.
+    fn is_driven(&self) -> bool {
+        false
+    }
+
     /// Writes the state at the start of a trial; zeros by default.
     fn rest(&self, _neuron: usize, state: &mut [F]) {
         state.fill(F::zero());

@@ -18,7 +18,7 @@ impl<F: Real> ModeBank<F> {
             ParameterKind::Raise => self.raise.as_mut().map(|raise| &mut raise.jump),
             ParameterKind::TauRaise => self.raise.as_mut().map(|raise| &mut raise.tau),
             ParameterKind::Refractory => self.refractory.as_mut(),
-            ParameterKind::Weight | ParameterKind::Delay => None,
+            ParameterKind::Weight | ParameterKind::Delay | ParameterKind::Custom(_) => None,
         }
     }
 
