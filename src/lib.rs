@@ -103,3 +103,23 @@ pub use trace::Trace;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+mod guide {
+    #[doc = include_str!("../docs/guide/concepts.md")]
+    struct Concepts;
+    #[doc = include_str!("../docs/guide/first-network.md")]
+    struct FirstNetwork;
+    #[doc = include_str!("../docs/guide/delays.md")]
+    struct Delays;
+    #[doc = include_str!("../docs/guide/objectives.md")]
+    struct Objectives;
+    #[doc = include_str!("../docs/guide/neurons.md")]
+    struct Neurons;
+    #[doc = include_str!("../docs/guide/exactness.md")]
+    struct Exactness;
+    #[doc = include_str!("../docs/cookbook.md")]
+    struct Cookbook;
+    #[doc = include_str!("../docs/porting.md")]
+    struct Porting;
+}
