@@ -25,6 +25,7 @@
 //! | gradients | [`Network::backward`], [`Gradients`]; whole batches [`backward_batch`]; the checker [`check::GradientCheck`] |
 //! | gradient health | [`Health`], of [`BatchSummary::health`] or [`Network::backward_with`]; [`remedy`], [`BackwardOptions`] |
 //! | inference without end | [`Simulator`], [`Spike`] |
+//! | pictures | `plot`, with the feature of this name |
 //! | training | [`Sgd`], [`Adam`], [`Rates`], [`DelayPenalty`]; [`SpikingNetwork::rewire`] |
 //!
 //! Extend it by implementing [`Layer`] (or only [`LinearLayer`]), [`DelayedSynapses`], [`Readout`],
@@ -68,6 +69,8 @@ mod network;
 mod objective;
 mod optimize;
 mod parameter;
+#[cfg(feature = "plot")]
+pub mod plot;
 mod pool;
 mod readout;
 mod real;

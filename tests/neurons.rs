@@ -7,9 +7,9 @@ use approx::assert_relative_eq;
 use eventprop::check::GradientCheck;
 use eventprop::{
     BuildError, Constant, CrossEntropy, Dense, Engine, ExpWeightedMeanVoltage, FirstSpikeTime,
-    LeakyIntegrator, Lif, Loss, MaxVoltage, MeanSquaredError, MeanVoltage, Network, NetworkBuilder,
-    Objective, Optimizer, ParameterKind, Readout, Sgd, SimulationError, Simulator, SpikeTrains,
-    SpikingNetwork,
+    Layer, LeakyIntegrator, Lif, Loss, MaxVoltage, MeanSquaredError, MeanVoltage, Network,
+    NetworkBuilder, Objective, Optimizer, ParameterKind, Readout, Sgd, SimulationError, Simulator,
+    SpikeTrains, SpikingNetwork,
 };
 use ndarray::Array2;
 use proptest::prelude::*;
@@ -265,9 +265,9 @@ fn gradients_of_the_maximum() {
 }
 
 /// A network of one layer, without input.
-fn alone(lif: Lif) -> SpikingNetwork {
+fn alone(layer: impl Layer<f64> + 'static) -> SpikingNetwork {
     let mut net = NetworkBuilder::new();
-    net.layer("layer", lif);
+    net.layer("layer", layer);
     net.build(&mut ChaCha8Rng::seed_from_u64(0)).unwrap()
 }
 
@@ -377,6 +377,29 @@ fn a_rising_threshold_and_an_adaptation_fire_at_the_closed_form() {
     let wait = found[1] - found[0];
     let v = bias + (kick * wait / tau - (bias - reset)) * (-wait / tau).exp();
     assert_relative_eq!(v, 1.0, max_relative = 1e-13);
+}
+
+#[test]
+fn recordings_know_the_threshold() {
+    let (jump, tau) = (0.3, 25.0);
+    let net = alone(Lif::new(1).bias(2.0).threshold(0.8).rising_threshold(jump, tau));
+    let trace = net.forward(&nothing(), 100.0).unwrap();
+    let recording = net.record(&trace, 0).unwrap();
+    let threshold = |time| recording.threshold(0, time).unwrap().unwrap();
+    let spikes = trace.spikes(0).times();
+    assert!(spikes.len() > 3);
+    for &spike in spikes {
+        let v = recording.potential(0, spike).unwrap();
+        assert_relative_eq!(threshold(spike), v, max_relative = 1e-13);
+    }
+    let raised = jump * f64::exp(-1.0 / tau);
+    assert_eq!(threshold(spikes[0]), 0.8);
+    assert_relative_eq!(threshold(spikes[0] + 1.0), 0.8 + raised, max_relative = 1e-13);
+    assert!(recording.threshold(1, 0.0).is_err() && recording.threshold(0, 101.0).is_err());
+
+    let net = alone(LeakyIntegrator::new(1).bias(0.1));
+    let trace = net.forward(&nothing(), 10.0).unwrap();
+    assert_eq!(net.record(&trace, 0).unwrap().threshold(0, 5.0).unwrap(), None);
 }
 
 #[test]

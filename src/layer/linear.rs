@@ -51,6 +51,10 @@ impl<F: Real, T: LinearLayer<F>> Layer<F> for T {
     fn potential(&self, _: usize, state: &[F]) -> F {
         state[0]
     }
+    fn threshold(&self, neuron: usize, state: &[F]) -> Option<F> {
+        let bank = self.neurons().bank(neuron);
+        Some(bank.threshold()? + bank.raised(state))
+    }
     fn slope(&self, neuron: usize, state: &[F]) -> F {
         self.neurons().bank(neuron).slope(state)
     }

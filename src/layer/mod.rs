@@ -169,6 +169,12 @@ pub trait Layer<F: Real>: DynClone + Debug + Send + Sync {
     /// The potential V that read-outs see.
     fn potential(&self, neuron: usize, state: &[F]) -> F;
 
+    /// The potential at which the neuron fires, if there is one (the default: none). For pictures only: when
+    /// it fires is up to [`Layer::next_spike`].
+    fn threshold(&self, _neuron: usize, _state: &[F]) -> Option<F> {
+        None
+    }
+
     /// dV/dt.
     fn slope(&self, neuron: usize, state: &[F]) -> F;
 

@@ -97,7 +97,8 @@ impl<F: Real> ModeBank<F> {
         1 + self.tau_syn.len()
     }
 
-    fn raised(&self, state: &[F]) -> F {
+    /// How much the threshold is raised.
+    pub(super) fn raised(&self, state: &[F]) -> F {
         if self.raise.is_some() { state[self.raise_at()] } else { F::zero() }
     }
 
