@@ -152,16 +152,36 @@ impl<F: Real> LinearNeurons<F> {
     }
 
     /// The constants of a neuron.
-    pub(super) fn bank(&self, neuron: usize) -> &ModeBank<F> {
+    pub(crate) fn bank(&self, neuron: usize) -> &ModeBank<F> {
         &self.banks[if self.banks.len() == 1 { 0 } else { neuron }]
     }
 
+    /// The constants of all neurons: one for each, or one if they are alike.
+    pub(crate) fn banks(&self) -> &[ModeBank<F>] {
+        &self.banks
+    }
+
     /// The constants that all neurons share, if there is nothing else to them.
-    pub(super) fn common_bank(&self) -> Option<&ModeBank<F>> {
+    pub(crate) fn common_bank(&self) -> Option<&ModeBank<F>> {
         match self.banks.as_slice() {
             [bank] if bank.is_plain() => Some(bank),
             _ => None,
         }
+    }
+
+    /// Whether the neurons fire at all.
+    pub(crate) fn fire(&self) -> bool {
+        self.bank(0).threshold().is_some()
+    }
+
+    /// Whether there is nothing to any of them but a membrane, receptors, a threshold and a reset.
+    pub(crate) fn are_plain(&self) -> bool {
+        self.banks.iter().all(ModeBank::is_plain)
+    }
+
+    /// Whether constants are parameters.
+    pub(crate) fn learn(&self) -> bool {
+        self.slots.iter().any(|slot| slot.trainable)
     }
 
     /// Works out the constants of the neurons.
@@ -304,7 +324,7 @@ impl<F: Real> LinearNeurons<F> {
 
     /// Calls `f` with each trainable constant of a neuron, the factor from a gradient by it to one by its
     /// parameter, and the place of that among the parameters of the layer.
-    pub(super) fn for_each_trainable(
+    pub(crate) fn for_each_trainable(
         &self,
         neuron: usize,
         mut f: impl FnMut((ParameterKind, usize), F, usize),

@@ -1,6 +1,6 @@
 //! Layers of linear neurons.
 
-use super::{Adjoint, ArrivalGradient, Layer, LayerError, LinearNeurons, ModeBank, StoredLayer};
+use super::{Adjoint, ArrivalGradient, Layer, LayerError, LinearNeurons, StoredLayer};
 use crate::{Parameter, ParameterMut, Real};
 use dyn_clone::DynClone;
 use std::fmt::Debug;
@@ -136,8 +136,8 @@ impl<F: Real, T: LinearLayer<F>> Layer<F> for T {
     fn update(&mut self) {
         self.neurons_mut().update();
     }
-    fn mode_bank(&self) -> Option<&ModeBank<F>> {
-        self.neurons().common_bank()
+    fn linear(&self) -> Option<&LinearNeurons<F>> {
+        Some(self.neurons())
     }
     fn to_stored(&self) -> Option<StoredLayer<F>> {
         LinearLayer::to_stored(self)

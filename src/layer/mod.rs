@@ -9,6 +9,7 @@ mod linear;
 
 pub use bank::ModeBank;
 pub use constants::{Constant, LinearNeurons};
+pub(crate) use exponentials::{decay_and_difference, decreasing_difference};
 pub use leaky_integrator::LeakyIntegrator;
 pub use lif::Lif;
 pub use linear::LinearLayer;
@@ -254,9 +255,8 @@ pub trait Layer<F: Real>: DynClone + Debug + Send + Sync {
     /// Takes over changed parameters, projected on their bounds.
     fn update(&mut self) {}
 
-    /// The constants that all neurons share, if they are linear and have no others; the fast engines need
-    /// no more.
-    fn mode_bank(&self) -> Option<&ModeBank<F>> {
+    /// The neurons, if they are linear; the fast engines need no more.
+    fn linear(&self) -> Option<&LinearNeurons<F>> {
         None
     }
 

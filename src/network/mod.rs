@@ -6,11 +6,13 @@ mod scratch;
 mod spiking;
 #[cfg(feature = "serde")]
 mod store;
+mod taken;
 
 pub use builder::{BuildError, NetworkBuilder, PopulationId};
 pub(crate) use scratch::Scratch;
 pub use spiking::{Engine, SpikingNetwork};
 pub(crate) use spiking::{NamedLayer, Origin, Projection};
+pub(crate) use taken::Taken;
 
 use crate::readout::Recording;
 use crate::{

@@ -93,7 +93,7 @@ impl<'a, F: Real> Recording<'a, F> {
 
     /// Whether the potential at a spike may depend on anything.
     pub(super) fn threshold_moves(&self) -> bool {
-        self.layer.mode_bank().is_none() || !self.layer.parameters().is_empty()
+        self.layer.linear().is_none_or(|neurons| neurons.learn() || !neurons.are_plain())
     }
 
     /// int_0^T V exp(-rate t) dt of a neuron; `rate` in 1/ms.
