@@ -26,7 +26,7 @@
 //! | gradient health | [`Health`], of [`BatchSummary::health`] or [`Network::backward_with`]; [`remedy`], [`BackwardOptions`] |
 //! | inference without end | [`Simulator`], [`Spike`] |
 //! | pictures | `plot`, with the feature of this name |
-//! | training | [`Sgd`], [`Adam`], [`Rates`], [`DelayPenalty`]; [`SpikingNetwork::rewire`] |
+//! | training | [`train`], [`Sgd`], [`Adam`], [`Rates`], [`DelayPenalty`]; [`SpikingNetwork::rewire`] |
 //!
 //! Extend it by implementing [`Layer`] (or only [`LinearLayer`]), [`DelayedSynapses`], [`Readout`],
 //! [`Loss`], [`Optimizer`] or [`Network`].
@@ -82,6 +82,7 @@ mod simulator;
 mod spikes;
 mod synapse;
 mod trace;
+pub mod train;
 
 pub use adjoint::AdjointError;
 pub use batch::{BatchSummary, Sample, backward_batch, backward_batch_with, evaluate_batch};
@@ -89,9 +90,11 @@ pub use error::Error;
 pub use health::{ArrivalCounts, AtSpike, Health, LayerHealth};
 pub use layer::*;
 pub use loss::*;
-pub use network::{BuildError, Engine, Network, NetworkBuilder, PopulationId, SpikingNetwork};
+pub use network::{
+    BuildError, Engine, Network, NetworkBuilder, PopulationId, SpikingNetwork, StorageLayout,
+};
 pub use objective::*;
-pub use optimize::{Adam, OptimizeError, Optimizer, Rates, Sgd};
+pub use optimize::{Adam, OptimizeError, Optimizer, OptimizerState, Rates, Sgd};
 pub use parameter::*;
 pub use readout::*;
 pub use real::Real;
