@@ -86,6 +86,11 @@ impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
         }
     }
 
+    /// What is minimised.
+    pub fn goal(&self) -> &G {
+        &self.goal
+    }
+
     /// How many epochs there are, those before a resume included.
     pub fn epochs(mut self, epochs: usize) -> Self {
         self.epochs = epochs;
