@@ -1,5 +1,5 @@
 //! A task that needs delays: which of two channels leads, and by which of five lags from 40 to 120 ms. The neurons
-//! forget within 10 ms, so that a network without delays cannot know.
+//! forget within some 5 ms, so that a network without delays cannot know.
 //!
 //! ```text
 //! cargo run --release --example long_delay
@@ -37,7 +37,7 @@ const DURATION: f64 = 400.0;
 fn network(options: &Options, classes: usize) -> Result<SpikingNetwork> {
     let mut net = NetworkBuilder::new();
     let input = net.input("input", 2);
-    let neurons = Lif::new(options.hidden(40)).tau_mem(10.0).tau_syn(5.0);
+    let neurons = Lif::new(options.hidden(40)).tau_mem(5.0).tau_syn(2.5);
     let hidden = net.layer("hidden", neurons);
     let output = net.layer("output", LeakyIntegrator::new(classes));
     let delays = Uniform::new(0.0, LONGEST)?;

@@ -124,6 +124,10 @@ mod guide {
     struct Neurons;
     #[doc = include_str!("../docs/guide/exactness.md")]
     struct Exactness;
+    #[doc = include_str!("../docs/data.md")]
+    struct Data;
+    #[doc = include_str!("../docs/training.md")]
+    struct Training;
     #[doc = include_str!("../docs/cookbook.md")]
     struct Cookbook;
     #[doc = include_str!("../docs/porting.md")]
