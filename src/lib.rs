@@ -26,6 +26,7 @@
 //! | gradient health | [`Health`], of [`BatchSummary::health`] or [`Network::backward_with`]; [`remedy`], [`BackwardOptions`] |
 //! | inference without end | [`Simulator`], [`Spike`] |
 //! | pictures | `plot`, with the feature of this name |
+//! | other programs | `exchange`, with the features `nir` and `mlgenn` |
 //! | training | [`train`], [`Sgd`], [`Adam`], [`Rates`], [`DelayPenalty`]; [`SpikingNetwork::rewire`] |
 //!
 //! Extend it by implementing [`Layer`] (or only [`LinearLayer`]), [`DelayedSynapses`], [`Readout`],
@@ -60,6 +61,8 @@ mod batch;
 pub mod check;
 pub mod data;
 mod error;
+#[cfg(any(feature = "mlgenn", feature = "nir"))]
+pub mod exchange;
 mod fast;
 mod health;
 mod layer;
