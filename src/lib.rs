@@ -28,6 +28,8 @@
 //! | pictures | `plot`, with the feature of this name |
 //! | other programs | `exchange`, with the features `nir` and `mlgenn` |
 //! | training | [`train`], [`Sgd`], [`Adam`], [`Rates`], [`DelayPenalty`]; [`SpikingNetwork::rewire`] |
+//! | several processes | `distributed`, with the feature of this name; over MPI with `mpi` |
+//! | hardware | [`Quantization`]: delays on a grid, weights of a few bits, fine-tuning |
 //!
 //! Extend it by implementing [`Layer`] (or only [`LinearLayer`]), [`DelayedSynapses`], [`Readout`],
 //! [`Loss`], [`Optimizer`] or [`Network`].
@@ -60,6 +62,8 @@ mod arrivals;
 mod batch;
 pub mod check;
 pub mod data;
+#[cfg(feature = "distributed")]
+pub mod distributed;
 mod error;
 #[cfg(any(feature = "mlgenn", feature = "nir"))]
 pub mod exchange;
@@ -75,6 +79,7 @@ mod parameter;
 #[cfg(feature = "plot")]
 pub mod plot;
 mod pool;
+mod quantize;
 mod readout;
 mod real;
 pub mod remedy;
@@ -99,6 +104,7 @@ pub use network::{
 pub use objective::*;
 pub use optimize::{Adam, OptimizeError, Optimizer, OptimizerState, Rates, Sgd};
 pub use parameter::*;
+pub use quantize::*;
 pub use readout::*;
 pub use real::Real;
 pub use remedy::options::BackwardOptions;
