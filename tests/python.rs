@@ -6,6 +6,8 @@
 
 use eventprop::exchange::nir::{Delayed, Export, Graph, Import, Jump, TimeUnit};
 use eventprop::exchange::npy::{self, Precision};
+#[cfg(feature = "files")]
+use eventprop::train::Checkpoint;
 use eventprop::{
     Delays, Dense, LeakyIntegrator, Lif, Network, NetworkBuilder, Sparse, SpikeTrains,
     SpikingNetwork,
@@ -112,6 +114,36 @@ fn numpy_reads_and_writes_the_same_arrays() {
         assert_eq!(npy::read(folder.join("c.npy")).unwrap(), thirds);
         for name in ["f.npy", "big.npy", "int.npy", "two.npy"] {
             assert_eq!(npy::read(folder.join(name)).unwrap(), array, "{name}");
+        }
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// The ten lines of the guide.
+#[cfg(feature = "files")]
+#[test]
+fn python_loads_a_checkpoint() {
+    let folder = folder("checkpoint");
+    let path = folder.join("net.safetensors");
+    let mut net = NetworkBuilder::new();
+    let input = net.input("input", 3);
+    let hidden = net.layer("hidden", Lif::new(2));
+    net.connect(
+        input,
+        hidden,
+        Dense::weights(arr2(&[[0.5, 1.0, 1.5], [2.0, 2.5, 3.0]])).delays(0.25),
+    );
+    net.connect(hidden, hidden, Dense::weights(-0.5).delays(Delays::axonal(2.0)));
+    Checkpoint::new(&build(net)).save(&path).unwrap();
+    if let Some(text) = python("safetensors.numpy", "checkpoint.py", &words(&[&path])) {
+        for line in [
+            "eventprop checkpoint 1 ",
+            "layers.hidden.weight [2, 3] 10.5",
+            "layers.hidden.delay [2, 3] 1.5",
+            "layers.hidden.recurrent.weight [2, 2] -2.0",
+            "layers.hidden.recurrent.delay [2] 4.0",
+        ] {
+            assert!(text.lines().any(|l| l.starts_with(line)), "{line}: {text}");
         }
     }
     std::fs::remove_dir_all(folder).unwrap();
