@@ -176,7 +176,7 @@ fn branches_name_how_far_delays_were_moved() {
 fn rich() -> SpikingNetwork {
     let mut net = NetworkBuilder::new();
     let (one, two) = (net.input("a/b", 3), net.input("a.b", 2));
-    let lif = Lif::new(3).adaptation(-0.2, 40.0).rising_threshold(vec![0.1, 0.2, 0.0], 30.0);
+    let lif = Lif::new(3).adaptation(-0.2, 40.0).adaptive_threshold(vec![0.1, 0.2, 0.0], 30.0);
     let hidden = net.layer("hidden", lif.refractory(1.5).bias(vec![0.0, 0.1, -0.1]));
     let output = net.layer("output", LeakyIntegrator::new(2));
     net.connect(one, hidden, Dense::weights(2.5).delays(Delays::shared(1.0)));
