@@ -80,6 +80,7 @@ mod parameter;
 pub mod plot;
 mod pool;
 mod quantize;
+mod random;
 mod readout;
 mod real;
 pub mod remedy;

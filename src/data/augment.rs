@@ -2,8 +2,12 @@
 
 use super::{DataError, Dataset};
 use crate::SpikeTrains;
-use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
+use crate::random::generator;
+use rand::{RngExt, rngs::ChaCha8Rng};
 use rand_distr::{Distribution, Normal};
+
+/// The last word of the keys of generators for samples.
+const AUGMENTATION: u64 = u64::from_le_bytes(*b"eventpro");
 
 /// Changes samples at random, anew in every epoch. The default changes nothing.
 ///
@@ -85,7 +89,7 @@ impl Augmentation {
         if *self == Self::default() {
             return Ok((data.spikes(index)?, data.label(index)));
         }
-        let mut rng = rng([seed, epoch, index as u64]);
+        let mut rng = generator([seed, epoch, index as u64, AUGMENTATION]);
         let (mut events, label) = if index < data.len() {
             let mut events = Vec::new();
             data.events(index, &mut events)?;
@@ -122,15 +126,6 @@ impl Augmentation {
             _ => Err(DataError::setting("jitter", self.jitter, rule)),
         }
     }
-}
-
-/// A generator for each key: the keys are the state's seed, so no two share a stream.
-pub(crate) fn rng(key: [u64; 3]) -> ChaCha8Rng {
-    let mut seed = *b"........................eventpro";
-    for (bytes, word) in seed.chunks_exact_mut(8).zip(key) {
-        bytes.copy_from_slice(&word.to_le_bytes());
-    }
-    ChaCha8Rng::from_seed(seed)
 }
 
 /// Moves all events; those that leave channels or duration are dropped.

@@ -2,19 +2,17 @@
 
 use super::TrainError;
 use crate::data::{Augmentation, DataError, Dataset};
+use crate::random::generator;
 use crate::{Error, Sample, SpikeTrains};
 use rand::seq::SliceRandom;
-use rand::{SeedableRng, rngs::ChaCha8Rng};
+
+/// The last word of the keys of generators for orders.
+const ORDER: u64 = 1;
 
 /// The order of an epoch's samples, of which there are `len`.
 pub(super) fn order(len: usize, seed: u64, epoch: usize) -> Vec<usize> {
-    let mut key = [0; 32];
-    // Augmentation has generators of its own, with another last word.
-    for (bytes, part) in key.chunks_exact_mut(8).zip([seed, epoch as u64, 0, 1]) {
-        bytes.copy_from_slice(&part.to_le_bytes());
-    }
     let mut order: Vec<usize> = (0..len).collect();
-    order.shuffle(&mut ChaCha8Rng::from_seed(key));
+    order.shuffle(&mut generator([seed, epoch as u64, 0, ORDER]));
     order
 }
 
