@@ -313,7 +313,7 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
         let Space { inbox, states, beyond, neurons, hot: all, .. } = &mut *self.space;
         let neuron = &mut neurons[slot];
         let population = &plan.populations[neuron.population as usize];
-        let bank = population.bank(self.block.neurons.start + slot - population.slots.start);
+        let bank = population.bank(self.block.neuron(population, slot));
         let beyond = if OWN { beyond[slot] } else { Beyond::none() };
         let now = Walk::new(bank, (&states[slot], &beyond), start, neuron.last_spike);
         if self.hots == all.len() {
@@ -421,7 +421,7 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
         };
         let (end, duration) = (self.end(), self.duration);
         let population = &self.plan.populations[self.space.neurons[slot].population as usize];
-        let bank = population.bank(self.block.neurons.start + slot - population.slots.start);
+        let bank = population.bank(self.block.neuron(population, slot));
         let hot = &mut self.space.hot[which];
         // Of two synapses from the same source, the first call brought both.
         if hot.arrivals.binary_search_by_key(&arrival.key(), Arrival::key).is_ok() {
@@ -450,7 +450,7 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
             let Hot { slot, ahead, .. } = &mut hot[k];
             let slot = *slot;
             let population = &self.plan.populations[neurons[slot].population as usize];
-            let bank = population.bank(self.block.neurons.start + slot - population.slots.start);
+            let bank = population.bank(self.block.neuron(population, slot));
             ahead.tell_release(fired);
             let (state, time) = (ahead.state(bank), ahead.time);
             states[slot] = state;
@@ -461,10 +461,10 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
             self.ties += ahead.ties;
             // What is not a number is hot from then on.
             if !state.is_finite() {
-                let Population { layer, slots, .. } = self.population(slot);
+                let population = self.population(slot);
                 return Err(SimulationError::Overflow {
-                    layer: self.network.layers[*layer].name.clone(),
-                    neuron: self.block.neurons.start + slot - slots.start,
+                    layer: self.network.layers[population.layer].name.clone(),
+                    neuron: self.block.neuron(population, slot),
                     time,
                 });
             }

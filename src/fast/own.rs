@@ -33,7 +33,7 @@ pub(super) struct Own<F> {
     pub rate_syn: [F; MOST_CURRENTS],
     width: F,
     currents: usize,
-    /// See [`Back::pass`], and [`integrals`].
+    /// See [`Back::earlier`], and [`integrals`].
     lags: [(F, F); MOST_CURRENTS],
     integrals: (F, F),
     /// The decay of V over a bucket and what the bias adds, and of each current its decay and the response of V.
@@ -183,7 +183,7 @@ impl<F: Real> Own<F> {
         });
     }
 
-    /// What [`Back::pass`] asks for.
+    /// What [`Back::earlier`] asks for.
     pub fn lags_after(&self, receptor: usize, dt: F) -> (F, F) {
         lags(self.rate_mem, self.rate_syn[receptor], dt)
     }
@@ -215,21 +215,31 @@ impl<F: Real, const R: usize, const K: usize> Back<F, R, K> {
         &self.0[0]
     }
 
-    /// Back over a time, given the decay of V and of each current its decay, the response of V, and the same two
-    /// with a lag.
+    /// Of a current p_r, X_r and Q_r a time earlier, given its decay, the response of V, and the same two with a
+    /// lag.
+    #[inline]
+    pub fn earlier(&self, r: usize, dt: F, (decay, response, lags): (F, F, (F, F))) -> (F, F, F) {
+        let (p_v, p_r) = (self.0[0].mem, self.0[0].syn[r]);
+        let p = p_r * decay + p_v * response;
+        if K == 1 {
+            return (p, F::zero(), F::zero());
+        }
+        let x = self.0[1].syn[r] * decay + self.0[1].mem * response + p_v * lags.0;
+        let late = self.0[2].syn[r] + dt * p_r;
+        (p, x, late * decay + p_v * lags.1)
+    }
+
+    /// Back over a time, given the decay of V and what [`Back::earlier`] asks for of each current.
     #[inline]
     fn pass(&mut self, dt: F, decay_mem: F, of: impl Fn(usize) -> (F, F, (F, F))) {
-        let p_v = self.0[0].mem;
         for r in 0..R {
-            let (decay, response, lags) = of(r);
+            let (p, x, q) = self.earlier(r, dt, of(r));
+            self.0[0].syn[r] = p;
             if K > 1 {
-                let (w, x) = (self.0[1].mem, self.0[1].syn[r]);
-                self.0[1].syn[r] = x * decay + w * response + p_v * lags.0;
-                let late = self.0[2].syn[r] + dt * self.0[0].syn[r];
-                self.0[2].syn[r] = late * decay + p_v * lags.1;
+                (self.0[1].syn[r], self.0[2].syn[r]) = (x, q);
             }
-            self.0[0].syn[r] = self.0[0].syn[r] * decay + p_v * response;
         }
+        let p_v = self.0[0].mem;
         if K > 1 {
             self.0[1].mem = (self.0[1].mem - dt * p_v) * decay_mem;
         }

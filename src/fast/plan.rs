@@ -273,6 +273,12 @@ impl Block {
         population.slots.start.max(start) - start..population.slots.end.min(end) - start
     }
 
+    /// The neuron of a population that is at a slot of the block.
+    #[inline]
+    pub fn neuron<F>(&self, population: &Population<F>, slot: usize) -> usize {
+        self.neurons.start + slot - population.slots.start
+    }
+
     /// The constants of those neurons, counted likewise.
     pub fn owns<'a, F>(&self, population: &'a Population<F>) -> Owns<'a, F> {
         let first = self.neurons.start.saturating_sub(population.slots.start);

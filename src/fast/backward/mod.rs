@@ -15,26 +15,20 @@
 //! The slabs of the forward pass are taken in reverse. First come the spikes of a slab, latest first;
 //! each reads what it did inside of the slab. Then all that arrived from before the slab is read.
 
-use super::afferent::{Afferent, Flight, Queue, Traffic};
-use super::fan::{Branch, Fan};
+mod adjoint;
+mod own;
+
+use super::afferent::{Flight, Queue, Traffic};
+use super::fan::Fan;
 use super::grid::{Window, exp_of};
-use super::own::{Back, MOST_CURRENTS, Own, Owns, Sums};
-use super::plan::{Block, Pair, Plan};
+use super::own::{Back, Sums};
+use super::plan::{Block, Plan};
 use super::prefetch::prefetch_back;
 use crate::adjoint::Gathered;
-use crate::layer::ModeBank;
-use crate::trace::LayerTrace;
-use crate::{ParameterKind, Real, SpikingNetwork, Trace};
+use crate::{Real, SpikingNetwork, Trace};
+use adjoint::{Adjoint, Aside, Segment};
+use own::{release, tells_releases};
 use std::cmp::Reverse;
-use std::ops::Range;
-
-/// A stretch between two spikes: its end, and the adjoint in it, or at its end for neurons with constants of
-/// their own.
-#[derive(Debug, Clone, Copy)]
-struct Segment<F, const R: usize, const K: usize> {
-    end: f64,
-    mode: Back<F, R, K>,
-}
 
 /// The spikes of one afferent, whose arrivals are read latest first.
 #[derive(Debug, Default)]
@@ -75,35 +69,6 @@ pub(super) struct Space<F, const R: usize, const OWN: bool, const K: usize> {
     adjoint: Adjoint<F, R, OWN, K>,
 }
 
-/// What is carried back through a neuron with constants of its own besides what arrivals read.
-#[derive(Debug, Clone, Copy)]
-struct Aside<F> {
-    /// dL/d of the raise of the threshold.
-    raise: F,
-    /// While V is held: dL/d of the time left, and p_V and W of the release.
-    hold: F,
-    released: (F, F),
-}
-
-impl<F: Real> Aside<F> {
-    fn zero() -> Self {
-        Self { raise: F::zero(), hold: F::zero(), released: (F::zero(), F::zero()) }
-    }
-}
-
-/// The adjoint of the neurons of a block in a slab.
-#[derive(Debug)]
-struct Adjoint<F, const R: usize, const OWN: bool, const K: usize> {
-    /// Before all that has been passed; for neurons with constants of their own as of the time that is passed.
-    present: Vec<Back<F, R, K>>,
-    /// Of those what is not read.
-    aside: Vec<Aside<F>>,
-    /// Bucket by bucket, that of all neurons; NaN where a spike falls into the bucket.
-    rows: Vec<Back<F, R, K>>,
-    /// Of the neurons that fire in the slab, latest first.
-    segments: Vec<Vec<Segment<F, R, K>>>,
-}
-
 impl<F: Real, const R: usize, const OWN: bool, const K: usize> Space<F, R, OWN, K> {
     pub fn new() -> Self {
         let (present, aside, rows) = (Vec::new(), Vec::new(), Vec::new());
@@ -134,27 +99,6 @@ impl<F: Real, const R: usize, const OWN: bool, const K: usize> Space<F, R, OWN, 
         }
         Some(())
     }
-}
-
-/// When V is released after a spike, if it is within the trial.
-fn release<F: Real>(trace: &Trace<F>, bank: &ModeBank<F>, spike: f64) -> Option<f64> {
-    let release = spike + bank.rest()?.as_f64();
-    (release < trace.duration).then_some(release)
-}
-
-/// Whether a trace has V' of all releases.
-fn tells_releases<F: Real>(trace: &Trace<F>, plan: &Plan<F>) -> bool {
-    plan.populations.iter().all(|population| {
-        let LayerTrace { spikes, releases, .. } = &trace.layers[population.layer];
-        let offsets = spikes.offsets();
-        (0..spikes.channels()).all(|neuron| {
-            let bank = population.bank(neuron);
-            (offsets[neuron]..offsets[neuron + 1]).all(|place| {
-                let told = releases.get(place).is_some_and(|slope| !slope.is_nan());
-                told || release(trace, bank, spikes.times()[place]).is_none()
-            })
-        })
-    })
 }
 
 struct Run<'a, 'g, F: Real, const R: usize, const OWN: bool, const K: usize> {
@@ -217,7 +161,7 @@ impl<F: Real, const R: usize, const OWN: bool, const K: usize> Run<'_, '_, F, R,
             let fired = &trace.layers[p.layer];
             let offsets = fired.spikes.offsets();
             for slot in block.slots(p) {
-                let neuron = block.neurons.start + slot - p.slots.start;
+                let neuron = block.neuron(p, slot);
                 let (bank, mut raise, mut last) = (p.bank(neuron), F::zero(), 0.0);
                 for place in offsets[neuron]..offsets[neuron + 1] {
                     let (time, rank) = (fired.spikes.times()[place], fired.ranks[place]);
@@ -265,7 +209,7 @@ impl<F: Real, const R: usize, const OWN: bool, const K: usize> Run<'_, '_, F, R,
     fn by_time(&mut self, spike: &Event<F>) -> F {
         let (slot, place) = (spike.slot as usize, spike.place as usize);
         let population = &self.plan.populations[spike.population as usize];
-        let neuron = self.block.neurons.start + slot - population.slots.start;
+        let neuron = self.block.neuron(population, slot);
         let first = self.trace.layers[population.layer].spikes.offsets()[neuron];
         for (k, afferent) in self.plan.afferents.iter().enumerate() {
             if afferent.source == Some(spike.population as usize) {
@@ -301,117 +245,6 @@ impl<F: Real, const R: usize, const OWN: bool, const K: usize> Run<'_, '_, F, R,
             (bucket, f64::INFINITY),
             Segment { end: spike.time, mode: Back([before; K]) },
         );
-    }
-
-    /// The same for a neuron with constants of its own.
-    fn spike_own(&mut self, spike: Event<F>, bucket: usize) {
-        let by_time = self.by_time(&spike);
-        let (slot, place) = (spike.slot as usize, spike.place as usize);
-        let population = &self.plan.populations[spike.population as usize];
-        let neuron = self.block.neurons.start + slot - population.slots.start;
-        let bank = population.bank(neuron);
-        let approach = self.trace.layers[population.layer].slopes[place];
-        let slope = approach.max(self.gathered.slope_floors[population.layer]);
-        let mut after = self.back_to(&spike, bucket);
-        let Space { adjoint, sums, .. } = &mut *self.space;
-        let aside = std::mem::replace(&mut adjoint.aside[slot], Aside::zero());
-        let currents = bank.tau_syn().len();
-        let mut all = [F::zero(); MOST_CURRENTS + 3];
-        let p = &mut all[..bank.state_len()];
-        p[0] = after.0[0].mem + aside.released.0;
-        p[1..=currents].copy_from_slice(&after.0[0].syn[..currents]);
-        if let Some(at) = bank.raise_place() {
-            p[at] = aside.raise;
-        }
-        if let Some(at) = bank.hold_at() {
-            p[at] = aside.hold;
-        }
-        let mut by_constants = |of: &dyn Fn((ParameterKind, usize)) -> F| {
-            let Some(neurons) = self.network.layers[population.layer].layer.linear() else {
-                return;
-            };
-            let gradients = &mut self.gathered.constants[population.layer];
-            neurons.for_each_trainable(neuron, |constant, factor, at| {
-                gradients[at] += factor * of(constant);
-            });
-        };
-        if K > 1 {
-            let (sums, w) = (&mut sums[slot].parts, after.0[1].mem + aside.released.1);
-            sums.mem += bank.reset() * w + bank.kick() * after.0[1].syn[currents - 1];
-            sums.syn[currents - 1] += bank.kick() * after.0[2].syn[currents - 1];
-            let raised = (spike.raise + bank.jump()) * F::of(spike.next - spike.time);
-            by_constants(&|(kind, _)| match kind {
-                ParameterKind::TauRaise => aside.raise * raised / bank.tau_raise().powi(2),
-                kind => bank.fire_by(kind, p),
-            });
-            after.0[1].mem = F::zero();
-        }
-        bank.fire_back_from(&bank.before_spike(approach, spike.raise), slope, by_time, p);
-        if K > 1 {
-            by_constants(&|(kind, _)| bank.cross_by(kind, p));
-        }
-        after.0[0].mem = p[0];
-        adjoint.aside[slot].raise = bank.raise_place().map_or(F::zero(), |at| p[at]);
-        let end = self.window.end_of(bucket);
-        adjoint.pass(slot, (bucket, end), Segment { end: spike.time, mode: after });
-    }
-
-    /// Takes a neuron's adjoint back over the release of V: a later one would take from V what it gains there, and
-    /// before it nothing moves V.
-    fn release(&mut self, event: Event<F>, bucket: usize) {
-        let slot = event.slot as usize;
-        let population = &self.plan.populations[event.population as usize];
-        let slope = self.trace.layers[population.layer].releases[event.place as usize];
-        let mut after = self.back_to(&event, bucket);
-        let adjoint = &mut self.space.adjoint;
-        let aside = &mut adjoint.aside[slot];
-        let p_v = std::mem::take(&mut after.0[0].mem);
-        (aside.hold, aside.released.0) = (-p_v * slope, p_v);
-        if K > 1 {
-            aside.released.1 = std::mem::take(&mut after.0[1].mem);
-        }
-        let end = self.window.end_of(bucket);
-        adjoint.pass(slot, (bucket, end), Segment { end: event.time, mode: after });
-    }
-
-    /// The adjoint of a neuron with constants of its own right after an event in a bucket.
-    fn back_to(&mut self, event: &Event<F>, bucket: usize) -> Back<F, R, K> {
-        let population = &self.plan.populations[event.population as usize];
-        let slot = event.slot as usize;
-        let neuron = self.block.neurons.start + slot - population.slots.start;
-        let constants = (population.bank(neuron), population.own_of(neuron));
-        let end = self.window.end_of(bucket);
-        let Space { adjoint, sums, .. } = &mut *self.space;
-        adjoint.back(slot, constants, (end, event.time), &mut sums[slot])
-    }
-
-    /// Takes all neurons with constants of their own to the start of a bucket.
-    fn pass(&mut self, bucket: usize, events: Range<usize>) {
-        let start = self.window.start + bucket as f64 * self.window.width;
-        let end = self.window.end_of(bucket);
-        let Space { events: all, adjoint, sums, .. } = &mut *self.space;
-        let size = adjoint.present.len();
-        for event in &all[events] {
-            let slot = event.slot as usize;
-            // The first to come takes it there.
-            if adjoint.segments[slot].last().is_some_and(|s| s.end > start) {
-                let population = &self.plan.populations[event.population as usize];
-                let neuron = self.block.neurons.start + slot - population.slots.start;
-                let constants = (population.bank(neuron), population.own_of(neuron));
-                let mode = adjoint.back(slot, constants, (end, start), &mut sums[slot]);
-                adjoint.present[slot] = mode;
-                adjoint.segments[slot].push(Segment { end: start, mode });
-            }
-        }
-        for population in &self.plan.populations {
-            let owns = self.block.owns(population);
-            for (k, slot) in self.block.slots(population).enumerate() {
-                if !adjoint.rows[bucket * size + slot].p().mem.is_nan() {
-                    let more = (&mut adjoint.aside[slot].raise, &mut sums[slot]);
-                    owns.of(k).take_back(&mut adjoint.present[slot], more);
-                }
-            }
-        }
     }
 
     /// Reads the adjoint at every arrival in the slab of spikes from before it.
@@ -467,7 +300,7 @@ impl<F: Real, const R: usize, const OWN: bool, const K: usize> Run<'_, '_, F, R,
             let Some(neurons) = self.network.layers[layer].layer.linear() else { continue };
             let gradients = &mut self.gathered.constants[layer];
             for slot in self.block.slots(population) {
-                let neuron = self.block.neurons.start + slot - population.slots.start;
+                let neuron = self.block.neuron(population, slot);
                 let (sums, bank) = (&self.space.sums[slot], population.bank(neuron));
                 neurons.for_each_trainable(neuron, |constant, factor, at| {
                     gradients[at] += factor * sums.by(bank, constant);
@@ -515,162 +348,5 @@ impl<F: Real> Reads<F> {
         }
         seen.clear();
         seen.resize(fan.branches.len(), (F::zero(), F::zero()));
-    }
-}
-
-impl<F: Real, const R: usize, const OWN: bool, const K: usize> Adjoint<F, R, OWN, K> {
-    /// Writes down the adjoint of all neurons at the end of a bucket.
-    fn tabulate(&mut self, bucket: usize) {
-        let size = self.present.len();
-        self.rows[bucket * size..(bucket + 1) * size].copy_from_slice(&self.present);
-    }
-
-    /// A neuron's adjoint passes an event of its own in a bucket, up to whose end it is what it is at present if
-    /// this is the first.
-    fn pass(&mut self, slot: usize, (bucket, end): (usize, f64), before: Segment<F, R, K>) {
-        let segments = &mut self.segments[slot];
-        let row = &mut self.rows[bucket * self.present.len() + slot];
-        if segments.is_empty() || (OWN && !row.p().mem.is_nan()) {
-            segments.push(Segment { end, mode: self.present[slot] });
-        }
-        segments.push(before);
-        row.0[0].mem = F::nan();
-        self.present[slot] = before.mode;
-    }
-
-    /// The adjoint of a neuron with constants of its own at an earlier time in a bucket that ends at `end`. Takes
-    /// that of its raise there too.
-    fn back(
-        &mut self,
-        slot: usize,
-        (bank, own): (&ModeBank<F>, &Own<F>),
-        (end, time): (f64, f64),
-        sums: &mut Sums<F, R>,
-    ) -> Back<F, R, K> {
-        let last = self.segments[slot].last().map_or(end, |s| s.end.min(end));
-        let dt = F::of(last - time);
-        let mut mode = self.present[slot];
-        own.flow_back(dt, &mut mode, sums);
-        self.aside[slot].raise *= bank.raise_decay(dt);
-        mode
-    }
-
-    /// Where a spike falls into the bucket: its side decides. A spike precedes an arrival of its time.
-    fn beside_spike(&self, slot: usize, time: f64) -> (&Back<F, R, K>, f64) {
-        let segments = &self.segments[slot];
-        let after = segments.partition_point(|s| s.end > time).saturating_sub(1);
-        segments.get(after).map_or((&self.present[slot], time), |s| (&s.mode, s.end))
-    }
-
-    /// What a spike sees where it arrives through a branch at a neuron with constants of its own: dL/dw, and dL/dt
-    /// for weight 1. Adds to the sums for gradients by constants.
-    #[inline]
-    fn see(
-        &self,
-        (slot, own, sums): (usize, &Own<F>, &mut Sums<F, R>),
-        (receptor, weight): (usize, F),
-        time: f64,
-        window: &Window,
-    ) -> (F, F) {
-        let bucket = window.bucket(time);
-        let row = &self.rows[bucket * self.present.len() + slot];
-        let (row, end) = if row.p().mem.is_nan() {
-            self.beside_spike(slot, time)
-        } else {
-            (row, window.end_of(bucket))
-        };
-        let Pair { mem, syn } = row.p();
-        let (p_v, p_r) = (*mem, syn[receptor]);
-        let dt = F::of(end - time);
-        let (decay_mem, decay, response) = own.after(receptor, dt);
-        if K > 1 {
-            let lags = own.lags_after(receptor, dt);
-            let x = row.0[1].syn[receptor] * decay + row.0[1].mem * response + p_v * lags.0;
-            let q = (row.0[2].syn[receptor] + dt * p_r) * decay + p_v * lags.1;
-            sums.parts.mem += weight * x;
-            sums.parts.syn[receptor] += weight * q;
-        }
-        let by_weight = p_r * decay + p_v * response;
-        (by_weight, by_weight * own.rate_syn[receptor] - p_v * decay_mem * own.rate_mem)
-    }
-
-    /// Reads where a spike arrives in a slab: adds to what its branches have seen, and returns its dL/dt.
-    fn read(
-        &self,
-        afferent: &Afferent<F>,
-        fan: &Fan<F>,
-        (slot, owns): (usize, Owns<'_, F>),
-        flight: &mut Flight<F>,
-        (seen, sums): (&mut [(F, F)], &mut [Sums<F, R>]),
-        window: &Window,
-    ) -> F {
-        let receptor = if R == 1 { 0 } else { afferent.receptor };
-        let (tau_mem, tau_syn) = afferent.taus.unwrap_or((F::one(), F::one()));
-        let (rate_mem, rate_syn) = (tau_mem.recip(), tau_syn.recip());
-        let start = fan.of(flight.source as usize).start;
-        let (size, time) = (self.present.len(), flight.time);
-        let mut by_time = F::zero();
-        while flight.next as usize > start {
-            let branches = &fan.branches[start..flight.next as usize];
-            let seen = &mut seen[start..flight.next as usize];
-            let Some(last) = branches.last().filter(|b| time + b.delay >= window.start) else {
-                break;
-            };
-            let (by_mem, by_syn, leg) = afferent.leg(flight, last.delay, window.number);
-            let in_leg = match branches.first() {
-                Some(first) if first.delay < leg.start => {
-                    branches.partition_point(|b| b.delay < leg.start)
-                }
-                _ => 0,
-            };
-            // To look back where this ends also brings it into the cache, all at once.
-            let within = |b: &&Branch<F>| time + b.delay >= window.start;
-            let arrive = branches[in_leg..].iter().rev().take_while(within).count();
-            let from = branches.len() - arrive;
-            let (branches, seen) = (&branches[from..], &mut seen[from..]);
-            flight.next -= arrive as u32;
-            if OWN {
-                for (branch, seen) in branches.iter().zip(seen) {
-                    let post = branch.post as usize;
-                    let target = (slot + post, owns.of(post), &mut sums[slot + post]);
-                    let through = (receptor, branch.syn);
-                    let (by_weight, unit) = self.see(target, through, time + branch.delay, window);
-                    seen.0 += by_weight;
-                    seen.1 += unit;
-                    by_time += branch.syn * unit;
-                }
-                continue;
-            }
-            let (mut mem, mut syn) = (F::zero(), F::zero());
-            let mut done = 0;
-            while done < arrive {
-                for (branch, seen) in branches[done..].iter().zip(&mut seen[done..]) {
-                    let at = window.bucket(time + branch.delay) * size + slot;
-                    let row = &self.rows[at + branch.post as usize];
-                    let (m, s) = (row.p().mem, row.p().syn[receptor]);
-                    if m.is_nan() {
-                        break;
-                    }
-                    seen.0 += by_mem * m;
-                    seen.1 += by_syn * s;
-                    mem += branch.mem * m;
-                    syn += branch.syn * s;
-                    done += 1;
-                }
-                // Outside of the loop, whose sums stay in registers.
-                if let Some(branch) = branches.get(done) {
-                    let slot = slot + branch.post as usize;
-                    let mode = self.beside_spike(slot, time + branch.delay).0.p();
-                    let (m, s) = (mode.mem, mode.syn[receptor]);
-                    seen[done].0 += by_mem * m;
-                    seen[done].1 += by_syn * s;
-                    mem += branch.mem * m;
-                    syn += branch.syn * s;
-                    done += 1;
-                }
-            }
-            by_time += rate_mem * (by_mem * mem) + rate_syn * (by_syn * syn);
-        }
-        by_time
     }
 }

@@ -1,0 +1,200 @@
+//! The adjoint of the neurons of a block in a slab, and how arrivals read it.
+
+use crate::Real;
+use crate::fast::afferent::{Afferent, Flight};
+use crate::fast::fan::{Branch, Fan};
+use crate::fast::grid::Window;
+use crate::fast::own::{Back, Own, Owns, Sums};
+use crate::layer::ModeBank;
+
+/// A stretch between two spikes: its end, and the adjoint in it, or at its end for neurons with constants of
+/// their own.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Segment<F, const R: usize, const K: usize> {
+    pub end: f64,
+    pub mode: Back<F, R, K>,
+}
+
+/// What is carried back through a neuron with constants of its own besides what arrivals read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Aside<F> {
+    /// dL/d of the raise of the threshold.
+    pub raise: F,
+    /// While V is held: dL/d of the time left, and p_V and W of the release.
+    pub hold: F,
+    pub released: (F, F),
+}
+
+impl<F: Real> Aside<F> {
+    pub fn zero() -> Self {
+        Self { raise: F::zero(), hold: F::zero(), released: (F::zero(), F::zero()) }
+    }
+}
+
+/// The adjoint of the neurons of a block in a slab.
+#[derive(Debug)]
+pub(super) struct Adjoint<F, const R: usize, const OWN: bool, const K: usize> {
+    /// Before all that has been passed; for neurons with constants of their own as of the time that is passed.
+    pub present: Vec<Back<F, R, K>>,
+    /// Of those what is not read.
+    pub aside: Vec<Aside<F>>,
+    /// Bucket by bucket, that of all neurons; NaN where a spike falls into the bucket.
+    pub rows: Vec<Back<F, R, K>>,
+    /// Of the neurons that fire in the slab, latest first.
+    pub segments: Vec<Vec<Segment<F, R, K>>>,
+}
+
+impl<F: Real, const R: usize, const OWN: bool, const K: usize> Adjoint<F, R, OWN, K> {
+    /// Writes down the adjoint of all neurons at the end of a bucket.
+    pub fn tabulate(&mut self, bucket: usize) {
+        let size = self.present.len();
+        self.rows[bucket * size..(bucket + 1) * size].copy_from_slice(&self.present);
+    }
+
+    /// A neuron's adjoint passes an event of its own in a bucket, up to whose end it is what it is at present if
+    /// this is the first.
+    pub fn pass(&mut self, slot: usize, (bucket, end): (usize, f64), before: Segment<F, R, K>) {
+        let segments = &mut self.segments[slot];
+        let row = &mut self.rows[bucket * self.present.len() + slot];
+        if segments.is_empty() || (OWN && !row.p().mem.is_nan()) {
+            segments.push(Segment { end, mode: self.present[slot] });
+        }
+        segments.push(before);
+        row.0[0].mem = F::nan();
+        self.present[slot] = before.mode;
+    }
+
+    /// The adjoint of a neuron with constants of its own at an earlier time in a bucket that ends at `end`. Takes
+    /// that of its raise there too.
+    pub fn back(
+        &mut self,
+        slot: usize,
+        (bank, own): (&ModeBank<F>, &Own<F>),
+        (end, time): (f64, f64),
+        sums: &mut Sums<F, R>,
+    ) -> Back<F, R, K> {
+        let last = self.segments[slot].last().map_or(end, |s| s.end.min(end));
+        let dt = F::of(last - time);
+        let mut mode = self.present[slot];
+        own.flow_back(dt, &mut mode, sums);
+        self.aside[slot].raise *= bank.raise_decay(dt);
+        mode
+    }
+
+    /// Where a spike falls into the bucket: its side decides. A spike precedes an arrival of its time.
+    fn beside_spike(&self, slot: usize, time: f64) -> (&Back<F, R, K>, f64) {
+        let segments = &self.segments[slot];
+        let after = segments.partition_point(|s| s.end > time).saturating_sub(1);
+        segments.get(after).map_or((&self.present[slot], time), |s| (&s.mode, s.end))
+    }
+
+    /// What a spike sees where it arrives through a branch at a neuron with constants of its own: dL/dw, and dL/dt
+    /// for weight 1. Adds to the sums for gradients by constants.
+    #[inline]
+    fn see(
+        &self,
+        (slot, own, sums): (usize, &Own<F>, &mut Sums<F, R>),
+        (receptor, weight): (usize, F),
+        time: f64,
+        window: &Window,
+    ) -> (F, F) {
+        let bucket = window.bucket(time);
+        let row = &self.rows[bucket * self.present.len() + slot];
+        let (row, end) = if row.p().mem.is_nan() {
+            self.beside_spike(slot, time)
+        } else {
+            (row, window.end_of(bucket))
+        };
+        let p_v = row.p().mem;
+        let dt = F::of(end - time);
+        let (decay_mem, decay, response) = own.after(receptor, dt);
+        let none = (F::zero(), F::zero());
+        let lags = if K > 1 { own.lags_after(receptor, dt) } else { none };
+        let (by_weight, x, q) = row.earlier(receptor, dt, (decay, response, lags));
+        if K > 1 {
+            sums.parts.mem += weight * x;
+            sums.parts.syn[receptor] += weight * q;
+        }
+        (by_weight, by_weight * own.rate_syn[receptor] - p_v * decay_mem * own.rate_mem)
+    }
+
+    /// Reads where a spike arrives in a slab: adds to what its branches have seen, and returns its dL/dt.
+    pub fn read(
+        &self,
+        afferent: &Afferent<F>,
+        fan: &Fan<F>,
+        (slot, owns): (usize, Owns<'_, F>),
+        flight: &mut Flight<F>,
+        (seen, sums): (&mut [(F, F)], &mut [Sums<F, R>]),
+        window: &Window,
+    ) -> F {
+        let receptor = if R == 1 { 0 } else { afferent.receptor };
+        let (tau_mem, tau_syn) = afferent.taus.unwrap_or((F::one(), F::one()));
+        let (rate_mem, rate_syn) = (tau_mem.recip(), tau_syn.recip());
+        let start = fan.of(flight.source as usize).start;
+        let (size, time) = (self.present.len(), flight.time);
+        let mut by_time = F::zero();
+        while flight.next as usize > start {
+            let branches = &fan.branches[start..flight.next as usize];
+            let seen = &mut seen[start..flight.next as usize];
+            let Some(last) = branches.last().filter(|b| time + b.delay >= window.start) else {
+                break;
+            };
+            let (by_mem, by_syn, leg) = afferent.leg(flight, last.delay, window.number);
+            let in_leg = match branches.first() {
+                Some(first) if first.delay < leg.start => {
+                    branches.partition_point(|b| b.delay < leg.start)
+                }
+                _ => 0,
+            };
+            // To look back where this ends also brings it into the cache, all at once.
+            let within = |b: &&Branch<F>| time + b.delay >= window.start;
+            let arrive = branches[in_leg..].iter().rev().take_while(within).count();
+            let from = branches.len() - arrive;
+            let (branches, seen) = (&branches[from..], &mut seen[from..]);
+            flight.next -= arrive as u32;
+            if OWN {
+                for (branch, seen) in branches.iter().zip(seen) {
+                    let post = branch.post as usize;
+                    let target = (slot + post, owns.of(post), &mut sums[slot + post]);
+                    let through = (receptor, branch.syn);
+                    let (by_weight, unit) = self.see(target, through, time + branch.delay, window);
+                    seen.0 += by_weight;
+                    seen.1 += unit;
+                    by_time += branch.syn * unit;
+                }
+                continue;
+            }
+            let (mut mem, mut syn) = (F::zero(), F::zero());
+            let mut done = 0;
+            while done < arrive {
+                for (branch, seen) in branches[done..].iter().zip(&mut seen[done..]) {
+                    let at = window.bucket(time + branch.delay) * size + slot;
+                    let row = &self.rows[at + branch.post as usize];
+                    let (m, s) = (row.p().mem, row.p().syn[receptor]);
+                    if m.is_nan() {
+                        break;
+                    }
+                    seen.0 += by_mem * m;
+                    seen.1 += by_syn * s;
+                    mem += branch.mem * m;
+                    syn += branch.syn * s;
+                    done += 1;
+                }
+                // Outside of the loop, whose sums stay in registers.
+                if let Some(branch) = branches.get(done) {
+                    let slot = slot + branch.post as usize;
+                    let mode = self.beside_spike(slot, time + branch.delay).0.p();
+                    let (m, s) = (mode.mem, mode.syn[receptor]);
+                    seen[done].0 += by_mem * m;
+                    seen[done].1 += by_syn * s;
+                    mem += branch.mem * m;
+                    syn += branch.syn * s;
+                    done += 1;
+                }
+            }
+            by_time += rate_mem * (by_mem * mem) + rate_syn * (by_syn * syn);
+        }
+        by_time
+    }
+}
