@@ -5,17 +5,19 @@
 // Not every recipe needs all of it.
 #![allow(dead_code, unused_imports)]
 
+mod network;
 mod options;
 mod pictures;
 mod report;
 mod stop;
 mod training;
 
+pub use network::Shape;
 pub use options::{Checkpoints, DataPath, Delays, Options};
 pub use pictures::Pictures;
 pub use report::Report;
 pub use stop::on_ctrl_c;
-pub use training::{Parts, calibrated, trained};
+pub use training::{Parts, trained};
 
 /// Whatever went wrong, for people.
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;

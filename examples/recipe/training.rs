@@ -4,7 +4,7 @@ use super::{Checkpoints, DataPath, Options, Pictures, Report, Result};
 use eventprop::data::{Dataset, Part};
 use eventprop::plot::{Confusion, TrainingCurves, TrainingRun};
 use eventprop::train::{self, Metric, Observer, Progress, Trainer};
-use eventprop::{Goal, Network, Optimizer, SpikeTrains, SpikingNetwork};
+use eventprop::{Goal, Network, Optimizer, SpikingNetwork};
 use std::path::Path;
 use std::time::Instant;
 
@@ -61,31 +61,6 @@ impl Parts {
         let Self { train, validation, test } = self;
         Ok(Self { train: some(&train)?, validation: some(&validation)?, test: some(&test)? })
     }
-}
-
-/// The network that `build` makes for that scale of its weights at which the neurons of layer 0 fire `count` times per
-/// trial, on average over the first samples.
-pub fn calibrated(
-    data: &Dataset,
-    duration: f64,
-    count: f64,
-    build: impl Fn(f64) -> Result<SpikingNetwork>,
-) -> Result<SpikingNetwork> {
-    let some: Vec<usize> = (0..data.len().min(32)).collect();
-    let inputs: Vec<SpikeTrains> =
-        some.iter().map(|&k| data.spikes(k)).collect::<std::result::Result<_, _>>()?;
-    let (mut low, mut high) = (1e-3_f64, 1e3_f64);
-    for _ in 0..16 {
-        let scale = (low * high).sqrt();
-        let net = build(scale)?;
-        let mut spikes = 0;
-        for input in &inputs {
-            spikes += net.forward(input, duration)?.spikes(0).len();
-        }
-        let mean = spikes as f64 / net.layer_info(0).1 as f64 / inputs.len() as f64;
-        if mean > count { high = scale } else { low = scale }
-    }
-    build((low * high).sqrt())
 }
 
 /// Trains by what the trainer says and the command line adds, draws the pictures, and adds the results to the report.

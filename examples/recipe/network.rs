@@ -1,0 +1,82 @@
+//! The network of the recipes on recordings: one hidden layer, and leaky integrators that are read.
+
+use super::{Options, Result};
+use eventprop::data::Dataset;
+use eventprop::{
+    Dense, LeakyIntegrator, Lif, Network, NetworkBuilder, SpikeTrains, SpikingNetwork,
+};
+use rand::{SeedableRng, rngs::ChaCha8Rng};
+use rand_distr::{Normal, Uniform};
+
+/// The longest delay in ms that is learned.
+const LONGEST: f64 = 300.0;
+/// Delays within the hidden layer start below this many ms.
+const WITHIN: f64 = 50.0;
+
+/// What differs between recipes.
+pub struct Shape {
+    /// Hidden neurons, if the command line does not say.
+    pub hidden: u32,
+    /// Whether they are connected with each other.
+    pub recurrent: bool,
+    /// How often one fires in a trial before training: the scale of the input weights follows from it.
+    pub spikes: f64,
+    /// Delays from the inputs start below this many ms.
+    pub delays: f64,
+    /// Standard deviation of the weights onto the integrators.
+    pub output: f64,
+}
+
+impl Shape {
+    /// The network before training.
+    pub fn network(
+        &self,
+        options: &Options,
+        data: &Dataset,
+        duration: f64,
+    ) -> Result<SpikingNetwork> {
+        let build = |scale: f64| {
+            let mut net = NetworkBuilder::new();
+            let input = net.input("input", data.channels());
+            let hidden = net.layer("hidden", Lif::new(options.hidden(self.hidden)));
+            let output = net.layer("output", LeakyIntegrator::new(data.classes()));
+            let delays = Uniform::new(0.0, self.delays)?;
+            let synapses = Dense::weights(Normal::new(0.0, scale)?);
+            net.connect(input, hidden, options.delays().apply(synapses, delays, delays, LONGEST));
+            if self.recurrent {
+                let delays = Uniform::new(0.0, WITHIN)?;
+                let synapses = Dense::weights(Normal::new(0.0, 0.05)?);
+                let synapses = options.delays().apply(synapses, delays, delays, LONGEST);
+                net.connect(hidden, hidden, synapses);
+            }
+            net.connect(hidden, output, Dense::weights(Normal::new(0.0, self.output)?));
+            Ok(net.build(&mut ChaCha8Rng::seed_from_u64(options.seed))?)
+        };
+        calibrated(data, duration, self.spikes, build)
+    }
+}
+
+/// The network that `build` makes for that scale of its weights at which the neurons of layer 0 fire `count` times per
+/// trial, on average over the first samples.
+fn calibrated(
+    data: &Dataset,
+    duration: f64,
+    count: f64,
+    build: impl Fn(f64) -> Result<SpikingNetwork>,
+) -> Result<SpikingNetwork> {
+    let some: Vec<usize> = (0..data.len().min(32)).collect();
+    let inputs: Vec<SpikeTrains> =
+        some.iter().map(|&k| data.spikes(k)).collect::<std::result::Result<_, _>>()?;
+    let (mut low, mut high) = (1e-3_f64, 1e3_f64);
+    for _ in 0..16 {
+        let scale = (low * high).sqrt();
+        let net = build(scale)?;
+        let mut spikes = 0;
+        for input in &inputs {
+            spikes += net.forward(input, duration)?.spikes(0).len();
+        }
+        let mean = spikes as f64 / net.layer_info(0).1 as f64 / inputs.len() as f64;
+        if mean > count { high = scale } else { low = scale }
+    }
+    build((low * high).sqrt())
+}
