@@ -1,178 +1,223 @@
 //! A set of samples.
 
-use super::events::{Channels, Times};
-use super::{DataError, DatasetBuilder};
+use super::{DataError, DatasetBuilder, events::Source};
 use crate::SpikeTrains;
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
-/// Which part of a set that comes split a sample belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a sample is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum Part {
-    /// For training.
+    /// To learn from.
+    #[default]
     Train,
-    /// For decisions: early stop, choice of settings.
+    /// To choose settings and the moment to stop by.
     Validation,
-    /// For the result.
+    /// To report by, once.
     Test,
 }
 
-/// What the samples of a set share.
-#[derive(Debug)]
-pub(super) struct Store {
-    pub channels: usize,
-    pub duration: f64,
-    pub class_names: Vec<String>,
-    /// The events of sample k are `offsets[k]..offsets[k + 1]`.
-    pub offsets: Vec<usize>,
-    pub times: Times,
-    pub event_channels: Channels,
-    pub labels: Vec<u32>,
-    /// One per sample, or none at all.
-    pub groups: Vec<u32>,
-    pub parts: Vec<Part>,
+/// What is known of a sample beside its events.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct About {
+    pub label: u32,
+    pub group: Option<u32>,
+    pub part: Part,
 }
 
-/// A set of samples: events, a label each, and a group such as the speaker where there is one.
+/// What all samples have in common.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Header {
+    pub channels: usize,
+    pub class_names: Vec<String>,
+    pub duration: f64,
+    pub source: String,
+    pub license: String,
+}
+
+/// What parts and subsets share.
+#[derive(Debug)]
+pub(crate) struct Store {
+    pub header: Header,
+    pub about: Vec<About>,
+    pub events: Arc<dyn Source>,
+}
+
+/// A set of samples: for each its spike trains, a label, and perhaps a group (a speaker, say).
 ///
-/// It is a list of samples of which the events are shared: parts, subsets and clones cost next to nothing.
-/// Times are kept in single precision if that loses nothing.
+/// It is a list of positions over events that are shared, so clones, parts and subsets cost next to
+/// nothing. The events lie in memory (6 to 12 bytes each), or stay in their file and are read when
+/// asked for. Events of a sample are in the order of time, ties in the order of channels, and equal
+/// events are all kept.
 ///
 /// ```
-/// use eventprop::data::Dataset;
-/// let mut set = Dataset::builder(3, ["low", "high"]);
-/// set.push([(1.0, 0), (2.5, 1)], 0)?;
-/// set.push([(4.0, 2)], 1)?;
-/// let set = set.build();
-/// assert_eq!((set.len(), set.classes(), set.channels()), (2, 2, 3));
-/// assert_eq!(set.spikes(0)?.channel(1), [2.5]);
-/// assert_eq!(set.label(1), 1);
-/// # Ok::<(), eventprop::data::DataError>(())
+/// use eventprop::{SpikeTrains, data::{Dataset, Part}};
+/// let left = SpikeTrains::from_channels([[1.0], [4.0]])?;
+/// let right = SpikeTrains::from_channels([[4.0], [1.0]])?;
+/// let data = Dataset::from_samples(2, 2, 10.0, [(left.clone(), 0), (right, 1)])?;
+/// assert_eq!((data.len(), data.channels(), data.classes(), data.duration()), (2, 2, 2, 10.0));
+/// assert_eq!(data.spikes(0)?, left);
+/// assert_eq!(data.label(1), 1);
+/// assert_eq!(data.subset(&[1, 1])?.len(), 2);
+/// assert!(data.part(Part::Test).is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Dataset {
     store: Arc<Store>,
-    /// The samples of the store, or `None` for all.
-    picked: Option<Arc<[u32]>>,
+    picks: Arc<[usize]>,
+}
+
+impl fmt::Debug for Dataset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dataset")
+            .field("len", &self.len())
+            .field("channels", &self.channels())
+            .field("classes", &self.classes())
+            .field("duration", &self.duration())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Dataset {
-    /// Starts an empty set with so many channels and these classes.
-    pub fn builder<S: Into<String>>(
-        channels: usize,
-        classes: impl IntoIterator<Item = S>,
-    ) -> DatasetBuilder {
-        DatasetBuilder::new(channels, classes.into_iter().map(Into::into).collect())
+    pub(crate) fn new(store: Store) -> Self {
+        let picks = (0..store.about.len()).collect();
+        Self { store: Arc::new(store), picks }
     }
 
-    pub(super) fn from_store(store: Store) -> Self {
-        Self { store: Arc::new(store), picked: None }
+    /// A builder, for sets in memory: number of channels and duration of every sample in ms.
+    pub fn builder(channels: usize, duration: f64) -> DatasetBuilder {
+        DatasetBuilder::new(channels, duration)
+    }
+
+    /// A set in memory of (spike trains, label) samples, all for training, classes without names.
+    ///
+    /// # Errors
+    /// As [`DatasetBuilder::push`].
+    pub fn from_samples(
+        channels: usize,
+        classes: usize,
+        duration: f64,
+        samples: impl IntoIterator<Item = (SpikeTrains, usize)>,
+    ) -> Result<Self, DataError> {
+        let mut builder = Self::builder(channels, duration).classes(classes);
+        for (spikes, label) in samples {
+            builder.push(&spikes, label)?;
+        }
+        builder.build()
     }
 
     /// The number of samples.
     pub fn len(&self) -> usize {
-        self.picked.as_ref().map_or(self.store.labels.len(), |picked| picked.len())
+        self.picks.len()
     }
 
-    /// Whether there are none.
+    /// Whether there is no sample.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.picks.is_empty()
     }
 
-    /// The number of channels.
+    /// The number of channels of every sample.
     pub fn channels(&self) -> usize {
-        self.store.channels
+        self.store.header.channels
     }
 
-    /// The number of classes, those without samples included.
+    /// The number of classes; labels are below it.
     pub fn classes(&self) -> usize {
-        self.store.class_names.len()
+        self.store.header.class_names.len()
     }
 
     /// The name of each class.
     pub fn class_names(&self) -> &[String] {
-        &self.store.class_names
+        &self.store.header.class_names
     }
 
-    /// The length in ms of a trial that holds every event of the whole set.
+    /// The duration of every sample in ms; no event is later.
     pub fn duration(&self) -> f64 {
-        self.store.duration
+        self.store.header.duration
     }
 
-    /// Where a sample is in the store.
-    fn place(&self, index: usize) -> usize {
-        self.picked.as_ref().map_or(index, |picked| picked[index] as usize)
+    /// Where the data comes from; empty if nobody said.
+    pub fn source(&self) -> &str {
+        &self.store.header.source
     }
 
-    /// The class of a sample.
+    /// The licence of the data; empty if nobody said.
+    pub fn license(&self) -> &str {
+        &self.store.header.license
+    }
+
+    /// The class of sample `index`.
     ///
     /// # Panics
     /// If there is no such sample.
     pub fn label(&self, index: usize) -> usize {
-        self.store.labels[self.place(index)] as usize
+        self.about(index).label as usize
     }
 
-    /// The group of a sample, such as its speaker, if the set has groups.
+    /// The group of sample `index`, such as its speaker.
     ///
     /// # Panics
     /// If there is no such sample.
     pub fn group(&self, index: usize) -> Option<usize> {
-        let place = self.place(index);
-        (!self.store.groups.is_empty()).then(|| self.store.groups[place] as usize)
+        self.about(index).group.map(|g| g as usize)
     }
 
-    /// The number of events of a sample.
+    /// What sample `index` is for.
     ///
     /// # Panics
     /// If there is no such sample.
-    pub fn events(&self, index: usize) -> usize {
-        let place = self.place(index);
-        self.store.offsets[place + 1] - self.store.offsets[place]
+    pub fn part_of(&self, index: usize) -> Part {
+        self.about(index).part
     }
 
-    /// The events of a sample as spike trains, one per channel.
+    /// The spike trains of sample `index`: [`Dataset::channels`] channels, times in ms up to
+    /// [`Dataset::duration`].
     ///
     /// # Errors
-    /// No such sample.
+    /// There is no such sample; or its events are still in a file, and cannot be read or are not valid.
     pub fn spikes(&self, index: usize) -> Result<SpikeTrains, DataError> {
-        if index >= self.len() {
-            return Err(DataError::NoSuchSample { index, len: self.len() });
-        }
-        let Store { channels, offsets, times, event_channels, .. } = &*self.store;
-        let place = self.place(index);
-        let events = offsets[place]..offsets[place + 1];
-        // Counted, then placed: events ascend, so those of a channel do.
-        let mut starts = vec![0; channels + 1];
-        events.clone().for_each(|k| starts[event_channels.get(k) + 1] += 1);
-        for channel in 0..*channels {
-            starts[channel + 1] += starts[channel];
-        }
-        let mut sorted = vec![0.0; events.len()];
-        let mut next = starts.clone();
-        for k in events {
-            let at = &mut next[event_channels.get(k)];
-            sorted[*at] = times.get(k);
-            *at += 1;
-        }
-        Ok(SpikeTrains::from_csr(starts, sorted)?)
+        let mut events = Vec::new();
+        self.events(index, &mut events)?;
+        let events = events.into_iter().map(|(t, c)| (t, c as usize));
+        SpikeTrains::from_events(self.channels(), events)
+            .map_err(|e| DataError::format(format!("sample {index}: {e}")))
     }
 
-    /// These samples, in this order; one may come more than once.
+    /// The samples at these positions, in this order; a position may come twice.
     ///
     /// # Errors
-    /// A sample that is not there.
+    /// A position that does not exist.
     pub fn subset(&self, indices: &[usize]) -> Result<Self, DataError> {
         let len = self.len();
-        if let Some(&index) = indices.iter().find(|&&index| index >= len) {
-            return Err(DataError::NoSuchSample { index, len });
-        }
-        let picked = indices.iter().map(|&index| self.place(index) as u32).collect();
-        Ok(Self { store: self.store.clone(), picked: Some(picked) })
+        let picks = indices
+            .iter()
+            .map(|&index| self.picks.get(index).copied().ok_or(DataError::NoSample { index, len }));
+        Ok(Self { store: self.store.clone(), picks: picks.collect::<Result<_, _>>()? })
     }
 
-    /// The samples of one part, if the set came split; otherwise none.
+    /// The samples that are for this. Where nobody said what a sample is for, it is for training.
     pub fn part(&self, part: Part) -> Self {
-        let chosen = |&index: &usize| self.store.parts.get(self.place(index)) == Some(&part);
-        let picked = (0..self.len()).filter(chosen).map(|index| self.place(index) as u32).collect();
-        Self { store: self.store.clone(), picked: Some(picked) }
+        self.filter(|about| about.part == part)
+    }
+
+    pub(crate) fn filter(&self, keep: impl Fn(&About) -> bool) -> Self {
+        let keep = |&pick: &usize| keep(&self.store.about[pick]);
+        Self { store: self.store.clone(), picks: self.picks.iter().copied().filter(keep).collect() }
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        &self.store.header
+    }
+
+    pub(crate) fn about(&self, index: usize) -> &About {
+        &self.store.about[self.picks[index]]
+    }
+
+    /// Replaces `into` by the events of a sample, as they are stored.
+    pub(crate) fn events(&self, index: usize, into: &mut Vec<(f64, u32)>) -> Result<(), DataError> {
+        into.clear();
+        let len = self.len();
+        let pick = *self.picks.get(index).ok_or(DataError::NoSample { index, len })?;
+        self.store.events.read(pick, into)
     }
 }

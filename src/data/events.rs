@@ -1,98 +1,108 @@
-//! Events of many samples in little memory.
+//! Where the events of samples are kept.
 
-/// Numbers that are kept in half of the memory where that loses nothing.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Times {
-    Single(Vec<f32>),
-    Double(Vec<f64>),
+use super::DataError;
+use std::fmt;
+
+/// Events that are read per sample, from a file or from other sets.
+pub(crate) trait Source: fmt::Debug + Send + Sync {
+    /// Adds the (time in ms, channel) events of a sample to `into`, checked, in the order in which they are stored.
+    fn read(&self, sample: usize, into: &mut Vec<(f64, u32)>) -> Result<(), DataError>;
 }
 
-impl Times {
-    pub fn new() -> Self {
-        Self::Single(Vec::new())
-    }
-
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Single(times) => times.len(),
-            Self::Double(times) => times.len(),
-        }
-    }
-
-    pub fn get(&self, index: usize) -> f64 {
-        match self {
-            Self::Single(times) => f64::from(times[index]),
-            Self::Double(times) => times[index],
-        }
-    }
-
-    pub fn push(&mut self, time: f64) {
-        if let Self::Single(times) = self {
-            let single = time as f32;
-            if f64::from(single) == time {
-                return times.push(single);
-            }
-            *self = Self::Double(times.iter().map(|&t| f64::from(t)).collect());
-        }
-        if let Self::Double(times) = self {
-            times.push(time);
-        }
-    }
+/// Times in ms: 4 bytes each where that loses nothing in any of them.
+#[derive(Debug)]
+enum Times {
+    Short(Vec<f32>),
+    Long(Vec<f64>),
 }
 
-/// Channel numbers.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Channels {
+#[derive(Debug)]
+enum Channels {
     Short(Vec<u16>),
     Long(Vec<u32>),
 }
 
-impl Channels {
-    /// For so many channels.
+/// Events in memory: those of sample i are `ends[i - 1]..ends[i]`.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    ends: Vec<usize>,
+    times: Times,
+    channels: Channels,
+}
+
+impl Memory {
+    /// No samples yet, of so many channels.
     pub fn new(channels: usize) -> Self {
-        if channels <= 1 << 16 { Self::Short(Vec::new()) } else { Self::Long(Vec::new()) }
-    }
-
-    pub fn get(&self, index: usize) -> usize {
-        match self {
-            Self::Short(channels) => usize::from(channels[index]),
-            Self::Long(channels) => channels[index] as usize,
+        let short = channels <= 1 << 16;
+        Self {
+            ends: Vec::new(),
+            times: Times::Short(Vec::new()),
+            channels: if short { Channels::Short(Vec::new()) } else { Channels::Long(Vec::new()) },
         }
     }
 
-    /// Appends a channel that is below the number of them.
-    pub fn push(&mut self, channel: usize) {
-        match self {
-            Self::Short(channels) => channels.push(channel as u16),
-            Self::Long(channels) => channels.push(channel as u32),
+    /// Adds a sample. Its events are kept in the order of time, ties in the order of channels; equal
+    /// events are all kept. Channels must be below the number that was given.
+    pub fn push(&mut self, events: &mut [(f64, u32)]) {
+        // Equal keys are equal events up to the sign of a zero, so this order is well defined.
+        events.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        if let Times::Short(times) = &self.times {
+            if events.iter().any(|&(t, _)| f64::from(t as f32) != t) {
+                self.times = Times::Long(times.iter().copied().map(f64::from).collect());
+            }
         }
+        match &mut self.times {
+            Times::Short(times) => times.extend(events.iter().map(|&(t, _)| t as f32)),
+            Times::Long(times) => times.extend(events.iter().map(|&(t, _)| t)),
+        }
+        match &mut self.channels {
+            Channels::Short(channels) => channels.extend(events.iter().map(|&(_, c)| c as u16)),
+            Channels::Long(channels) => channels.extend(events.iter().map(|&(_, c)| c)),
+        }
+        self.ends.push(self.ends.last().copied().unwrap_or(0) + events.len());
+    }
+
+    /// Gives back what was reserved beyond need.
+    pub fn shrink(&mut self) {
+        self.ends.shrink_to_fit();
+        match &mut self.times {
+            Times::Short(times) => times.shrink_to_fit(),
+            Times::Long(times) => times.shrink_to_fit(),
+        }
+        match &mut self.channels {
+            Channels::Short(channels) => channels.shrink_to_fit(),
+            Channels::Long(channels) => channels.shrink_to_fit(),
+        }
+    }
+
+    /// What the events take, in bytes.
+    pub fn bytes(&self) -> usize {
+        let (times, channels) = match (&self.times, &self.channels) {
+            (Times::Short(t), Channels::Short(c)) => (4 * t.len(), 2 * c.len()),
+            (Times::Short(t), Channels::Long(c)) => (4 * t.len(), 4 * c.len()),
+            (Times::Long(t), Channels::Short(c)) => (8 * t.len(), 2 * c.len()),
+            (Times::Long(t), Channels::Long(c)) => (8 * t.len(), 4 * c.len()),
+        };
+        times + channels
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_kept_as_they_are() {
-        let mut times = Times::new();
-        for time in [0.0, 0.125, 1000.5] {
-            times.push(time);
+impl Source for Memory {
+    fn read(&self, sample: usize, into: &mut Vec<(f64, u32)>) -> Result<(), DataError> {
+        let start = if sample == 0 { 0 } else { self.ends[sample - 1] };
+        let range = start..self.ends[sample];
+        into.reserve(range.len());
+        for i in range {
+            let time = match &self.times {
+                Times::Short(times) => f64::from(times[i]),
+                Times::Long(times) => times[i],
+            };
+            let channel = match &self.channels {
+                Channels::Short(channels) => u32::from(channels[i]),
+                Channels::Long(channels) => channels[i],
+            };
+            into.push((time, channel));
         }
-        assert!(matches!(times, Times::Single(_)));
-        times.push(0.1);
-        assert!(matches!(times, Times::Double(_)));
-        times.push(0.2);
-        let kept: Vec<f64> = (0..times.len()).map(|k| times.get(k)).collect();
-        assert_eq!(kept, [0.0, 0.125, 1000.5, 0.1, 0.2]);
-    }
-
-    #[test]
-    fn channels_are_as_wide_as_needed() {
-        for (count, last) in [(65_536, 65_535), (65_537, 65_536)] {
-            let mut channels = Channels::new(count);
-            channels.push(last);
-            assert_eq!(channels.get(0), last);
-        }
+        Ok(())
     }
 }

@@ -1,14 +1,14 @@
-//! Data sets.
+//! Data sets: what they are, where they come from, how they are split and changed at random.
 
 mod augment;
-mod builder;
+mod build;
 mod dataset;
 mod error;
 mod events;
 mod yin_yang;
 
 pub use augment::Augmentation;
-pub use builder::DatasetBuilder;
+pub use build::{Added, DatasetBuilder};
 pub use dataset::{Dataset, Part};
 pub use error::DataError;
 pub use yin_yang::{YinYang, YinYangPoint};
