@@ -25,7 +25,7 @@
 //! | gradients | [`Network::backward`], [`Gradients`]; whole batches [`backward_batch`]; the checker [`check::GradientCheck`] |
 //! | gradient health | [`Health`], of [`BatchSummary::health`] or [`Network::backward_with`]; [`remedy`], [`BackwardOptions`] |
 //! | inference without end | [`Simulator`], [`Spike`] |
-//! | training | [`Sgd`], [`Adam`], [`DelayPenalty`]; [`SpikingNetwork::rewire`] |
+//! | training | [`train`], [`Sgd`], [`Adam`], [`DelayPenalty`]; [`SpikingNetwork::rewire`] |
 //!
 //! Extend it by implementing [`Layer`] (or only [`LinearLayer`]), [`DelayedSynapses`], [`Readout`],
 //! [`Loss`], [`Optimizer`] or [`Network`].
@@ -79,6 +79,7 @@ mod simulator;
 mod spikes;
 mod synapse;
 mod trace;
+pub mod train;
 
 pub use adjoint::AdjointError;
 pub use batch::{BatchSummary, Sample, backward_batch, backward_batch_with, evaluate_batch};
@@ -86,9 +87,11 @@ pub use error::Error;
 pub use health::{ArrivalCounts, AtSpike, Health, LayerHealth};
 pub use layer::*;
 pub use loss::*;
-pub use network::{BuildError, Engine, Network, NetworkBuilder, PopulationId, SpikingNetwork};
+pub use network::{
+    BuildError, Engine, Network, NetworkBuilder, PopulationId, SpikingNetwork, StorageLayout,
+};
 pub use objective::*;
-pub use optimize::{Adam, OptimizeError, Optimizer, Sgd};
+pub use optimize::{Adam, OptimizeError, Optimizer, OptimizerState, Rates, Sgd};
 pub use parameter::*;
 pub use readout::*;
 pub use real::Real;

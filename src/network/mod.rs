@@ -4,12 +4,14 @@ mod builder;
 mod groups;
 mod scratch;
 mod spiking;
+mod storage;
 #[cfg(feature = "serde")]
 mod store;
 
 pub use builder::{BuildError, NetworkBuilder, PopulationId};
 pub(crate) use scratch::Scratch;
 pub use spiking::{Engine, SpikingNetwork};
+pub use storage::StorageLayout;
 pub(crate) use spiking::{NamedLayer, Origin, Projection};
 
 use crate::readout::Recording;
@@ -133,6 +135,16 @@ pub trait Network<F: Real>: Send + Sync {
             .iter()
             .map(|(owner, p)| Block { owner: (*owner).into(), kind: p.kind, len: p.values.len() })
             .collect()
+    }
+
+    /// Under which names and in which shapes parameters are stored, such as `input->hidden.weight`, a
+    /// plain list.
+    fn storage(&self) -> StorageLayout {
+        let mut storage = StorageLayout::default();
+        for block in self.layout() {
+            storage.push(format!("{}.{}", block.owner, block.kind), vec![block.len]);
+        }
+        storage
     }
 
     /// The read-out and the loss of a trace.

@@ -1,7 +1,7 @@
 //! Adam.
 
-use super::{OptimizeError, Optimizer, Rates, check_constant, check_gradients, step_each};
-use crate::{Gradients, Network, ParameterMap, Real};
+use super::{OptimizeError, Optimizer, OptimizerState, Rates, check_constant, check_gradients, step_each};
+use crate::{Gradients, Network, Real};
 
 /// Adam (Kingma and Ba 2015, Algorithm 1), with a learning rate for weights and one for delays.
 ///
@@ -93,11 +93,11 @@ impl<F: Real> Optimizer<F> for Adam<F> {
         Ok(())
     }
 
-    fn remap(&mut self, map: &ParameterMap) -> Result<(), OptimizeError> {
-        if self.first.len() != self.second.len() {
-            return Err(OptimizeError::State);
+    fn state(&mut self) -> OptimizerState<'_, F> {
+        OptimizerState {
+            rates: Some(&mut self.rates),
+            steps: Some(&mut self.steps),
+            lists: vec![("first_moment", &mut self.first), ("second_moment", &mut self.second)],
         }
-        map.apply(&mut self.first)?;
-        map.apply(&mut self.second)
     }
 }

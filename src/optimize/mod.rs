@@ -2,9 +2,11 @@
 
 mod adam;
 mod sgd;
+mod state;
 
 pub use adam::Adam;
 pub use sgd::Sgd;
+pub use state::OptimizerState;
 
 use crate::{Block, Bounds, Gradients, Network, ParameterKind, ParameterMap, Real};
 use thiserror::Error;
@@ -57,12 +59,21 @@ pub trait Optimizer<F: Real> {
         gradients: &Gradients<F>,
     ) -> Result<(), OptimizeError>;
 
-    /// Moves what is remembered of each parameter to its new place, after the network was rewired. What
-    /// keeps nothing has nothing to do; others call [`ParameterMap::apply`] on each list.
+    /// All that it remembers from step to step: what is not here is lost when training resumes from a
+    /// checkpoint, and does not follow when a network is rewired.
+    fn state(&mut self) -> OptimizerState<'_, F>;
+
+    /// Moves what is remembered of each parameter to its new place, after the network was rewired.
     ///
     /// # Errors
     /// State of a network with another number of parameters; nothing is changed then.
-    fn remap(&mut self, map: &ParameterMap) -> Result<(), OptimizeError>;
+    fn remap(&mut self, map: &ParameterMap) -> Result<(), OptimizeError> {
+        let lists = self.state().lists;
+        if lists.iter().any(|(_, list)| !list.is_empty() && list.len() != map.before()) {
+            return Err(OptimizeError::State);
+        }
+        lists.into_iter().try_for_each(|(_, list)| map.apply(list))
+    }
 }
 
 /// Learning rates by kind of parameter.

@@ -1,7 +1,7 @@
 //! Stochastic gradient descent with momentum.
 
-use super::{OptimizeError, Optimizer, Rates, check_constant, check_gradients, step_each};
-use crate::{Gradients, Network, ParameterMap, Real};
+use super::{OptimizeError, Optimizer, OptimizerState, Rates, check_constant, check_gradients, step_each};
+use crate::{Gradients, Network, Real};
 
 /// Gradient descent with momentum: v = momentum v + g, parameter -= rate v. A bound stops a parameter: v = 0.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,7 +60,8 @@ impl<F: Real> Optimizer<F> for Sgd<F> {
         Ok(())
     }
 
-    fn remap(&mut self, map: &ParameterMap) -> Result<(), OptimizeError> {
-        map.apply(&mut self.velocity)
+    fn state(&mut self) -> OptimizerState<'_, F> {
+        let lists = vec![("velocity", &mut self.velocity)];
+        OptimizerState { rates: Some(&mut self.rates), steps: None, lists }
     }
 }

@@ -89,6 +89,11 @@ impl<F: Real> WeightBump<F> {
         self
     }
 
+    /// What a series of bumps has grown to.
+    pub(crate) fn series(&mut self) -> &mut Option<F> {
+        &mut self.next
+    }
+
     /// Applies the remedy to one layer, and returns how many neurons were bumped; they are counted in the
     /// summary's health as well.
     ///
