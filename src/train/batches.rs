@@ -30,7 +30,7 @@ impl Batch {
         epoch: usize,
         indices: &[usize],
     ) -> Result<Self, TrainError> {
-        let take = |&index: &usize| augmentation.sample(data, seed, epoch, index);
+        let take = |&index: &usize| augmentation.sample(data, seed, epoch as u64, index);
         // All are collected before the first error is looked for, so it is the same for any number of threads.
         let all: Vec<Result<_, DataError>>;
         #[cfg(feature = "rayon")]

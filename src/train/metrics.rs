@@ -138,7 +138,7 @@ pub fn evaluate<F: Real, N: Network<F>, G: Goal<F, Target = usize> + ?Sized>(
     let all: Vec<usize> = (0..data.len()).collect();
     let labels: Vec<usize> = all.iter().map(|&index| data.label(index)).collect();
     for chunk in all.chunks(CHUNK) {
-        let batch = Batch::take(data, &Augmentation::new(), 0, 0, chunk)?;
+        let batch = Batch::take(data, &Augmentation::default(), 0, 0, chunk)?;
         let summary = evaluate_batch(network, &batch.samples(), duration, goal)
             .map_err(|error| batches::in_sample(error, chunk))?;
         match &mut whole {

@@ -75,7 +75,7 @@ impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
             seed: 0,
             duration: None,
             schedules: Schedule::Constant.into(),
-            augmentation: Augmentation::new(),
+            augmentation: Augmentation::default(),
             backward: BackwardOptions::new(),
             remedies: Vec::new(),
             early_stop: None,
