@@ -9,7 +9,7 @@ use rand::{SeedableRng, rngs::ChaCha8Rng};
 /// The order of an epoch's samples, of which there are `len`.
 pub(super) fn order(len: usize, seed: u64, epoch: usize) -> Vec<usize> {
     let mut key = [0; 32];
-    // The last word keeps the order apart from the augmentation, where it is 0.
+    // Augmentation has generators of its own, with another last word.
     for (bytes, part) in key.chunks_exact_mut(8).zip([seed, epoch as u64, 0, 1]) {
         bytes.copy_from_slice(&part.to_le_bytes());
     }
