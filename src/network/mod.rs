@@ -11,8 +11,8 @@ mod store;
 pub use builder::{BuildError, NetworkBuilder, PopulationId};
 pub(crate) use scratch::Scratch;
 pub use spiking::{Engine, SpikingNetwork};
-pub use storage::StorageLayout;
 pub(crate) use spiking::{NamedLayer, Origin, Projection};
+pub use storage::StorageLayout;
 
 use crate::readout::Recording;
 use crate::{

@@ -34,7 +34,8 @@ impl StorageLayout {
 
     fn free(&self, name: String) -> String {
         let taken = |name: &String| {
-            self.blocks.iter().any(|(n, _)| n == name) || self.indices.iter().any(|(n, _)| n == name)
+            self.blocks.iter().any(|(n, _)| n == name)
+                || self.indices.iter().any(|(n, _)| n == name)
         };
         if !taken(&name) {
             return name;
@@ -65,19 +66,27 @@ pub(super) fn of<F: Real>(network: &SpikingNetwork<F>) -> StorageLayout {
                 }
             };
             let len = parameter.values.len();
-            let shape =
-                if dense && len == posts * pres { vec![posts, pres] } else { vec![len] };
+            let shape = if dense && len == posts * pres { vec![posts, pres] } else { vec![len] };
             storage.push(name, shape);
         }
         if !dense {
-            let edges = || (0..posts).flat_map(|post| synapses.row(post).iter().map(move |s| (post, s.pre)));
-            storage.push_index(format!("{prefix}.post"), edges().map(|(post, _)| post as u32).collect());
-            storage.push_index(format!("{prefix}.pre"), edges().map(|(_, pre)| pre as u32).collect());
+            let edges = || {
+                (0..posts).flat_map(|post| synapses.row(post).iter().map(move |s| (post, s.pre)))
+            };
+            storage.push_index(
+                format!("{prefix}.post"),
+                edges().map(|(post, _)| post as u32).collect(),
+            );
+            storage
+                .push_index(format!("{prefix}.pre"), edges().map(|(_, pre)| pre as u32).collect());
         }
     }
     for layer in &network.layers {
         for parameter in layer.layer.parameters() {
-            storage.push(format!("layers.{}.{}", layer.name, parameter.kind), vec![parameter.values.len()]);
+            storage.push(
+                format!("layers.{}.{}", layer.name, parameter.kind),
+                vec![parameter.values.len()],
+            );
         }
     }
     storage

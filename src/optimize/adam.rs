@@ -1,6 +1,8 @@
 //! Adam.
 
-use super::{OptimizeError, Optimizer, OptimizerState, Rates, check_constant, check_gradients, step_each};
+use super::{
+    OptimizeError, Optimizer, OptimizerState, Rates, check_constant, check_gradients, step_each,
+};
 use crate::{Gradients, Network, Real};
 
 /// Adam (Kingma and Ba 2015, Algorithm 1), with a learning rate for weights and one for delays.

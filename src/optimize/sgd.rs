@@ -1,6 +1,8 @@
 //! Stochastic gradient descent with momentum.
 
-use super::{OptimizeError, Optimizer, OptimizerState, Rates, check_constant, check_gradients, step_each};
+use super::{
+    OptimizeError, Optimizer, OptimizerState, Rates, check_constant, check_gradients, step_each,
+};
 use crate::{Gradients, Network, Real};
 
 /// Gradient descent with momentum: v = momentum v + g, parameter -= rate v. A bound stops a parameter: v = 0.

@@ -27,7 +27,9 @@ pub enum TrainError {
         metric: Metric,
     },
     /// A schedule, but an optimiser without learning rates.
-    #[error("the optimiser has no learning rates that a schedule could scale; use `Schedule::Constant`")]
+    #[error(
+        "the optimiser has no learning rates that a schedule could scale; use `Schedule::Constant`"
+    )]
     NoRates,
     /// There is nothing to learn from.
     #[error("there are no training samples")]

@@ -4,11 +4,13 @@ use super::batches::{self, Batch};
 use super::remedies::Placed;
 use super::schedule::scale;
 use super::{
-    BatchReport, EpochReport, Every, History, Metrics, Observer, Start, TrainError, Trainer, Verdict,
-    evaluate,
+    BatchReport, EpochReport, Every, History, Metrics, Observer, Start, TrainError, Trainer,
+    Verdict, evaluate,
 };
 use crate::data::Dataset;
-use crate::{BatchSummary, Goal, Gradients, Network, OptimizeError, Optimizer, Real, backward_batch_with};
+use crate::{
+    BatchSummary, Goal, Gradients, Network, OptimizeError, Optimizer, Real, backward_batch_with,
+};
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 

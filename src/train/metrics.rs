@@ -62,7 +62,11 @@ pub struct Metrics {
 
 impl Metrics {
     /// Of a summary, given the labels of its samples.
-    pub(super) fn new<F: Real>(summary: &BatchSummary<F>, labels: &[usize], classes: usize) -> Self {
+    pub(super) fn new<F: Real>(
+        summary: &BatchSummary<F>,
+        labels: &[usize],
+        classes: usize,
+    ) -> Self {
         Self {
             samples: summary.samples,
             loss: summary.loss.as_f64(),

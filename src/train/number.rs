@@ -31,7 +31,11 @@ impl Number {
 }
 
 pub(super) fn serialize<S: Serializer>(x: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-    if serializer.is_human_readable() { Number::from(*x).serialize(serializer) } else { x.serialize(serializer) }
+    if serializer.is_human_readable() {
+        Number::from(*x).serialize(serializer)
+    } else {
+        x.serialize(serializer)
+    }
 }
 
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {

@@ -23,7 +23,8 @@ impl Observer for Progress {
     fn start(&mut self, start: &Start<'_>) -> Verdict {
         let all = start.epochs.saturating_mul(start.batches);
         let bar = ProgressBar::new(all as u64);
-        let style = ProgressStyle::with_template("{bar:24} {percent:>3} %  {msg}  {elapsed} of {duration}");
+        let style =
+            ProgressStyle::with_template("{bar:24} {percent:>3} %  {msg}  {elapsed} of {duration}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_position(start.history.epochs.len().saturating_mul(start.batches) as u64);
         bar.reset_eta();
@@ -37,7 +38,10 @@ impl Observer for Progress {
     fn batch(&mut self, report: &BatchReport) -> Verdict {
         if let Some(bar) = &self.bar {
             let (epoch, epochs) = (report.epoch + 1, self.epochs);
-            bar.set_message(format!("epoch {epoch}/{epochs}  loss {:.4}{}", report.loss, self.validation));
+            bar.set_message(format!(
+                "epoch {epoch}/{epochs}  loss {:.4}{}",
+                report.loss, self.validation
+            ));
             bar.inc(1);
         }
         Ok(ControlFlow::Continue(()))

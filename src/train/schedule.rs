@@ -126,7 +126,9 @@ impl Schedule {
                 positive("the start of an ease-in", *start)?;
                 number("the growth of an ease-in", *growth, *growth >= 1.0, "finite, at least 1")
             }
-            Self::Exponential { factor } => positive("the factor of an exponential schedule", *factor),
+            Self::Exponential { factor } => {
+                positive("the factor of an exponential schedule", *factor)
+            }
             Self::Cosine { epochs, end } => {
                 count("the epochs of a cosine schedule", *epochs)?;
                 number("the end of a cosine schedule", *end, *end >= 0.0, "finite and not negative")

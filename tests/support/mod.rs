@@ -5,8 +5,8 @@ use eventprop::data::{Augmentation, Dataset};
 use eventprop::remedy::{SilentNeuronLift, WeightBump};
 use eventprop::train::{Every, Metric, Schedule, Schedules, Trainer};
 use eventprop::{
-    Adam, Constant, CrossEntropy, Delays, Dense, LeakyIntegrator, Lif, MaxVoltage, NetworkBuilder, Objective,
-    Sparse, SpikeTrains, SpikingNetwork,
+    Adam, Constant, CrossEntropy, Delays, Dense, LeakyIntegrator, Lif, MaxVoltage, NetworkBuilder,
+    Objective, Sparse, SpikeTrains, SpikingNetwork,
 };
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Normal, Uniform};
@@ -24,8 +24,7 @@ pub fn data(samples: usize, seed: u64) -> Dataset {
         let label = k % 3;
         let channels = (0..6).map(|channel| {
             let start = if channel % 3 == label { 1.0 } else { 8.0 };
-            let mut times: Vec<f64> =
-                (0..3).map(|_| start + rng.random_range(0.0..10.0)).collect();
+            let mut times: Vec<f64> = (0..3).map(|_| start + rng.random_range(0.0..10.0)).collect();
             times.sort_by(f64::total_cmp);
             times
         });

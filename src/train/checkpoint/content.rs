@@ -1,7 +1,7 @@
 //! From a network and its training to a checkpoint, and back.
 
-use super::file::{Checkpoint, Tensor, Training};
 use super::CheckpointError;
+use super::file::{Checkpoint, Tensor, Training};
 use crate::train::fit::{Run, parameters, set_parameters};
 use crate::{Network, Optimizer, Real, StorageLayout};
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,7 +77,8 @@ impl Checkpoint {
         }
         let storage = network.storage();
         self.check_network(&storage)?;
-        let mut known: BTreeSet<String> = storage.blocks.iter().map(|(name, _)| name.clone()).collect();
+        let mut known: BTreeSet<String> =
+            storage.blocks.iter().map(|(name, _)| name.clone()).collect();
         known.extend(storage.indices.iter().map(|(name, _)| name.clone()));
         let mut optional = |prefix: &str| -> Result<Option<Vec<F>>, CheckpointError> {
             let names = || storage.blocks.iter().map(|(name, _)| format!("{prefix}{name}"));
@@ -138,7 +139,11 @@ impl Checkpoint {
     }
 
     /// All values whose names have this prefix, block after block.
-    fn take<F: Real>(&self, storage: &StorageLayout, prefix: &str) -> Result<Vec<F>, CheckpointError> {
+    fn take<F: Real>(
+        &self,
+        storage: &StorageLayout,
+        prefix: &str,
+    ) -> Result<Vec<F>, CheckpointError> {
         let mut values = Vec::new();
         for (name, shape) in &storage.blocks {
             let name = format!("{prefix}{name}");

@@ -45,7 +45,9 @@ pub enum CheckpointError {
         expected: u64,
     },
     /// The content is not what was written.
-    #[error("the checksum is {found:016x}, but the content gives {expected:016x}: the file is damaged")]
+    #[error(
+        "the checksum is {found:016x}, but the content gives {expected:016x}: the file is damaged"
+    )]
     Checksum {
         /// What the file says.
         found: u64,
@@ -69,7 +71,9 @@ pub enum CheckpointError {
         expected: String,
     },
     /// Training was begun with another setting.
-    #[error("the {what} was {found}, but now is {expected}; resume with the settings of the first run, or use another folder")]
+    #[error(
+        "the {what} was {found}, but now is {expected}; resume with the settings of the first run, or use another folder"
+    )]
     Setting {
         /// Its name.
         what: String,

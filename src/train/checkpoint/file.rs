@@ -1,8 +1,8 @@
 //! The form of a checkpoint in memory and in bytes.
 
 use super::CheckpointError;
-use crate::train::History;
 use crate::Real;
+use crate::train::History;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -145,7 +145,8 @@ impl Checkpoint {
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, CheckpointError> {
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| format(&e))?;
         let metadata = header.metadata().as_ref().and_then(|m| m.get(KEY));
-        let metadata = metadata.ok_or(CheckpointError::Foreign { what: "no metadata `eventprop`" })?;
+        let metadata =
+            metadata.ok_or(CheckpointError::Foreign { what: "no metadata `eventprop`" })?;
         let head: Head = serde_json::from_str(metadata).map_err(|e| damaged(&e))?;
         if head.format != FORMAT {
             return Err(CheckpointError::Foreign { what: "another `format` in its metadata" });

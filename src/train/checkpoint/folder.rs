@@ -104,7 +104,8 @@ fn list(folder: &Path) -> Result<Vec<(usize, PathBuf)>, CheckpointError> {
     for entry in entries {
         let entry = entry.map_err(failed)?;
         let file = entry.file_name();
-        let epoch = file.to_str().and_then(|f| f.strip_prefix("epoch-")?.strip_suffix(".safetensors"));
+        let epoch =
+            file.to_str().and_then(|f| f.strip_prefix("epoch-")?.strip_suffix(".safetensors"));
         let is_file = || entry.file_type().is_ok_and(|kind| kind.is_file());
         if let Some(epoch) = epoch.and_then(|e| e.parse().ok()).filter(|_| is_file()) {
             found.push((epoch, entry.path()));
