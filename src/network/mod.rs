@@ -7,12 +7,14 @@ mod spiking;
 mod storage;
 #[cfg(feature = "serde")]
 mod store;
+mod taken;
 
 pub use builder::{BuildError, NetworkBuilder, PopulationId};
 pub(crate) use scratch::Scratch;
 pub use spiking::{Engine, SpikingNetwork};
 pub(crate) use spiking::{NamedLayer, Origin, Projection};
 pub use storage::StorageLayout;
+pub(crate) use taken::Taken;
 
 use crate::readout::Recording;
 use crate::{

@@ -48,13 +48,13 @@ pub enum TrainError {
         /// Its index in the data set; those from the set's length on are blended ones.
         index: usize,
         /// Why.
-        source: Error,
+        source: Box<Error>,
     },
     /// The whole of a batch was refused.
     #[error(transparent)]
     Batch {
         /// Why.
-        source: Error,
+        source: Box<Error>,
     },
     /// A step could not be taken.
     #[error(transparent)]
@@ -73,6 +73,10 @@ pub enum TrainError {
     /// An observer failed.
     #[error("an observer failed: {0}")]
     Observer(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The processes that train together could not go on.
+    #[cfg(feature = "distributed")]
+    #[error(transparent)]
+    Distributed(#[from] crate::distributed::DistributedError),
     /// A checkpoint could not be written or used.
     #[cfg(feature = "files")]
     #[error(transparent)]
