@@ -1,6 +1,7 @@
 //! Checkpoint files: names and shapes, and what becomes of foreign, damaged and hostile ones.
 #![cfg(feature = "files")]
 
+#[path = "support/training.rs"]
 mod support;
 
 use eventprop::train::{Checkpoint, CheckpointError, Checkpoints};

@@ -1,5 +1,6 @@
 //! The training loop: what it computes, when it stops, what it tells.
 
+#[path = "support/training.rs"]
 mod support;
 
 use eventprop::data::Dataset;
