@@ -27,12 +27,15 @@ impl<T: ?Sized> Clone for Sample<'_, T> {
 /// What a batch came to.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(bound = "F: Real"))]
 pub struct BatchSummary<F = f64> {
     /// The number of samples.
     pub samples: usize,
     /// The mean loss.
+    #[cfg_attr(feature = "serde", serde(with = "crate::number"))]
     pub loss: F,
     /// The mean loss of each part of the objective, without its weight.
+    #[cfg_attr(feature = "serde", serde(with = "crate::number::list"))]
     pub losses: Vec<F>,
     /// The prediction for each sample, if the loss is one that classifies.
     pub predictions: Vec<Option<usize>>,

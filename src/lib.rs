@@ -73,6 +73,8 @@ mod layer;
 mod light;
 mod loss;
 mod network;
+#[cfg(feature = "serde")]
+mod number;
 mod objective;
 mod optimize;
 mod parameter;

@@ -3,9 +3,9 @@
 
 use eventprop::check::{CheckReport, GradientCheck};
 use eventprop::{
-    Adam, BatchSummary, CrossEntropy, Delays, Dense, Evaluation, Gradients, LeakyIntegrator, Lif,
-    MeanVoltage, Network, NetworkBuilder, Objective, Optimizer, ParameterKind, Sample, Sgd, Sparse,
-    SpikeTrains, SpikingNetwork, backward_batch,
+    Adam, AtSpike, BatchSummary, CrossEntropy, Delays, Dense, Evaluation, Gradients, Health,
+    LeakyIntegrator, Lif, MeanVoltage, Network, NetworkBuilder, Objective, Optimizer,
+    ParameterKind, Sample, Sgd, Sparse, SpikeTrains, SpikingNetwork, backward_batch,
 };
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Normal, Uniform};
@@ -176,5 +176,28 @@ fn hostile_networks_are_refused() {
         *bad.pointer_mut(&path).unwrap_or_else(|| panic!("no {path}")) = value.clone();
         let result = serde_json::from_value::<SpikingNetwork>(bad);
         assert!(result.is_err(), "{path} = {value} was accepted");
+    }
+}
+
+#[test]
+fn what_is_no_number_survives_where_it_may_be() {
+    // A loss or a gradient that went wrong must not make a report, or a checkpoint with it, unreadable.
+    let odd = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, 0.1];
+    let mut health = Health::<f64>::default();
+    health.largest_gradients = odd.to_vec();
+    let spike = |value| AtSpike { value, sample: 1, layer: 0, neuron: 2, time: 0.1 };
+    for value in odd {
+        health.largest_adjoint = Some(spike(value));
+        let text = serde_json::to_string(&health).unwrap();
+        let back: Health = serde_json::from_str(&text).unwrap();
+        assert_eq!(format!("{back:?}"), format!("{health:?}"));
+    }
+    let single = AtSpike { value: 0.1_f32, sample: 0, layer: 0, neuron: 0, time: 0.0 };
+    let text = serde_json::to_string(&single).unwrap();
+    assert_eq!(serde_json::from_str::<AtSpike<f32>>(&text).unwrap(), single);
+    for bad in ["null", "\"nan\"", "[]"] {
+        let text = json!(spike(1.5)).to_string().replace("1.5", bad);
+        let error = serde_json::from_str::<AtSpike>(&text).unwrap_err().to_string();
+        assert!(error.contains("expected a number"), "{error}");
     }
 }

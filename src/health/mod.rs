@@ -35,6 +35,7 @@ use crate::{Gradients, Network, ParameterKind, Real, Sensitivity, Trace};
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(bound = "F: Real"))]
 #[non_exhaustive]
 pub struct Health<F = f64> {
     /// The number of backward passes.
@@ -48,6 +49,7 @@ pub struct Health<F = f64> {
     pub largest_adjoint: Option<AtSpike<F>>,
     /// The largest absolute gradient of each block of [`Gradients::layout`], before any clipping. In a
     /// batch, that of the mean gradient. One that is not a number counts as the largest.
+    #[cfg_attr(feature = "serde", serde(with = "crate::number::list"))]
     pub largest_gradients: Vec<F>,
     /// See [`Trace::ties`].
     pub ties: usize,
@@ -90,8 +92,10 @@ pub struct LayerHealth {
 /// A value at a spike, and which spike that is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(bound = "F: Real"))]
 pub struct AtSpike<F = f64> {
     /// The value.
+    #[cfg_attr(feature = "serde", serde(with = "crate::number"))]
     pub value: F,
     /// The sample in its batch.
     pub sample: usize,

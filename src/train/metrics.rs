@@ -44,10 +44,10 @@ pub struct Metrics {
     /// The number of samples.
     pub samples: usize,
     /// The mean loss.
-    #[cfg_attr(feature = "serde", serde(with = "super::number"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::number"))]
     pub loss: f64,
     /// The mean loss of each part of the objective, without its weight.
-    #[cfg_attr(feature = "serde", serde(with = "super::number::list"))]
+    #[cfg_attr(feature = "serde", serde(with = "crate::number::list"))]
     pub losses: Vec<f64>,
     /// How many predictions are right.
     pub correct: usize,

@@ -20,8 +20,6 @@ mod fit;
 mod history;
 mod log;
 mod metrics;
-#[cfg(feature = "serde")]
-mod number;
 mod observer;
 mod processes;
 #[cfg(feature = "progress")]

@@ -1,0 +1,277 @@
+//! The training loop: what it computes, when it stops, what it tells.
+
+#[path = "support/training.rs"]
+mod support;
+
+use eventprop::data::Dataset;
+use eventprop::train::{
+    BatchReport, EpochReport, History, Log, Metric, Observer, Schedule, Start, TrainError, Trainer,
+    Verdict, evaluate,
+};
+use eventprop::{
+    Adam, Gradients, Network, OptimizeError, Optimizer, OptimizerState, Sample, Sgd,
+    backward_batch, evaluate_batch,
+};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use support::{data, network, objective, trainer};
+
+fn values(net: &impl Network<f64>) -> Vec<f64> {
+    net.parameters().iter().flat_map(|(_, p)| p.values.to_vec()).collect()
+}
+
+/// Writes down all that it is told.
+#[derive(Default)]
+struct Recorder {
+    batches: Vec<BatchReport>,
+    epochs: Vec<usize>,
+    start: Option<(usize, usize)>,
+}
+
+impl Observer for Recorder {
+    fn start(&mut self, start: &Start<'_>) -> Verdict {
+        self.start = Some((start.epochs, start.batches));
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn batch(&mut self, report: &BatchReport) -> Verdict {
+        self.batches.push(*report);
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn epoch(&mut self, report: &EpochReport) -> Verdict {
+        self.epochs.push(report.epoch);
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+#[test]
+fn an_epoch_of_one_batch_is_one_step_along_the_mean_gradient() {
+    let set = data(6, 1);
+    let (mut net, mut by_hand) = (network(), network());
+    let schedule = Schedule::Exponential { factor: 0.5 };
+    let trainer = Trainer::new(objective(), Sgd::new(0.1)).epochs(2).batch(6).schedule(schedule);
+    trainer.fit(&mut net, &set, None, &mut []).unwrap();
+    let samples: Vec<_> = (0..6).map(|k| (set.spikes(k).unwrap(), set.label(k))).collect();
+    let samples: Vec<_> = samples.iter().map(|(input, target)| Sample { input, target }).collect();
+    for rate in [0.1, 0.05] {
+        let (_, gradients) =
+            backward_batch(&by_hand, &samples, set.duration(), &objective()).unwrap();
+        Sgd::new(rate).step(&mut by_hand, &gradients).unwrap();
+    }
+    // In another order of summation.
+    for (a, b) in values(&net).iter().zip(values(&by_hand)) {
+        assert!((a - b).abs() <= 1e-12 * (1.0 + b.abs()), "{a} {b}");
+    }
+}
+
+#[test]
+fn every_sample_is_met_once_an_epoch_and_observers_are_told() {
+    let mut recorder = Recorder::default();
+    let trainer = Trainer::new(objective(), Adam::new(0.01)).epochs(2).batch(4);
+    let history = trainer.fit(&mut network(), &data(10, 1), None, &mut [&mut recorder]).unwrap();
+    assert_eq!(recorder.start, Some((2, 3)));
+    let sizes: Vec<_> = recorder.batches.iter().map(|b| (b.epoch, b.batch, b.samples)).collect();
+    assert_eq!(sizes, [(0, 0, 4), (0, 1, 4), (0, 2, 2), (1, 0, 4), (1, 1, 4), (1, 2, 2)]);
+    assert_eq!(recorder.epochs, [0, 1]);
+    let metrics = &history.epochs[1].train;
+    assert_eq!(metrics.samples, 10);
+    let rows: Vec<u64> = metrics.confusion.counts.iter().map(|row| row.iter().sum()).collect();
+    let undecided = &metrics.confusion.undecided;
+    assert!(rows.iter().zip(undecided).map(|(a, b)| a + b).eq([4, 3, 3]));
+    assert_eq!(metrics.health.trials, 10);
+    let mean = recorder.batches[3..].iter().map(|b| b.loss * b.samples as f64).sum::<f64>() / 10.0;
+    assert!((mean - metrics.loss).abs() < 1e-12);
+}
+
+#[test]
+fn evaluation_is_that_of_one_batch() {
+    let set = data(600, 3); // more than are in memory at a time
+    let metrics = evaluate(&network(), &set, &objective(), 30.0).unwrap();
+    let samples: Vec<_> = (0..600).map(|k| (set.spikes(k).unwrap(), set.label(k))).collect();
+    let samples: Vec<_> = samples.iter().map(|(input, target)| Sample { input, target }).collect();
+    let whole = evaluate_batch(&network(), &samples, 30.0, &objective()).unwrap();
+    assert!((metrics.loss - whole.loss).abs() < 1e-12);
+    assert_eq!(metrics.correct, whole.correct(samples.iter().map(|s| s.target)));
+    assert_eq!((&metrics.spikes, &metrics.silent), (&whole.spikes, &whole.silent));
+    let diagonal: u64 = (0..3).map(|k| metrics.confusion.counts[k][k]).sum();
+    assert_eq!(diagonal, metrics.correct as u64);
+    let silent = whole.silent[0].iter().filter(|&&s| s == 600).count();
+    assert_eq!(metrics.silent_neurons(0), silent);
+    let empty = set.subset(&[]).unwrap();
+    assert_eq!(evaluate(&network(), &empty, &objective(), 30.0).unwrap().samples, 0);
+}
+
+#[test]
+fn the_result_is_the_same_for_any_number_of_threads() {
+    let run = || {
+        let mut net = network();
+        let history = trainer(3).fit(&mut net, &data(24, 1), Some(&data(9, 2)), &mut []).unwrap();
+        (values(&net), history)
+    };
+    let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    assert_eq!(pool(1).install(run), pool(3).install(run));
+}
+
+#[test]
+fn the_best_epoch_stays_and_training_stops_after_it() {
+    // Steps that are far too large, so that the loss soon gets worse.
+    let validation = data(9, 2);
+    let fit = |epochs: usize| {
+        let trainer = Trainer::new(objective(), Adam::new(0.3)).epochs(epochs).batch(6);
+        let trainer =
+            trainer.stop_early(Metric::ValidationLoss, 3).keep_best(Metric::ValidationLoss);
+        let mut net = network();
+        let history = trainer.fit(&mut net, &data(24, 1), Some(&validation), &mut []).unwrap();
+        (net, history)
+    };
+    let (net, history) = fit(60);
+    let best = history.best(Metric::ValidationLoss).unwrap();
+    assert!(history.epochs.len() < 60);
+    assert_eq!(history.epochs.len(), best.epoch + 1 + 3);
+    let losses = history.epochs.iter().map(|e| Metric::ValidationLoss.of(e).unwrap());
+    let least = losses.fold(f64::INFINITY, f64::min);
+    let now = evaluate(&net, &validation, &objective(), 30.0).unwrap();
+    assert_eq!(now.loss, least);
+    let (until_best, _) = fit(best.epoch + 1);
+    assert_eq!(values(&net), values(&until_best));
+}
+
+#[test]
+fn schedules_are_functions_of_what_was_done() {
+    let none = History::default();
+    let ease = Schedule::ease_in();
+    assert_eq!(ease.factor(1, 0, &none), 1e-3 * 1.05);
+    assert_eq!(ease.factor(141, 0, &none), 1e-3 * std::hint::black_box(1.05_f64).powi(141));
+    assert_eq!(ease.factor(142, 0, &none), 1.0); // 1.05^142 > 1000
+    let cosine = Schedule::Cosine { epochs: 10, end: 0.2 };
+    let at = |epoch| cosine.factor(0, epoch, &none);
+    assert_eq!(at(0), 1.0);
+    assert!((at(5) - 0.6).abs() < 1e-15);
+    assert!((at(10) - 0.2).abs() < 1e-15 && (at(99) - 0.2).abs() < 1e-15);
+    let step = Schedule::Step { epochs: 3, factor: 0.1 };
+    assert_eq!([2, 3, 6].map(|epoch| step.factor(0, epoch, &none)), [1.0, 0.1, 0.1_f64.powi(2)]);
+    let both = step.clone().and(cosine.clone());
+    assert_eq!(both.factor(0, 5, &none), step.factor(0, 5, &none) * at(5));
+    // A loss of 3, 2, 2, 2, 1, 1, 1, 1 is stale for 2 epochs after the 4th and after the 7th.
+    let trainer = Trainer::new(objective(), Sgd::new(0.0));
+    let one = trainer.epochs(1).fit(&mut network(), &data(3, 1), None, &mut []).unwrap();
+    let plateau = Schedule::Plateau { metric: Metric::TrainLoss, patience: 2, factor: 0.5 };
+    let mut history = History::default();
+    let mut factors = vec![plateau.factor(0, 0, &history)];
+    for (epoch, loss) in [3.0, 2.0, 2.0, 2.0, 1.0, 1.0, 1.0, 1.0].into_iter().enumerate() {
+        let mut report = one.epochs[0].clone();
+        (report.epoch, report.train.loss) = (epoch, loss);
+        history.epochs.push(report);
+        factors.push(plateau.factor(0, epoch + 1, &history));
+    }
+    assert_eq!(factors, [1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.25, 0.25]);
+}
+
+#[test]
+fn stops_are_for_the_end_of_the_epoch() {
+    let flag = Arc::new(AtomicBool::new(false));
+    struct Raise(Arc<AtomicBool>);
+    impl Observer for Raise {
+        fn batch(&mut self, report: &BatchReport) -> Verdict {
+            if report.epoch == 1 {
+                self.0.store(true, Ordering::Relaxed);
+            }
+            Ok(ControlFlow::Continue(()))
+        }
+    }
+    let trainer = Trainer::new(objective(), Adam::new(0.01)).epochs(9).batch(4);
+    let trainer = trainer.stop_flag(flag.clone());
+    let observer: &mut dyn Observer = &mut Raise(flag);
+    let history = trainer.fit(&mut network(), &data(10, 1), None, &mut [observer]).unwrap();
+    assert_eq!(history.epochs.len(), 2);
+    assert_eq!(history.epochs[1].train.samples, 10);
+}
+
+#[test]
+fn logs_have_each_epoch_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("logs/run.csv");
+    let fit = || {
+        let mut log = Log::csv(&path);
+        let trainer = Trainer::new(objective(), Adam::new(0.01)).epochs(3);
+        trainer.fit(&mut network(), &data(9, 1), Some(&data(9, 2)), &mut [&mut log]).unwrap()
+    };
+    let history = fit();
+    fit();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let lines: Vec<Vec<&str>> = text.lines().map(|l| l.split(',').collect()).collect();
+    assert_eq!(lines.len(), 4);
+    assert!(lines.iter().all(|line| line.len() == lines[0].len()));
+    let column = lines[0].iter().position(|&name| name == "validation_loss").unwrap();
+    for (line, report) in lines[1..].iter().zip(&history.epochs) {
+        assert_eq!(line[0], report.epoch.to_string());
+        let loss: f64 = line[column].parse().unwrap();
+        assert_eq!(Some(loss), Metric::ValidationLoss.of(report));
+    }
+}
+
+#[cfg(feature = "files")]
+#[test]
+fn logs_of_resumed_training_have_each_epoch_once() {
+    use eventprop::train::Checkpoints;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.jsonl");
+    let checkpoints = || Checkpoints::new(folder.path().join("checkpoints")).resume(true);
+    let fit = |epochs| {
+        let mut log = Log::json_lines(&path);
+        let trainer = Trainer::new(objective(), Adam::new(0.01)).epochs(epochs);
+        let trainer = trainer.checkpoints(checkpoints());
+        trainer.fit(&mut network(), &data(9, 1), None, &mut [&mut log]).unwrap()
+    };
+    fit(2);
+    // As if it had been killed while it wrote.
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{text}{}", &text[..20])).unwrap();
+    let history = fit(4);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let epochs: Vec<EpochReport> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(epochs, history.epochs);
+}
+
+/// Fails, or has no rates.
+#[derive(Clone)]
+struct Still;
+
+impl Optimizer<f64> for Still {
+    fn step(&mut self, _: &mut dyn Network<f64>, _: &Gradients) -> Result<(), OptimizeError> {
+        Ok(())
+    }
+
+    fn state(&mut self) -> OptimizerState<'_, f64> {
+        OptimizerState::default()
+    }
+}
+
+#[test]
+fn settings_without_meaning_are_refused() {
+    let set = data(9, 1);
+    let error = |trainer: Trainer<_, Adam>, set: &Dataset| {
+        let mut net = network();
+        let error = trainer.fit(&mut net, set, None, &mut []).unwrap_err();
+        assert_eq!(values(&net), values(&network()));
+        error
+    };
+    let trainer = || Trainer::new(objective(), Adam::new(0.01));
+    assert!(matches!(error(trainer().batch(0), &set), TrainError::Setting { .. }));
+    assert!(matches!(error(trainer(), &set.subset(&[]).unwrap()), TrainError::NoSamples));
+    let metric = Metric::ValidationLoss;
+    assert!(matches!(error(trainer().keep_best(metric), &set), TrainError::NoValidation { .. }));
+    let bad = Schedule::Exponential { factor: f64::NAN };
+    assert!(matches!(error(trainer().schedule(bad), &set), TrainError::Setting { .. }));
+    let nested = Schedule::Constant.and(Schedule::Cosine { epochs: 0, end: 0.0 });
+    assert!(matches!(error(trainer().schedule(nested), &set), TrainError::Setting { .. }));
+    let long = error(trainer().duration(f64::INFINITY), &set);
+    assert!(long.to_string().starts_with("epoch 0: sample "), "{long}");
+    let still = Trainer::new(objective(), Still).epochs(1);
+    assert!(still.fit(&mut network(), &set, None, &mut []).is_ok());
+    let still = still.schedule(Schedule::ease_in());
+    assert!(matches!(still.fit(&mut network(), &set, None, &mut []), Err(TrainError::NoRates)));
+}
