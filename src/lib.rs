@@ -26,6 +26,7 @@
 //! | gradient health | [`Health`], of [`BatchSummary::health`] or [`Network::backward_with`]; [`remedy`], [`BackwardOptions`] |
 //! | inference without end | [`Simulator`], [`Spike`] |
 //! | training | [`Sgd`], [`Adam`], [`DelayPenalty`]; [`SpikingNetwork::rewire`] |
+//! | hardware | [`Quantization`]: delays on a grid, weights of a few bits, fine-tuning |
 //!
 //! Extend it by implementing [`Layer`] (or only [`LinearLayer`]), [`DelayedSynapses`], [`Readout`],
 //! [`Loss`], [`Optimizer`] or [`Network`].
@@ -69,6 +70,7 @@ mod objective;
 pub mod optimize;
 mod parameter;
 mod pool;
+mod quantize;
 mod readout;
 mod real;
 pub mod remedy;
@@ -90,6 +92,7 @@ pub use network::{BuildError, Engine, Network, NetworkBuilder, PopulationId, Spi
 pub use objective::*;
 pub use optimize::{Adam, OptimizeError, Optimizer, Sgd};
 pub use parameter::*;
+pub use quantize::*;
 pub use readout::*;
 pub use real::Real;
 pub use remedy::BackwardOptions;
