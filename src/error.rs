@@ -2,7 +2,7 @@
 
 use crate::{
     AdjointError, BuildError, LossError, OptimizeError, QuantizeError, ReadoutError,
-    SimulationError, SpikeTrainsError, SynapseError, remedy::RemedyError,
+    SimulationError, SpikeTrainsError, SynapseError, data::DataError, remedy::RemedyError,
 };
 use thiserror::Error;
 
@@ -13,6 +13,9 @@ pub enum Error {
     /// Spike trains were refused.
     #[error(transparent)]
     SpikeTrains(#[from] SpikeTrainsError),
+    /// Data was refused.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// A network was refused.
     #[error(transparent)]
     Build(#[from] BuildError),

@@ -1,6 +1,6 @@
 //! The network of this crate.
 
-use super::{BuildError, Network, Scratch};
+use super::{BuildError, Network, Scratch, StorageLayout};
 use crate::adjoint;
 use crate::fast;
 use crate::health;
@@ -308,6 +308,10 @@ impl<F: Real> Network<F> for SpikingNetwork<F> {
         for NamedLayer { layer, .. } in &mut self.layers {
             layer.update();
         }
+    }
+
+    fn storage(&self) -> StorageLayout {
+        super::storage::of(self)
     }
 
     fn raise_weights(&mut self, layer: usize, neuron: usize, amount: F) {

@@ -46,7 +46,9 @@ pub enum QuantizeError {
         source: SynapseError,
     },
     /// Synapses of a type from outside the crate: what their parameters mean is not known.
-    #[error("projection `{projection}` is of a type from outside the crate and cannot be quantised")]
+    #[error(
+        "projection `{projection}` is of a type from outside the crate and cannot be quantised"
+    )]
     Foreign {
         /// The projection.
         projection: String,

@@ -1,7 +1,7 @@
 //! What quantising changed.
 
-use crate::network::Projection;
 use crate::Real;
+use crate::network::Projection;
 
 /// What [`Quantization::apply`](crate::Quantization::apply) changed, projection by projection.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -116,4 +116,3 @@ impl QuantizationReport {
         self.projections.iter().find(|p| p.name == name)
     }
 }
-

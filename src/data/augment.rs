@@ -1,0 +1,175 @@
+//! Samples that are changed at random, anew in every epoch.
+
+use super::{DataError, Dataset};
+use crate::SpikeTrains;
+use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
+use rand_distr::{Distribution, Normal};
+
+/// Changes samples at random, anew in every epoch. The default changes nothing.
+///
+/// What happens to a sample depends on the seed, the epoch and its position alone. So it is the same
+/// whatever the order of access, the number of threads, or the epoch at which a run is resumed.
+///
+/// ```
+/// use eventprop::{SpikeTrains, data::{Augmentation, Dataset}};
+/// let trains = SpikeTrains::from_channels([[1.0], [4.0]])?;
+/// let data = Dataset::from_samples(2, 1, 10.0, [(trains, 0)])?;
+/// let augmentation = Augmentation::default().jitter(0.5).blend(3);
+/// assert_eq!(augmentation.epoch_len(&data), 4);
+/// let (spikes, label) = augmentation.sample(&data, 1, 0, 3)?;
+/// assert_eq!((spikes.channels(), label), (2, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+pub struct Augmentation {
+    shift: u32,
+    blend: usize,
+    jitter: f64,
+    drop: f64,
+}
+
+impl Augmentation {
+    /// Moves all events of a sample by one whole number of channels, uniform in `-shift..shift`. Events that
+    /// leave the channels are dropped.
+    pub fn shift(mut self, shift: u32) -> Self {
+        self.shift = shift;
+        self
+    }
+
+    /// Adds so many samples to each epoch. Each is made of two samples of one class, drawn at random (the
+    /// first of all samples, the second of its class): each is moved by half of the difference of their mean
+    /// channels (to the nearest whole number) and mean times, keeps each event with probability 1/2, and
+    /// both are merged. Events that leave the channels or the duration are dropped.
+    pub fn blend(mut self, extra: usize) -> Self {
+        self.blend = extra;
+        self
+    }
+
+    /// Adds to each time a normal random number with this standard deviation in ms. Events that leave the
+    /// duration are dropped.
+    pub fn jitter(mut self, sd: f64) -> Self {
+        self.jitter = sd;
+        self
+    }
+
+    /// Drops each event with this probability.
+    pub fn drop(mut self, probability: f64) -> Self {
+        self.drop = probability;
+        self
+    }
+
+    /// The number of samples of an epoch over `data`: the extra ones come last. None if there is no data.
+    pub fn epoch_len(&self, data: &Dataset) -> usize {
+        if data.is_empty() { 0 } else { data.len() + self.blend }
+    }
+
+    /// Sample `index` of an epoch and its label.
+    ///
+    /// # Errors
+    /// An index that is not below [`Augmentation::epoch_len`], a jitter that is negative or not finite, a
+    /// probability that is not in 0 ..= 1, or events that cannot be read.
+    pub fn sample(
+        &self,
+        data: &Dataset,
+        seed: u64,
+        epoch: u64,
+        index: usize,
+    ) -> Result<(SpikeTrains, usize), DataError> {
+        let jitter = self.check()?;
+        let len = self.epoch_len(data);
+        if index >= len {
+            return Err(DataError::NoSample { index, len });
+        }
+        if *self == Self::default() {
+            return Ok((data.spikes(index)?, data.label(index)));
+        }
+        let mut rng = rng([seed, epoch, index as u64]);
+        let (mut events, label) = if index < data.len() {
+            let mut events = Vec::new();
+            data.events(index, &mut events)?;
+            (events, data.label(index))
+        } else {
+            blend(data, &mut rng)?
+        };
+        if self.shift > 0 {
+            let by = i64::from(self.shift);
+            move_by(&mut events, data, rng.random_range(-by..by), 0.0);
+        }
+        if self.jitter > 0.0 {
+            for (time, _) in &mut events {
+                *time += jitter.sample(&mut rng);
+            }
+            events.retain(|&(time, _)| (0.0..=data.duration()).contains(&time));
+        }
+        if self.drop > 0.0 {
+            events.retain(|_| !rng.random_bool(self.drop));
+        }
+        let events = events.into_iter().map(|(t, c)| (t, c as usize));
+        let spikes = SpikeTrains::from_events(data.channels(), events)
+            .map_err(|e| DataError::format(format!("sample {index}: {e}")))?;
+        Ok((spikes, label))
+    }
+
+    fn check(&self) -> Result<Normal<f64>, DataError> {
+        if !(0.0..=1.0).contains(&self.drop) {
+            return Err(DataError::setting("drop", self.drop, "it must be a probability"));
+        }
+        let rule = "it must be a finite number of ms, not negative";
+        match Normal::new(0.0, self.jitter) {
+            Ok(normal) if self.jitter >= 0.0 => Ok(normal),
+            _ => Err(DataError::setting("jitter", self.jitter, rule)),
+        }
+    }
+}
+
+/// A generator for each key: the keys are the state's seed, so no two share a stream.
+pub(crate) fn rng(key: [u64; 3]) -> ChaCha8Rng {
+    let mut seed = *b"........................eventpro";
+    for (bytes, word) in seed.chunks_exact_mut(8).zip(key) {
+        bytes.copy_from_slice(&word.to_le_bytes());
+    }
+    ChaCha8Rng::from_seed(seed)
+}
+
+/// Moves all events; those that leave channels or duration are dropped.
+fn move_by(events: &mut Vec<(f64, u32)>, data: &Dataset, channels: i64, time: f64) {
+    events.retain_mut(|event| {
+        let channel = i64::from(event.1) + channels;
+        *event = (event.0 + time, channel as u32);
+        (0..data.channels() as i64).contains(&channel) && (0.0..=data.duration()).contains(&event.0)
+    });
+}
+
+/// Two samples of one class in one.
+fn blend(data: &Dataset, rng: &mut ChaCha8Rng) -> Result<(Vec<(f64, u32)>, usize), DataError> {
+    let first = rng.random_range(0..data.len());
+    let label = data.label(first);
+    let second = loop {
+        // Ends: the first is one of them.
+        let second = rng.random_range(0..data.len());
+        if data.label(second) == label {
+            break second;
+        }
+    };
+    let (mut a, mut b) = (Vec::new(), Vec::new());
+    data.events(first, &mut a)?;
+    data.events(second, &mut b)?;
+    if let (Some((channel_a, time_a)), Some((channel_b, time_b))) = (centroid(&a), centroid(&b)) {
+        let channels = ((channel_b - channel_a) / 2.0).round() as i64;
+        let time = (time_b - time_a) / 2.0;
+        move_by(&mut a, data, channels, time);
+        move_by(&mut b, data, -channels, -time);
+    }
+    a.append(&mut b);
+    a.retain(|_| rng.random_bool(0.5));
+    Ok((a, label))
+}
+
+/// Mean channel and mean time; none without events.
+fn centroid(events: &[(f64, u32)]) -> Option<(f64, f64)> {
+    let n = events.len() as f64;
+    let sum = events.iter().fold((0.0, 0.0), |(c, t), e| (c + f64::from(e.1), t + e.0));
+    (!events.is_empty()).then_some((sum.0 / n, sum.1 / n))
+}

@@ -1,0 +1,219 @@
+//! Splits of a set: each is a function of the labels or groups and a seed.
+
+use super::{DataError, Dataset};
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+use rand::seq::SliceRandom;
+use std::collections::BTreeMap;
+
+impl Dataset {
+    /// Splits the set into one part per fraction, each with its share of every class; what is left over by
+    /// rounding goes to the parts that miss most, the first first.
+    ///
+    /// ```
+    /// # use eventprop::data::Dataset;
+    /// # let mut set = Dataset::builder(1, 10.0).classes(2);
+    /// # let spikes = eventprop::SpikeTrains::from_channels([[1.0]])?;
+    /// # for k in 0..20 { set.push(&spikes, k % 2)?; }
+    /// # let set = set.build()?;
+    /// let parts = set.split_stratified(&[0.7, 0.1, 0.2], 1)?;
+    /// assert_eq!([parts[0].len(), parts[1].len(), parts[2].len()], [14, 2, 4]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Fractions that are negative or do not add up to 1, or a part that would be empty.
+    pub fn split_stratified(&self, fractions: &[f64], seed: u64) -> Result<Vec<Self>, DataError> {
+        let sum: f64 = fractions.iter().sum();
+        if fractions.iter().any(|f| f.is_nan() || *f < 0.0) || (sum - 1.0).abs() > 1e-9 {
+            let what = format!("the fractions {fractions:?} must not be negative and add up to 1");
+            return Err(DataError::Split { what });
+        }
+        let mut parts = vec![Vec::new(); fractions.len()];
+        for members in self.shuffled_classes(seed) {
+            let mut rest = &members[..];
+            for (part, count) in parts.iter_mut().zip(shares(members.len(), fractions)) {
+                let (own, others) = rest.split_at(count);
+                part.extend_from_slice(own);
+                rest = others;
+            }
+        }
+        if let Some(empty) = parts.iter().position(Vec::is_empty) {
+            let what =
+                format!("part {empty} of {fractions:?} would be empty of {} samples", self.len());
+            return Err(DataError::Split { what });
+        }
+        parts.into_iter().map(|part| self.in_order(part)).collect()
+    }
+
+    /// The samples of all groups but one, and those of that one: train on the first, and see on the second how
+    /// well that carries over to a new speaker.
+    ///
+    /// # Errors
+    /// A set without groups or without this one, or nothing else in it.
+    pub fn leave_group_out(&self, group: usize) -> Result<(Self, Self), DataError> {
+        let (held, rest): (Vec<usize>, Vec<usize>) =
+            (0..self.len()).partition(|&k| self.group(k) == Some(group));
+        if held.is_empty() || rest.is_empty() {
+            let groups = self.groups();
+            let what = format!("group {group} cannot be left out of the groups {groups:?}");
+            return Err(DataError::Split { what });
+        }
+        Ok((self.subset(&rest)?, self.subset(&held)?))
+    }
+
+    /// The groups that occur, ascending.
+    pub fn groups(&self) -> Vec<usize> {
+        let mut groups: Vec<usize> = (0..self.len()).filter_map(|k| self.group(k)).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        groups
+    }
+
+    /// `k` pairs of a set for training and one for validation: each sample is in one of the latter. Classes are
+    /// spread evenly.
+    ///
+    /// # Errors
+    /// Less than two folds, or more than samples.
+    pub fn k_fold(&self, k: usize, seed: u64) -> Result<Vec<(Self, Self)>, DataError> {
+        if k < 2 || k > self.len() {
+            let what =
+                format!("{k} folds of {} samples; from 2 to the number of samples", self.len());
+            return Err(DataError::Split { what });
+        }
+        let mut folds = vec![Vec::new(); k];
+        // Dealt out like cards, class after class, so that folds differ by one sample at most.
+        for (card, index) in self.shuffled_classes(seed).into_iter().flatten().enumerate() {
+            folds[card % k].push(index);
+        }
+        (0..k)
+            .map(|held| {
+                let others = folds.iter().enumerate().filter(|&(fold, _)| fold != held);
+                let rest = others.flat_map(|(_, fold)| fold).copied().collect();
+                Ok((self.in_order(rest)?, self.in_order(folds[held].clone())?))
+            })
+            .collect()
+    }
+
+    /// The samples of each class that occurs, in random order.
+    fn shuffled_classes(&self, seed: u64) -> Vec<Vec<usize>> {
+        let mut classes: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        (0..self.len()).for_each(|k| classes.entry(self.label(k)).or_default().push(k));
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut classes: Vec<Vec<usize>> = classes.into_values().collect();
+        classes.iter_mut().for_each(|members| members.shuffle(&mut rng));
+        classes
+    }
+
+    /// A subset in the order of the set.
+    fn in_order(&self, mut indices: Vec<usize>) -> Result<Self, DataError> {
+        indices.sort_unstable();
+        self.subset(&indices)
+    }
+}
+
+/// How many of `count` each part gets, by the method of largest remainders.
+fn shares(count: usize, fractions: &[f64]) -> Vec<usize> {
+    let exact = |f: f64| f * count as f64;
+    // 0.7 of 10 is 7, whatever rounding makes of it.
+    let mut shares: Vec<usize> = fractions.iter().map(|&f| (exact(f) + 1e-9) as usize).collect();
+    let mut order: Vec<usize> = (0..fractions.len()).collect();
+    let missing = |k: usize| exact(fractions[k]) - shares[k] as f64;
+    order.sort_by(|&a, &b| missing(b).total_cmp(&missing(a)));
+    let left = count - shares.iter().sum::<usize>().min(count);
+    order.iter().take(left).for_each(|&k| shares[k] += 1);
+    shares
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SpikeTrains;
+
+    fn set(labels: &[usize], groups: bool) -> Dataset {
+        let mut set = Dataset::builder(1, 200.0).classes(3);
+        for (k, &label) in labels.iter().enumerate() {
+            let spikes = SpikeTrains::from_channels([[k as f64]]).unwrap();
+            let added = set.push(&spikes, label).unwrap();
+            if groups {
+                added.group(k as u32 % 4);
+            }
+        }
+        set.build().unwrap()
+    }
+
+    /// Which samples these are: their only event says so.
+    fn ids(set: &Dataset) -> Vec<usize> {
+        (0..set.len()).map(|k| set.spikes(k).unwrap().channel(0)[0] as usize).collect()
+    }
+
+    fn together<'a>(sets: impl IntoIterator<Item = &'a Dataset>) -> Vec<usize> {
+        let mut all: Vec<usize> = sets.into_iter().flat_map(ids).collect();
+        all.sort_unstable();
+        all
+    }
+
+    #[test]
+    fn stratified_parts_share_out_every_class() {
+        let labels: Vec<usize> =
+            (0..100).map(|k| usize::from(k >= 50) + usize::from(k >= 80)).collect();
+        let set = set(&labels, false);
+        let parts = set.split_stratified(&[0.7, 0.1, 0.2], 3).unwrap();
+        assert_eq!(together(&parts), (0..100).collect::<Vec<_>>());
+        for (part, share) in parts.iter().zip([7, 1, 2]) {
+            for (class, tens) in [(0, 5), (1, 3), (2, 2)] {
+                let own = (0..part.len()).filter(|&k| part.label(k) == class).count();
+                assert_eq!(own, share * tens);
+            }
+        }
+        let again = set.split_stratified(&[0.7, 0.1, 0.2], 3).unwrap();
+        assert_eq!(ids(&parts[1]), ids(&again[1]));
+        let other = set.split_stratified(&[0.7, 0.1, 0.2], 4).unwrap();
+        assert_ne!(ids(&parts[1]), ids(&other[1]));
+    }
+
+    #[test]
+    fn nothing_is_lost_by_rounding() {
+        for count in 0..50 {
+            for fractions in [vec![0.7, 0.1, 0.2], vec![1.0 / 3.0; 3], vec![0.5, 0.5], vec![1.0]] {
+                assert_eq!(shares(count, &fractions).iter().sum::<usize>(), count);
+            }
+        }
+    }
+
+    #[test]
+    fn groups_are_left_out_whole() {
+        let set = set(&[0; 20], true);
+        assert_eq!(set.groups(), [0, 1, 2, 3]);
+        let (rest, held) = set.leave_group_out(2).unwrap();
+        assert!(ids(&held).iter().all(|id| id % 4 == 2) && held.len() == 5);
+        assert_eq!(together([&rest, &held]), (0..20).collect::<Vec<_>>());
+        assert!(matches!(set.leave_group_out(4), Err(DataError::Split { .. })));
+        let alone = set.leave_group_out(2).unwrap().1;
+        assert!(matches!(alone.leave_group_out(2), Err(DataError::Split { .. })));
+    }
+
+    #[test]
+    fn folds_hold_every_sample_out_once() {
+        let labels: Vec<usize> = (0..31).map(|k| k % 3).collect();
+        let set = set(&labels, false);
+        let folds = set.k_fold(4, 1).unwrap();
+        assert_eq!(together(folds.iter().map(|f| &f.1)), (0..31).collect::<Vec<_>>());
+        for (rest, held) in &folds {
+            assert_eq!(together([rest, held]), (0..31).collect::<Vec<_>>());
+            assert!((7..=8).contains(&held.len()));
+        }
+        assert!(matches!(set.k_fold(1, 1), Err(DataError::Split { .. })));
+        assert!(matches!(set.k_fold(32, 1), Err(DataError::Split { .. })));
+    }
+
+    #[test]
+    fn splits_that_cannot_be_are_refused() {
+        let set = set(&[0, 1], false);
+        for fractions in
+            [vec![0.5, 0.6], vec![-0.5, 1.5], vec![f64::NAN, 1.0], vec![0.9, 0.05, 0.05]]
+        {
+            assert!(matches!(set.split_stratified(&fractions, 1), Err(DataError::Split { .. })));
+        }
+    }
+}
