@@ -51,6 +51,10 @@ pub enum Error {
     /// A network could not be quantised.
     #[error(transparent)]
     Quantize(#[from] QuantizeError),
+    /// Processes could not go on together.
+    #[cfg(feature = "distributed")]
+    #[error(transparent)]
+    Distributed(#[from] crate::distributed::DistributedError),
     /// An error that belongs to one sample of a batch.
     #[error("sample {index} of the batch: {source}")]
     Sample {

@@ -27,6 +27,7 @@
 //! | inference without end | [`Simulator`], [`Spike`] |
 //! | pictures | `plot`, with the feature of this name |
 //! | training | [`train`], [`Sgd`], [`Adam`], [`Rates`], [`DelayPenalty`]; [`SpikingNetwork::rewire`] |
+//! | several processes | `distributed`, with the feature of this name; over MPI with `mpi` |
 //! | hardware | [`Quantization`]: delays on a grid, weights of a few bits, fine-tuning |
 //!
 //! Extend it by implementing [`Layer`] (or only [`LinearLayer`]), [`DelayedSynapses`], [`Readout`],
@@ -60,6 +61,8 @@ mod arrivals;
 mod batch;
 pub mod check;
 pub mod data;
+#[cfg(feature = "distributed")]
+pub mod distributed;
 mod error;
 mod fast;
 mod health;

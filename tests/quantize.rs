@@ -314,7 +314,7 @@ mod foreign {
 }
 
 fn target_times() -> Objective<SpikeTimes, SpikeTimeSquares> {
-    Objective::new(SpikeTimes, SpikeTimeSquares::new())
+    Objective::new(SpikeTimes, SpikeTimeSquares)
 }
 
 #[test]

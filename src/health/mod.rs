@@ -212,6 +212,31 @@ impl<F: Real> Health<F> {
     }
 }
 
+/// The same with other numbers.
+pub(crate) fn convert<A: Copy, B>(health: &Health<A>, number: fn(A) -> B) -> Health<B> {
+    let spike = |at: AtSpike<A>| AtSpike {
+        value: number(at.value),
+        sample: at.sample,
+        layer: at.layer,
+        neuron: at.neuron,
+        time: at.time,
+    };
+    Health {
+        trials: health.trials,
+        layers: health.layers.clone(),
+        smallest_slope: health.smallest_slope.map(spike),
+        largest_adjoint: health.largest_adjoint.map(spike),
+        largest_gradients: health.largest_gradients.iter().map(|g| number(*g)).collect(),
+        ties: health.ties,
+        near_ties: health.near_ties,
+        lost_arrivals: health.lost_arrivals,
+        delays_at_lower: health.delays_at_lower,
+        delays_at_upper: health.delays_at_upper,
+        clipped: health.clipped,
+        lifted: health.lifted,
+    }
+}
+
 /// Whether a new value is larger than the largest so far. What is not a number is, and stays.
 fn exceeds<F: Real>(new: F, old: F) -> bool {
     new > old || (new.is_nan() && !old.is_nan())

@@ -73,6 +73,10 @@ pub enum TrainError {
     /// An observer failed.
     #[error("an observer failed: {0}")]
     Observer(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The processes that train together could not go on.
+    #[cfg(feature = "distributed")]
+    #[error(transparent)]
+    Distributed(#[from] crate::distributed::DistributedError),
     /// A checkpoint could not be written or used.
     #[cfg(feature = "files")]
     #[error(transparent)]

@@ -1,16 +1,16 @@
 //! The loop.
 
 use super::batches::{self, Batch};
+use super::metrics::evaluate_by;
+use super::processes::Processes;
 use super::remedies::Placed;
 use super::schedule::scale;
 use super::{
     BatchReport, EpochReport, Every, History, Metrics, Observer, Start, TrainError, Trainer,
-    Verdict, evaluate,
+    Verdict,
 };
 use crate::data::Dataset;
-use crate::{
-    BatchSummary, Goal, Gradients, Network, OptimizeError, Optimizer, Real, backward_batch_with,
-};
+use crate::{BatchSummary, Goal, Gradients, Network, OptimizeError, Optimizer, Real};
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 
@@ -42,6 +42,44 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
         validation: Option<&Dataset>,
         observers: &mut [&mut dyn Observer],
     ) -> Result<History, TrainError> {
+        self.fit_by(&Processes::one(), network, train, validation, observers)
+    }
+
+    /// Trains a network by several processes, and returns the reports of all epochs: the same bits as
+    /// [`Trainer::fit`], on all ranks, whatever their number.
+    ///
+    /// All ranks call it with the same trainer, network and data; each has all samples and simulates its share of every
+    /// batch. Rank 0 writes checkpoints, and all resume from them, so they need to see the same folder. Observers are
+    /// those of the rank that has them. A stop that one asks for stops all.
+    ///
+    /// # Errors
+    /// As [`Trainer::fit`]. When one rank fails, all do: the others with an error that names it and its reason. The last
+    /// checkpoint remains.
+    #[cfg(feature = "distributed")]
+    pub fn fit_on<N: Network<F>>(
+        &self,
+        ranks: &dyn crate::distributed::Communicator,
+        network: &mut N,
+        train: &Dataset,
+        validation: Option<&Dataset>,
+        observers: &mut [&mut dyn Observer],
+    ) -> Result<History, TrainError> {
+        let processes = Processes::of(ranks);
+        let result = self.fit_by(&processes, network, train, validation, observers);
+        if let Err(error) = &result {
+            processes.fail(error);
+        }
+        result
+    }
+
+    fn fit_by<N: Network<F>>(
+        &self,
+        processes: &Processes<'_>,
+        network: &mut N,
+        train: &Dataset,
+        validation: Option<&Dataset>,
+        observers: &mut [&mut dyn Observer],
+    ) -> Result<History, TrainError> {
         self.check(train, validation.is_some_and(|v| !v.is_empty()))?;
         let mut run = Run {
             optimizer: self.optimizer.clone(),
@@ -60,6 +98,15 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
         {
             (resumed, skipped) = (None, Vec::new());
         }
+        #[cfg(feature = "distributed")]
+        {
+            let done = run.history.epochs.len();
+            let counts =
+                [self.seed, self.batch as u64, train.len() as u64, self.epochs as u64, done as u64];
+            let what =
+                "other parameters, settings or samples, or another checkpoint to resume from,";
+            processes.same(&parameters(network), &counts, what)?;
+        }
         let start = Start {
             epochs: self.epochs,
             batches: self.augmentation.epoch_len(train).div_ceil(self.batch),
@@ -71,14 +118,21 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
         while run.history.epochs.len() < self.epochs && !stop && !self.is_over(&run.history) {
             let epoch = run.history.epochs.len();
             stop = self
-                .epoch(network, &mut run, train, validation, observers)
+                .epoch(processes, network, &mut run, train, validation, observers)
                 .map_err(|source| TrainError::Epoch { epoch, source: Box::new(source) })?;
             stop |= self.stop.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed));
-            #[cfg(feature = "files")]
+            #[cfg(feature = "distributed")]
             {
+                stop = processes.any(stop)?;
+            }
+            #[cfg(feature = "files")]
+            if processes.leads() {
                 let last = stop || epoch + 1 == self.epochs || self.is_over(&run.history);
                 self.checkpoint(network, &mut run, train, last)?;
             }
+            // So that none goes on, or ends well, when the checkpoint could not be written.
+            #[cfg(feature = "distributed")]
+            processes.any(false)?;
         }
         if let Some(best) = &run.best {
             set_parameters(network, best);
@@ -94,6 +148,7 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
     /// Runs one epoch; returns whether an observer wants to stop.
     fn epoch<N: Network<F>>(
         &self,
+        processes: &Processes<'_>,
         network: &mut N,
         run: &mut Run<F, O>,
         train: &Dataset,
@@ -107,14 +162,9 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
         let (mut whole, mut factors, mut stop) = (None::<BatchSummary<F>>, [1.0; 3], false);
         for (number, indices) in order.chunks(self.batch).enumerate() {
             let batch = Batch::take(train, &self.augmentation, self.seed, epoch, indices)?;
-            let (mut summary, gradients) = backward_batch_with(
-                network,
-                &batch.samples(),
-                duration,
-                &self.goal,
-                &self.backward,
-            )
-            .map_err(|error| batches::in_sample(error, indices))?;
+            let (mut summary, gradients) = processes
+                .backward(network, &batch.samples(), duration, &self.goal, &self.backward)
+                .map_err(|error| batches::in_sample(error, indices))?;
             factors = self.schedules.factors(run.batches, &run.history);
             step(&mut run.optimizer, network, &gradients, factors)?;
             run.batches += 1;
@@ -138,7 +188,7 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
         let mut whole = whole.ok_or(TrainError::NoSamples)?;
         raise(run, Every::Epoch, network, &mut whole)?;
         let validation = match validation {
-            Some(data) => Some(evaluate(network, data, &self.goal, duration)?),
+            Some(data) => Some(evaluate_by(processes, network, data, &self.goal, duration)?),
             None => None,
         };
         let train = Metrics::new(&whole, &labels, train.classes());

@@ -2,9 +2,10 @@
 
 use super::TrainError;
 use super::batches::{self, Batch};
+use super::processes::Processes;
 use crate::data::{Augmentation, Dataset};
-use crate::health::AtSpike;
-use crate::{BatchSummary, Goal, Health, Network, Real, evaluate_batch};
+use crate::health::convert;
+use crate::{BatchSummary, Goal, Health, Network, Real};
 
 /// Samples in memory at one time during an evaluation.
 const CHUNK: usize = 256;
@@ -75,7 +76,7 @@ impl Metrics {
             confusion: Confusion::new(&summary.predictions, labels, classes),
             spikes: summary.spikes.clone(),
             silent: summary.silent.clone(),
-            health: widen(&summary.health),
+            health: convert(&summary.health, F::as_f64),
         }
     }
 
@@ -103,31 +104,6 @@ impl Metrics {
     }
 }
 
-/// The same in double precision.
-fn widen<F: Real>(health: &Health<F>) -> Health<f64> {
-    let spike = |at: AtSpike<F>| AtSpike {
-        value: at.value.as_f64(),
-        sample: at.sample,
-        layer: at.layer,
-        neuron: at.neuron,
-        time: at.time,
-    };
-    Health {
-        trials: health.trials,
-        layers: health.layers.clone(),
-        smallest_slope: health.smallest_slope.map(spike),
-        largest_adjoint: health.largest_adjoint.map(spike),
-        largest_gradients: health.largest_gradients.iter().map(|g| g.as_f64()).collect(),
-        ties: health.ties,
-        near_ties: health.near_ties,
-        lost_arrivals: health.lost_arrivals,
-        delays_at_lower: health.delays_at_lower,
-        delays_at_upper: health.delays_at_upper,
-        clipped: health.clipped,
-        lifted: health.lifted,
-    }
-}
-
 /// What a network makes of a data set, in trials of `duration` ms. Of the samples, 256 are in memory at one time.
 ///
 /// # Errors
@@ -138,12 +114,24 @@ pub fn evaluate<F: Real, N: Network<F>, G: Goal<F, Target = usize> + ?Sized>(
     goal: &G,
     duration: f64,
 ) -> Result<Metrics, TrainError> {
+    evaluate_by(&Processes::one(), network, data, goal, duration)
+}
+
+/// The same by several processes.
+pub(super) fn evaluate_by<F: Real, N: Network<F>, G: Goal<F, Target = usize> + ?Sized>(
+    processes: &Processes<'_>,
+    network: &N,
+    data: &Dataset,
+    goal: &G,
+    duration: f64,
+) -> Result<Metrics, TrainError> {
     let mut whole: Option<BatchSummary<F>> = None;
     let all: Vec<usize> = (0..data.len()).collect();
     let labels: Vec<usize> = all.iter().map(|&index| data.label(index)).collect();
     for chunk in all.chunks(CHUNK) {
         let batch = Batch::take(data, &Augmentation::default(), 0, 0, chunk)?;
-        let summary = evaluate_batch(network, &batch.samples(), duration, goal)
+        let summary = processes
+            .evaluate(network, &batch.samples(), duration, goal)
             .map_err(|error| batches::in_sample(error, chunk))?;
         match &mut whole {
             Some(whole) => whole.merge(&summary),
@@ -152,7 +140,8 @@ pub fn evaluate<F: Real, N: Network<F>, G: Goal<F, Target = usize> + ?Sized>(
     }
     let whole = match whole {
         Some(whole) => whole,
-        None => evaluate_batch::<F, N, G, usize>(network, &[], duration, goal)
+        None => processes
+            .evaluate(network, &[], duration, goal)
             .map_err(|error| batches::in_sample(error, &[]))?,
     };
     Ok(Metrics::new(&whole, &labels, data.classes()))

@@ -9,6 +9,7 @@
 //! | measure | [`evaluate`], [`Metrics`], [`History`] |
 //! | watch and log | [`Observer`], [`Log`], `Progress` (feature `progress`) |
 //! | stop early, keep the best | [`Metric`] |
+//! | train by several processes | `Trainer::fit_on` (feature `distributed`) |
 //! | resume, or load what was trained | [`Checkpoints`], [`Checkpoint`] |
 
 mod batches;
@@ -22,6 +23,7 @@ mod metrics;
 #[cfg(feature = "serde")]
 mod number;
 mod observer;
+mod processes;
 #[cfg(feature = "progress")]
 mod progress;
 mod remedies;
