@@ -21,7 +21,7 @@ use std::path::Path;
 fn network(delay: f64, rng: &mut ChaCha8Rng) -> Result<SpikingNetwork, Box<dyn Error>> {
     let mut net = NetworkBuilder::new();
     let input = net.input("input", 100);
-    let hidden = net.layer("hidden", Lif::new(40).rising_threshold(0.4, 60.0));
+    let hidden = net.layer("hidden", Lif::new(40).adaptive_threshold(0.4, 60.0));
     let output = net.layer("output", LeakyIntegrator::new(5));
     let dense = Dense::weights(Normal::new(0.15, 0.2)?);
     net.connect(input, hidden, dense.delays(Uniform::new(0.0, delay)?));

@@ -26,6 +26,7 @@
 //! | gradient health | [`Health`], of [`BatchSummary::health`] or [`Network::backward_with`]; [`remedy`], [`BackwardOptions`] |
 //! | inference without end | [`Simulator`], [`Spike`] |
 //! | pictures | `plot`, with the feature of this name |
+//! | other programs | `exchange`, with the features `nir` and `mlgenn` |
 //! | training | [`train`], [`Sgd`], [`Adam`], [`Rates`], [`DelayPenalty`]; [`SpikingNetwork::rewire`] |
 //! | several processes | `distributed`, with the feature of this name; over MPI with `mpi` |
 //! | hardware | [`Quantization`]: delays on a grid, weights of a few bits, fine-tuning |
@@ -64,6 +65,8 @@ pub mod data;
 #[cfg(feature = "distributed")]
 pub mod distributed;
 mod error;
+#[cfg(any(feature = "mlgenn", feature = "nir"))]
+pub mod exchange;
 mod fast;
 mod health;
 mod layer;
@@ -130,6 +133,10 @@ mod guide {
     struct Neurons;
     #[doc = include_str!("../docs/guide/exactness.md")]
     struct Exactness;
+    #[doc = include_str!("../docs/data.md")]
+    struct Data;
+    #[doc = include_str!("../docs/training.md")]
+    struct Training;
     #[doc = include_str!("../docs/cookbook.md")]
     struct Cookbook;
     #[doc = include_str!("../docs/porting.md")]

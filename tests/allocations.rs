@@ -35,7 +35,7 @@ impl Case {
         let mut lif = Lif::new(12).tau_mem(20.0).tau_syn(5.0);
         if self.rich {
             let tau_mem = Constant::trainable(vec![20.0; 12]);
-            lif = lif.tau_mem(tau_mem).adaptation(-0.1, 30.0).rising_threshold(0.1, 20.0);
+            lif = lif.tau_mem(tau_mem).adaptation(-0.1, 30.0).adaptive_threshold(0.1, 20.0);
             lif = lif.refractory(Constant::trainable(1.0)).bias(0.1);
         }
         let hidden = net.layer("hidden", lif);

@@ -97,7 +97,7 @@ impl Neurons {
             lif = lif.adaptation(kick, tau);
         }
         if let Some((jump, tau)) = self.rising.clone() {
-            lif = lif.rising_threshold(jump, tau);
+            lif = lif.adaptive_threshold(jump, tau);
         }
         match self.refractory.clone() {
             Some(time) => lif.refractory(time),
@@ -352,7 +352,7 @@ fn a_bias_fires_at_the_closed_form() {
 }
 
 #[test]
-fn a_rising_threshold_and_an_adaptation_fire_at_the_closed_form() {
+fn a_adaptive_threshold_and_an_adaptation_fire_at_the_closed_form() {
     // Everything decays with one constant: with x = exp(-t / tau), V = bias - (bias - reset) x after a
     // spike, and the threshold is 1 + jump x after the first.
     let (tau, reset, bias, jump) = (9.0, 0.2, 1.7, 0.4);
@@ -361,7 +361,7 @@ fn a_rising_threshold_and_an_adaptation_fire_at_the_closed_form() {
         let trace = alone(lif).forward(&nothing(), 60.0).unwrap();
         trace.spikes(0).times().to_vec()
     };
-    let found = spikes(lif().rising_threshold(jump, tau));
+    let found = spikes(lif().adaptive_threshold(jump, tau));
     let first = tau * (bias / (bias - 1.0)).ln();
     assert_relative_eq!(found[0], first, max_relative = 1e-13);
     let mut raised = jump;
@@ -382,7 +382,7 @@ fn a_rising_threshold_and_an_adaptation_fire_at_the_closed_form() {
 #[test]
 fn recordings_know_the_threshold() {
     let (jump, tau) = (0.3, 25.0);
-    let net = alone(Lif::new(1).bias(2.0).threshold(0.8).rising_threshold(jump, tau));
+    let net = alone(Lif::new(1).bias(2.0).threshold(0.8).adaptive_threshold(jump, tau));
     let trace = net.forward(&nothing(), 100.0).unwrap();
     let recording = net.record(&trace, 0).unwrap();
     let threshold = |time| recording.threshold(0, time).unwrap().unwrap();
@@ -448,7 +448,7 @@ fn variant(size: usize, k: usize) -> Lif {
         .reset(-x / 7.0)
         .bias(x / 5.0)
         .adaptation(-x / 3.0, 20.0 + x)
-        .rising_threshold(x / 4.0, 10.0 - x)
+        .adaptive_threshold(x / 4.0, 10.0 - x)
         .refractory(x / 2.0)
 }
 
@@ -462,7 +462,7 @@ fn neurons_with_constants_of_their_own_are_neurons_with_those_constants() {
         .reset(each(|x| -x / 7.0))
         .bias(each(|x| x / 5.0))
         .adaptation(each(|x| -x / 3.0), each(|x| 20.0 + x))
-        .rising_threshold(each(|x| x / 4.0), each(|x| 10.0 - x))
+        .adaptive_threshold(each(|x| x / 4.0), each(|x| 10.0 - x))
         .refractory(each(|x| x / 2.0));
     let together = network(3, lif).forward(&input(), 50.0).unwrap();
     let mut last = Vec::new();
@@ -548,7 +548,7 @@ fn single_precision_is_close() {
             .reset(-2.0 / 7.0)
             .bias(0.4)
             .adaptation(-2.0 / 3.0, 22.0)
-            .rising_threshold(0.5, 8.0)
+            .adaptive_threshold(0.5, 8.0)
             .refractory(1.0);
         let layer = net.layer("layer", lif);
         let weights = Array2::from_shape_fn((1, 2), |(_, k)| [5.0, 7.0][k]);
@@ -632,7 +632,7 @@ fn constants_without_meaning_are_refused() {
         (lif().bias(f64::NAN), "bias is NaN"),
         (lif().adaptation(f64::INFINITY, 5.0), "kick is inf"),
         (lif().adaptation(-1.0, vec![5.0, 0.0]), "tau_kick is 0"),
-        (lif().rising_threshold(-0.1, 5.0), "raise is -0.1"),
+        (lif().adaptive_threshold(-0.1, 5.0), "raise is -0.1"),
         (lif().refractory(-1.0), "refractory is -1"),
         (lif().refractory(Constant::trainable(0.0)), "refractory is 0"),
         (lif().refractory(Constant::trainable(f64::INFINITY)), "refractory is inf"),

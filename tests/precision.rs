@@ -92,7 +92,7 @@ fn run<F: Real>(plan: &Plan) -> Outcome<F> {
             .threshold(Constant::trainable(F::one()))
             .bias(F::of(0.125))
             .adaptation(Constant::trainable(F::of(-0.25)), F::of(60.0))
-            .rising_threshold(F::of(0.25), F::of(30.0))
+            .adaptive_threshold(F::of(0.25), F::of(30.0))
             .refractory(Constant::trainable(F::of(2.0)));
     }
     let hidden = net.layer("hidden", lif);

@@ -9,11 +9,13 @@ mod options;
 mod pictures;
 mod report;
 mod stop;
+mod training;
 
 pub use options::{Checkpoints, DataPath, Delays, Options};
 pub use pictures::Pictures;
 pub use report::Report;
 pub use stop::on_ctrl_c;
+pub use training::{Parts, calibrated, trained};
 
 /// Whatever went wrong, for people.
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;

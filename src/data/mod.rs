@@ -7,6 +7,9 @@ mod container;
 mod dataset;
 mod error;
 mod events;
+mod orders;
+#[cfg(feature = "hdf5")]
+mod shd;
 mod split;
 mod views;
 #[cfg(feature = "files")]

@@ -5,7 +5,7 @@ use super::{
     dataset::{Header, Store},
     events::Source,
 };
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 impl Dataset {
     /// The same samples, `width` neighbouring channels merged into one: channel c becomes c / width. Events
@@ -21,7 +21,7 @@ impl Dataset {
         let channels = header.channels.div_ceil(width);
         // A width beyond all channels merges them all, as the largest one that fits does.
         let merge = u32::try_from(width).unwrap_or(u32::MAX);
-        self.view(Header { channels, ..header }, merge, f64::INFINITY)
+        self.view(Header { channels, ..header }, Change { merge, ..Change::default() })
     }
 
     /// The same samples cut to a duration in ms: events at this time or later are dropped.
@@ -29,7 +29,21 @@ impl Dataset {
     /// # Errors
     /// A duration that is negative or not finite.
     pub fn cut(&self, duration: f64) -> Result<Self, DataError> {
-        self.view(Header { duration, ..self.header().clone() }, 1, duration)
+        let change = Change { before: duration, ..Change::default() };
+        self.view(Header { duration, ..self.header().clone() }, change)
+    }
+
+    /// The same samples without the events that come less than `gap` ms after the last one that was kept in their
+    /// channel: so many neighbours that say the same, or bins of a histogram that hold one event at most, cost
+    /// nothing. A gap of 0 keeps all.
+    ///
+    /// # Errors
+    /// A gap that is negative or not a number.
+    pub fn thin(&self, gap: f64) -> Result<Self, DataError> {
+        if gap.is_nan() || gap < 0.0 {
+            return Err(DataError::setting("gap", gap, "it must be a number of ms, not negative"));
+        }
+        self.view(self.header().clone(), Change { gap, ..Change::default() })
     }
 
     /// The same samples with more channels, the new ones silent.
@@ -40,7 +54,7 @@ impl Dataset {
         if channels < self.channels() {
             return Err(DataError::setting("channels", channels, "the set has more"));
         }
-        self.view(Header { channels, ..self.header().clone() }, 1, f64::INFINITY)
+        self.view(Header { channels, ..self.header().clone() }, Change::default())
     }
 
     /// One set of several, each with what it is for. It has the channels and the duration of the largest.
@@ -72,27 +86,51 @@ impl Dataset {
         Ok(Self::new(Store { header, about, events: Arc::new(Joined { sets, ends }) }))
     }
 
-    fn view(&self, header: Header, merge: u32, before: f64) -> Result<Self, DataError> {
+    fn view(&self, header: Header, change: Change) -> Result<Self, DataError> {
         header.check()?;
         let about = (0..self.len()).map(|index| *self.about(index)).collect();
-        let events = Arc::new(View { data: self.clone(), merge, before });
+        let events = Arc::new(View { data: self.clone(), change });
         Ok(Self::new(Store { header, about, events }))
     }
 }
 
-/// A set with other channels or a shorter duration.
+/// What a view does to events.
+#[derive(Debug, Clone, Copy)]
+struct Change {
+    merge: u32,
+    before: f64,
+    gap: f64,
+}
+
+impl Default for Change {
+    fn default() -> Self {
+        Self { merge: 1, before: f64::INFINITY, gap: 0.0 }
+    }
+}
+
+/// A set with other channels or fewer events.
 #[derive(Debug)]
 struct View {
     data: Dataset,
-    merge: u32,
-    before: f64,
+    change: Change,
 }
 
 impl Source for View {
     fn read(&self, sample: usize, into: &mut Vec<(f64, u32)>) -> Result<(), DataError> {
+        let Change { merge, before, gap } = self.change;
         self.data.events(sample, into)?;
-        into.retain(|&(time, _)| time < self.before);
-        into.iter_mut().for_each(|event| event.1 /= self.merge);
+        into.retain(|&(time, _)| time < before);
+        into.iter_mut().for_each(|event| event.1 /= merge);
+        if gap > 0.0 {
+            let mut last: HashMap<u32, f64> = HashMap::new();
+            into.retain(|&(time, channel)| {
+                let kept = last.get(&channel).is_none_or(|&last| time - last >= gap);
+                if kept {
+                    last.insert(channel, time);
+                }
+                kept
+            });
+        }
         Ok(())
     }
 }
@@ -135,6 +173,10 @@ mod tests {
         assert_eq!(data.merge_channels(usize::MAX).unwrap().spikes(0).unwrap().channel(0).len(), 4);
         assert_eq!(data.widen(5).unwrap().spikes(0).unwrap().channels(), 5);
         assert!(data.widen(2).is_err());
+        let thin = merged.thin(2.0).unwrap().spikes(0).unwrap();
+        assert_eq!((thin.channel(0), thin.channel(1)), (&[1.0, 5.0][..], &[4.0][..]));
+        assert_eq!(merged.thin(0.0).unwrap().spikes(0), merged.spikes(0));
+        assert!(merged.thin(-1.0).is_err() && merged.thin(f64::NAN).is_err());
         assert!(data.merge_channels(0).is_err());
         assert!(data.cut(f64::NAN).is_err());
     }

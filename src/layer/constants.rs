@@ -184,6 +184,15 @@ impl<F: Real> LinearNeurons<F> {
         self.slots.iter().any(|slot| slot.trainable)
     }
 
+    /// A constant of each neuron, `r` counting the receptors; one value if all are alike, `None` if the neurons
+    /// have no such.
+    #[cfg(feature = "nir")]
+    pub(crate) fn values(&self, kind: ParameterKind, r: usize) -> Option<Vec<F>> {
+        let slot = self.slots.iter().find(|slot| slot.kind == kind)?;
+        let each = slot.per_receptor(self.receptors);
+        Some((0..each).map(|neuron| slot.value(slot.place(self.receptors, r, neuron))).collect())
+    }
+
     /// Works out the constants of the neurons.
     fn refresh(&mut self) {
         let Self { receptors, slots, banks, .. } = self;

@@ -14,7 +14,7 @@ use crate::{ParameterKind, Real};
 /// use eventprop::Lif;
 /// let hidden = Lif::<f64>::new(256).tau_mem(20.0).tau_syn(5.0).threshold(1.0).reset(0.0);
 /// // Neurons that adapt, by a current and by their threshold, and rest after a spike.
-/// let adaptive = Lif::<f64>::new(256).adaptation(-0.5, 100.0).rising_threshold(0.2, 50.0).refractory(2.0);
+/// let adaptive = Lif::<f64>::new(256).adaptation(-0.5, 100.0).adaptive_threshold(0.2, 50.0).refractory(2.0);
 /// # let _ = (hidden, adaptive);
 /// ```
 #[derive(Debug, Clone, PartialEq)]
@@ -74,7 +74,7 @@ impl<F: Real> Lif<F> {
 
     /// A threshold that a neuron's own spike raises by `jump`, not below 0, and that falls back with `tau` in
     /// ms. V and the reset are what they are without.
-    pub fn rising_threshold(
+    pub fn adaptive_threshold(
         self,
         jump: impl Into<Constant<F>>,
         tau: impl Into<Constant<F>>,

@@ -72,7 +72,7 @@ mod tests {
         let beyond = || {
             let own: Vec<f64> = (0..5).map(|k| 9.0 + f64::from(k)).collect();
             let lif = lif().tau_mem(own).bias(0.2).refractory(2.0);
-            lif.adaptation(-0.4, 30.0).rising_threshold(0.2, 20.0)
+            lif.adaptation(-0.4, 30.0).adaptive_threshold(0.2, 20.0)
         };
         let trained = || lif().tau_mem(Constant::trainable(20.0));
         let light = (Lightly, Lightly, Lightly);

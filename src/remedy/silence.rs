@@ -92,6 +92,7 @@ impl<F: Real> WeightBump<F> {
     }
 
     /// What a series of bumps has grown to.
+    #[cfg(feature = "files")]
     pub(crate) fn series(&mut self) -> &mut Option<F> {
         &mut self.next
     }

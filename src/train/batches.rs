@@ -63,9 +63,9 @@ impl Batch {
 pub(super) fn in_sample(error: Error, indices: &[usize]) -> TrainError {
     match error {
         Error::Sample { index, source } if index < indices.len() => {
-            TrainError::Sample { index: indices[index], source: *source }
+            TrainError::Sample { index: indices[index], source }
         }
-        source => TrainError::Batch { source },
+        source => TrainError::Batch { source: Box::new(source) },
     }
 }
 

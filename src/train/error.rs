@@ -48,13 +48,13 @@ pub enum TrainError {
         /// Its index in the data set; those from the set's length on are blended ones.
         index: usize,
         /// Why.
-        source: Error,
+        source: Box<Error>,
     },
     /// The whole of a batch was refused.
     #[error(transparent)]
     Batch {
         /// Why.
-        source: Error,
+        source: Box<Error>,
     },
     /// A step could not be taken.
     #[error(transparent)]

@@ -15,17 +15,20 @@ use std::sync::atomic::AtomicBool;
 /// ```
 /// use eventprop::data::Dataset;
 /// use eventprop::train::{Metric, Schedule, Trainer};
-/// use eventprop::{Adam, CrossEntropy, Dense, FirstSpikeTime, Lif, NetworkBuilder, Objective};
+/// use eventprop::{
+///     Adam, CrossEntropy, Dense, FirstSpikeTime, Lif, NetworkBuilder, Objective, SpikeTrains,
+/// };
 /// use rand::{SeedableRng, rngs::ChaCha8Rng};
 /// use rand_distr::Uniform;
 ///
 /// // Two channels; the class is the one that fires first.
-/// let mut data = Dataset::builder(2, ["left", "right"]).duration(30.0);
+/// let mut data = Dataset::builder(2, 30.0).class_names(["left", "right"]);
 /// for k in 0..20 {
 ///     let (early, late) = (1.0 + 0.1 * k as f64, 5.0 + 0.1 * k as f64);
-///     data.push([(early, k % 2), (late, 1 - k % 2)], k % 2)?;
+///     let events = [(early, k % 2), (late, 1 - k % 2)];
+///     data.push(&SpikeTrains::from_events(2, events)?, k % 2)?;
 /// }
-/// let data = data.build();
+/// let data = data.build()?;
 ///
 /// let mut net = NetworkBuilder::new();
 /// let input = net.input("input", 2);
@@ -84,6 +87,11 @@ impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
             #[cfg(feature = "files")]
             checkpoints: None,
         }
+    }
+
+    /// What is minimised.
+    pub fn goal(&self) -> &G {
+        &self.goal
     }
 
     /// How many epochs there are, those before a resume included.

@@ -10,7 +10,7 @@ differences with a step of 1e-13. Nothing here uses a formula of the crate: no d
 Rolle's theorem, no adjoint.
 
 A case has the fields of the other ones, and of a layer also, each constant one number or one per neuron,
-`bias`, `adaptation` ([kick, tau]), `rising_threshold` ([jump, tau]), `refractory`, and `trainable`, the kinds of
+`bias`, `adaptation` ([kick, tau]), `adaptive_threshold` ([jump, tau]), `refractory`, and `trainable`, the kinds of
 constants whose gradients (by the constant itself, not by its logarithm) are in the answer, as `constants`
 [layer][kind]; those of `tau_syn` receptor by receptor.
 """
@@ -44,7 +44,7 @@ class Layer:
         c["tau_mem"] = listed(spec["tau_mem"])
         c["threshold"] = listed(spec["threshold"] if self.fires else 0)
         c["kick"], c["tau_kick"] = map(listed, spec.get("adaptation", [0, 50]))
-        c["raise"], c["tau_raise"] = map(listed, spec.get("rising_threshold", [0, 50]))
+        c["raise"], c["tau_raise"] = map(listed, spec.get("adaptive_threshold", [0, 50]))
         self.constants, self.receptors = c, [listed(spec["tau_syn"])]
 
     def receptor(self, tau):
@@ -335,7 +335,7 @@ ALL = ["tau_mem", "tau_syn", "threshold", "reset", "bias", "kick", "tau_kick", "
 EVERYTHING = {
     "tau_mem": [13.0, 9.5, 17.0], "tau_syn": [4.0, 5.5, 3.2], "threshold": [1.0, 0.9, 1.15],
     "reset": [0.0, -0.3, 0.2], "bias": [0.3, 0.0, -0.2], "adaptation": [[-0.7, 0.3, -0.4], [22.0, 8.0, 31.0]],
-    "rising_threshold": [[0.3, 0.15, 0.5], [11.0, 26.0, 7.0]], "refractory": [1.2, 2.5, 0.7], "trainable": ALL,
+    "adaptive_threshold": [[0.3, 0.15, 0.5], [11.0, 26.0, 7.0]], "refractory": [1.2, 2.5, 0.7], "trainable": ALL,
 }
 PLAIN = {"tau_mem": 12.0, "tau_syn": 4.5, "threshold": 1.0}
 
@@ -344,9 +344,9 @@ CASES = {
         "adaptation", seed, {**PLAIN, "adaptation": [-0.8, 30.0], "trainable": ["tau_mem", "kick", "tau_kick"]},
         {**PLAIN, "adaptation": [[-0.5, 0.2], [14.0, 25.0]], "trainable": ["threshold", "kick", "tau_kick"]},
         {"kind": "van_rossum", "tau": 6.0, "targets": [[12.0, 30.0], [9.0, 21.0, 33.0]]}),
-    "rising-threshold": lambda seed: draw(
-        "rising-threshold", seed, {**PLAIN, "rising_threshold": [0.4, 25.0], "trainable": ["threshold", "raise", "tau_raise"]},
-        {**PLAIN, "rising_threshold": [[0.6, 0.2], [9.0, 18.0]], "trainable": ["tau_syn", "raise", "tau_raise"]},
+    "adaptive-threshold": lambda seed: draw(
+        "adaptive-threshold", seed, {**PLAIN, "adaptive_threshold": [0.4, 25.0], "trainable": ["threshold", "raise", "tau_raise"]},
+        {**PLAIN, "adaptive_threshold": [[0.6, 0.2], [9.0, 18.0]], "trainable": ["tau_syn", "raise", "tau_raise"]},
         {"kind": "spike_train_squares", "targets": [[12.0, 20.0], [9.0, 21.0, 33.0]]}),
     "refractory-bias": lambda seed: draw(
         "refractory-bias", seed, {**PLAIN, "bias": 0.35, "refractory": 2.0, "reset": -0.2, "trainable": ["bias", "refractory", "reset"]},
@@ -361,9 +361,9 @@ CASES = {
         "first-spikes", seed, EVERYTHING, {**PLAIN, "threshold": [1.3, 0.9], "trainable": ["tau_mem", "tau_syn", "threshold"]},
         {"kind": "ttfs_ce", "tau0": 4.0}, recurrent={"tau_syn": 7.5}),
     "everything": lambda seed: draw(
-        "everything", seed, EVERYTHING, {k: v[:2] if k not in ("adaptation", "rising_threshold", "trainable") else v
+        "everything", seed, EVERYTHING, {k: v[:2] if k not in ("adaptation", "adaptive_threshold", "trainable") else v
                                          for k, v in EVERYTHING.items()} | {
-            "adaptation": [-0.4, 18.0], "rising_threshold": [0.2, 12.0]},
+            "adaptation": [-0.4, 18.0], "adaptive_threshold": [0.2, 12.0]},
         {"kind": "exp_weighted_mean_voltage_ce"}, recurrent={"tau_syn": 7.5}),
 }
 

@@ -70,7 +70,7 @@ impl Neurons {
             lif = lif.adaptation(constant(kick), constant(tau));
         }
         if let Some((jump, tau)) = self.rising {
-            lif = lif.rising_threshold(constant(jump), constant(tau));
+            lif = lif.adaptive_threshold(constant(jump), constant(tau));
         }
         match self.refractory {
             Some(time) => lif.refractory(constant(time)),

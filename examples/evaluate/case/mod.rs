@@ -41,7 +41,7 @@ pub struct Population {
     /// Kick and time constant.
     pub adaptation: Option<(Values, Values)>,
     /// Jump and time constant.
-    pub rising_threshold: Option<(Values, Values)>,
+    pub adaptive_threshold: Option<(Values, Values)>,
     pub refractory: Option<Values>,
     /// The constants, by name, whose gradients are wanted.
     #[serde(default)]

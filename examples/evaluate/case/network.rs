@@ -77,9 +77,9 @@ impl Population {
                 let kick = constant(ParameterKind::Kick, kick);
                 lif = lif.adaptation(kick, constant(ParameterKind::TauKick, tau));
             }
-            if let Some((jump, tau)) = &self.rising_threshold {
+            if let Some((jump, tau)) = &self.adaptive_threshold {
                 let jump = constant(ParameterKind::Raise, jump);
-                lif = lif.rising_threshold(jump, constant(ParameterKind::TauRaise, tau));
+                lif = lif.adaptive_threshold(jump, constant(ParameterKind::TauRaise, tau));
             }
             if let Some(time) = &self.refractory {
                 lif = lif.refractory(constant(ParameterKind::Refractory, time));
@@ -89,7 +89,7 @@ impl Population {
             let given = [
                 ("reset", self.reset.is_some()),
                 ("adaptation", self.adaptation.is_some()),
-                ("rising_threshold", self.rising_threshold.is_some()),
+                ("adaptive_threshold", self.adaptive_threshold.is_some()),
                 ("refractory", self.refractory.is_some()),
             ];
             if let Some((what, _)) = given.iter().find(|(_, given)| *given) {
