@@ -184,25 +184,20 @@ fn moved(exact: &SpikingNetwork, coarsest: Quantization) -> Result<()> {
 }
 
 fn draw(mut pictures: Pictures, outcomes: &[Outcome], best: f64) -> Result<()> {
-    let by_step = |value: fn(&Outcome) -> f64| -> Vec<(f64, f64)> {
-        let alone = outcomes.iter().filter(|o| o.bits.is_none());
-        alone.filter_map(|o| Some((o.step?, value(o)))).collect()
-    };
-    let by_bits = |value: fn(&Outcome) -> f64| -> Vec<(f64, f64)> {
-        let alone = outcomes.iter().filter(|o| o.step.is_none());
-        alone.filter_map(|o| Some((f64::from(o.bits?), value(o)))).collect()
-    };
-    let panel = |x: Axis, points: &dyn Fn(fn(&Outcome) -> f64) -> Vec<(f64, f64)>| {
-        let rounded = points(|o| o.rounded);
-        let ends = rounded.iter().map(|p| (p.0, best)).collect::<Vec<_>>();
+    let panel = |x: Axis, setting: fn(&Outcome) -> Option<f64>| {
+        let points = |value: fn(&Outcome) -> f64| -> Vec<(f64, f64)> {
+            outcomes.iter().filter_map(|o| Some((setting(o)?, value(o)))).collect()
+        };
         Panel::new(x, Axis::linear("test accuracy"))
-            .line(Line::new("exact", ends).grey())
-            .line(Line::new("rounded", rounded).colour(0).dots())
+            .line(Line::new("exact", points(|_| 0.0).iter().map(|p| (p.0, best))).grey())
+            .line(Line::new("rounded", points(|o| o.rounded)).colour(0).dots())
             .line(Line::new("fine-tuned", points(|o| o.tuned)).colour(1).dots())
     };
+    let step = |o: &Outcome| o.step.filter(|_| o.bits.is_none());
+    let bits = |o: &Outcome| o.bits.filter(|_| o.step.is_none()).map(f64::from);
     let chart = Chart::new()
         .title("Yin-Yang, quantised")
-        .panel(panel(Axis::log("step of delays (ms), exact weights"), &by_step))
-        .panel(panel(Axis::linear("bits of weights, exact delays"), &by_bits));
+        .panel(panel(Axis::log("step of delays (ms), exact weights"), step))
+        .panel(panel(Axis::linear("bits of weights, exact delays"), bits));
     pictures.save("accuracy", chart.draw())
 }
