@@ -37,6 +37,7 @@ fn public_types_cross_threads_and_can_be_cloned_and_printed() {
         ArrivalGradient<f64>, ArrivalCounts, Health, LayerHealth, AtSpike, BatchSummary,
         Sample<'static, usize>, BackwardOptions, GradientClip, SlopeLimiter, SilentNeuronLift,
         SpikeCountRegularizer, WeightBump, Adam, Sgd, Rates, DelayPenalty,
+        Quantization, QuantizationReport, QuantizedProjection, Rounding, MovedSynapse, QuantizeError,
         GradientCheck, CheckReport, CheckClass, Mismatch,
         // Errors.
         Error, SpikeTrainsError, BuildError, LayerError, SynapseError, SimulationError,

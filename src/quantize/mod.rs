@@ -12,7 +12,7 @@ use straight_through::StraightThrough;
 
 use crate::{DelayedSynapses, Network, Real, SpikingNetwork, Synapse, Synapses};
 
-/// The most steps of a grid of delays, and the most that its points are told apart by.
+/// The most steps of a grid of delays: its points have 16 bits, as on hardware, and the search for few of them stays short.
 const MOST_STEPS: u32 = 65_536;
 
 /// How the delays and the weights of a network are rounded. Without an option nothing is.
@@ -44,6 +44,7 @@ const MOST_STEPS: u32 = 65_536;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[must_use]
 pub struct Quantization {
     step: Option<f64>,
     max_steps: Option<u32>,

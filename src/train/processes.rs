@@ -30,6 +30,7 @@ impl<'a> Processes<'a> {
     }
 
     /// Whether this process writes files.
+    #[cfg(feature = "files")]
     pub fn leads(&self) -> bool {
         #[cfg(feature = "distributed")]
         {
