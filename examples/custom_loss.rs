@@ -11,6 +11,7 @@ use rand::{SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::Uniform;
 
 /// The time in ms between each neuron's first two spikes; the length of the trial if there is none.
+#[derive(Debug)]
 pub struct FirstInterval;
 
 impl<F: Real> Readout<F> for FirstInterval {
@@ -42,6 +43,7 @@ impl<F: Real> Readout<F> for FirstInterval {
 }
 
 /// L = sum of r^2 / 2 for |r| <= width and width (|r| - width / 2) beyond, r = y - target.
+#[derive(Debug)]
 pub struct Huber {
     /// Where the loss turns from a parabola into a line.
     pub width: f64,

@@ -17,6 +17,9 @@ use rand::{SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Normal, Uniform};
 use std::f64::consts::{FRAC_PI_2, PI};
 
+/// The name of the parameter.
+const TAU: ParameterKind = ParameterKind::Custom("ln_tau");
+
 /// A population of them, with one trainable time constant, whose logarithm is the parameter.
 #[derive(Debug, Clone)]
 pub struct Quadratic {
@@ -55,6 +58,10 @@ impl Layer<f64> for Quadratic {
             (_, false) => Err(LayerError::NotPositive { constant: "tau", value: tau }),
             _ => Ok(()),
         }
+    }
+    /// They fire on their own.
+    fn is_driven(&self) -> bool {
+        true
     }
     fn flow(&self, _: usize, dt: f64, state: &mut [f64]) {
         state[0] += dt * self.rate();
@@ -110,11 +117,11 @@ impl Layer<f64> for Quadratic {
         adjoint.state[0] += gradient;
     }
     fn parameters(&self) -> Vec<Parameter<'_, f64>> {
-        let (kind, bounds) = (ParameterKind::TauMem, Bounds::none());
+        let (kind, bounds) = (TAU, Bounds::none());
         vec![Parameter { kind, values: &self.ln_tau, bounds }]
     }
     fn parameters_mut(&mut self) -> Vec<ParameterMut<'_, f64>> {
-        let (kind, bounds) = (ParameterKind::TauMem, Bounds::none());
+        let (kind, bounds) = (TAU, Bounds::none());
         vec![ParameterMut { kind, values: &mut self.ln_tau, bounds }]
     }
 }

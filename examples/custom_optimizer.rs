@@ -10,7 +10,7 @@
 
 use eventprop::{
     CrossEntropy, Dense, FirstSpikeTime, Gradients, Lif, Network, NetworkBuilder, Objective,
-    OptimizeError, Optimizer, ParameterKind, ParameterMap, Sample, SpikeTrains, SpikingNetwork,
+    OptimizeError, Optimizer, OptimizerState, ParameterKind, Sample, SpikeTrains, SpikingNetwork,
     backward_batch,
 };
 use rand::{SeedableRng, rngs::ChaCha8Rng};
@@ -83,9 +83,10 @@ impl Optimizer<f64> for Rprop {
         Ok(())
     }
 
-    fn remap(&mut self, map: &ParameterMap) -> Result<(), OptimizeError> {
-        map.apply(&mut self.steps)?;
-        map.apply(&mut self.last)
+    // It has no rates that a schedule could scale.
+    fn state(&mut self) -> OptimizerState<'_, f64> {
+        let lists = vec![("steps", &mut self.steps), ("last", &mut self.last)];
+        OptimizerState { lists, ..OptimizerState::default() }
     }
 }
 

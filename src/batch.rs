@@ -111,7 +111,7 @@ impl<F: Real> BatchSummary<F> {
     }
 
     /// Appends another summary; losses are sums until the whole batch is in.
-    fn append(&mut self, other: &Self) {
+    pub(crate) fn append(&mut self, other: &Self) {
         self.samples += other.samples;
         self.loss += other.loss;
         self.add_losses(&other.losses);
@@ -178,15 +178,33 @@ where
     G: Goal<F> + ?Sized,
     T: Borrow<G::Target> + Sync + ?Sized,
 {
+    backward(&Alone, network, samples, duration, goal, options)
+}
+
+/// The same, with the work shared as `gather` says.
+pub(crate) fn backward<F, N, G, T>(
+    gather: &dyn Gather<F>,
+    network: &N,
+    samples: &[Sample<'_, T>],
+    duration: f64,
+    goal: &G,
+    options: &BackwardOptions<F>,
+) -> Result<(BatchSummary<F>, Gradients<F>), Error>
+where
+    F: Real,
+    N: Network<F>,
+    G: Goal<F> + ?Sized,
+    T: Borrow<G::Target> + Sync + ?Sized,
+{
     options.check(network.layers())?;
     let mut counted = None;
     if options.needs_batch() {
         let mut total = Chunk::new(network, Vec::new());
-        run(network, samples, duration, &mut total, |_, _, _, _| Ok(()))?;
+        run(gather, network, samples, duration, &mut total, |_, _, _, _| Ok(()))?;
         counted = Some(total.summary);
     }
     let mut total = Chunk::new(network, network.layout());
-    run(network, samples, duration, &mut total, |number, target, worker, chunk| {
+    run(gather, network, samples, duration, &mut total, |number, target, worker, chunk| {
         let Worker { trace, assessment } = worker;
         assessment.differentiate(network, trace, goal, target.borrow())?;
         let (health, sensitivity) = (&mut chunk.summary.health, &mut assessment.sensitivity);
@@ -220,8 +238,25 @@ where
     G: Goal<F> + ?Sized,
     T: Borrow<G::Target> + Sync + ?Sized,
 {
+    evaluate(&Alone, network, samples, duration, goal)
+}
+
+/// The same, with the work shared as `gather` says.
+pub(crate) fn evaluate<F, N, G, T>(
+    gather: &dyn Gather<F>,
+    network: &N,
+    samples: &[Sample<'_, T>],
+    duration: f64,
+    goal: &G,
+) -> Result<BatchSummary<F>, Error>
+where
+    F: Real,
+    N: Network<F>,
+    G: Goal<F> + ?Sized,
+    T: Borrow<G::Target> + Sync + ?Sized,
+{
     let mut total = Chunk::new(network, Vec::new());
-    run(network, samples, duration, &mut total, |_, target, worker, _| {
+    run(gather, network, samples, duration, &mut total, |_, target, worker, _| {
         let Worker { trace, assessment } = worker;
         assessment.judge(network, trace, goal, target.borrow())
     })?;
@@ -236,10 +271,47 @@ struct Worker<F: Real> {
 }
 
 /// The sums over consecutive samples.
-struct Chunk<F> {
-    summary: BatchSummary<F>,
-    gradients: Gradients<F>,
-    result: Result<(), Error>,
+pub(crate) struct Chunk<F> {
+    pub summary: BatchSummary<F>,
+    pub gradients: Gradients<F>,
+    pub result: Result<(), Error>,
+}
+
+/// Who has which chunks of a batch, and how their sums come together.
+pub(crate) trait Gather<F: Real> {
+    /// The number of this process, and how many share the work.
+    fn place(&self) -> (usize, usize);
+
+    /// How many chunks a process has in memory at one time.
+    fn at_once(&self) -> usize;
+
+    /// Adds to `total` a round of chunks, those of all processes, in order. `own` are those of this one.
+    fn gather(&self, total: &mut Chunk<F>, own: &mut [Chunk<F>]) -> Result<(), Error>;
+}
+
+/// A single process.
+pub(crate) struct Alone;
+
+impl<F: Real> Gather<F> for Alone {
+    fn place(&self) -> (usize, usize) {
+        (0, 1)
+    }
+
+    fn at_once(&self) -> usize {
+        match threads() {
+            1 => 1,
+            threads => ROUND * threads,
+        }
+    }
+
+    fn gather(&self, total: &mut Chunk<F>, own: &mut [Chunk<F>]) -> Result<(), Error> {
+        for chunk in own {
+            std::mem::replace(&mut chunk.result, Ok(()))?;
+            total.summary.append(&chunk.summary);
+            total.gradients.add(&chunk.gradients);
+        }
+        Ok(())
+    }
 }
 
 impl<F: Real> Chunk<F> {
@@ -256,6 +328,7 @@ impl<F: Real> Chunk<F> {
 
 /// Adds up in `total` what `assess` makes of each sample, which has been simulated. The loss is the mean.
 fn run<F: Real, N: Network<F>, T: Sync + ?Sized>(
+    gather: &dyn Gather<F>,
     network: &N,
     samples: &[Sample<'_, T>],
     duration: f64,
@@ -277,24 +350,21 @@ fn run<F: Real, N: Network<F>, T: Sync + ?Sized>(
             one(&mut worker, chunk, start + k, sample).map_err(in_sample)
         });
     };
-    let at_once = match threads() {
-        1 => 1,
-        threads => ROUND * threads,
-    };
-    let most = at_once.min(samples.len().div_ceil(CHUNK));
+    let (rank, ranks) = gather.place();
+    let most = gather.at_once().min(samples.len().div_ceil(CHUNK).div_ceil(ranks)).max(1);
+    let share = CHUNK * most;
     let layout = total.gradients.layout();
     let new = || Chunk::new(network, layout.to_vec());
-    let mut chunks: Vec<Chunk<F>> = std::iter::repeat_with(new).take(most).collect();
+    let mut chunks: Vec<Chunk<F>> =
+        std::iter::repeat_with(new).take(most.min(samples.len())).collect();
     total.summary.predictions.reserve(samples.len());
-    for (round, samples) in samples.chunks(CHUNK * most.max(1)).enumerate() {
-        for_each_chunk(&mut chunks, samples, |number, chunk, samples| {
-            all(chunk, (round * most + number) * CHUNK, samples);
+    for (round, samples) in samples.chunks(share * ranks).enumerate() {
+        let own = samples.chunks(share).nth(rank).unwrap_or_default();
+        let first = (round * ranks + rank) * share;
+        for_each_chunk(&mut chunks, own, |number, chunk, samples| {
+            all(chunk, first + number * CHUNK, samples);
         });
-        for chunk in chunks.iter_mut().take(samples.len().div_ceil(CHUNK)) {
-            std::mem::replace(&mut chunk.result, Ok(()))?;
-            total.summary.append(&chunk.summary);
-            total.gradients.add(&chunk.gradients);
-        }
+        gather.gather(total, &mut chunks[..own.len().div_ceil(CHUNK)])?;
     }
     if !samples.is_empty() {
         let BatchSummary { loss, losses, .. } = &mut total.summary;

@@ -1,8 +1,8 @@
 //! Any error of the crate.
 
 use crate::{
-    AdjointError, BuildError, LossError, OptimizeError, ReadoutError, SimulationError,
-    SpikeTrainsError, SynapseError, data::DataError, remedy::RemedyError,
+    AdjointError, BuildError, LossError, OptimizeError, QuantizeError, ReadoutError,
+    SimulationError, SpikeTrainsError, SynapseError, data::DataError, remedy::RemedyError,
 };
 use thiserror::Error;
 
@@ -48,6 +48,13 @@ pub enum Error {
     /// A remedy was refused.
     #[error(transparent)]
     Remedy(#[from] RemedyError),
+    /// A network could not be quantised.
+    #[error(transparent)]
+    Quantize(#[from] QuantizeError),
+    /// Processes could not go on together.
+    #[cfg(feature = "distributed")]
+    #[error(transparent)]
+    Distributed(#[from] crate::distributed::DistributedError),
     /// An error that belongs to one sample of a batch.
     #[error("sample {index} of the batch: {source}")]
     Sample {

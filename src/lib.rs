@@ -25,7 +25,11 @@
 //! | gradients | [`Network::backward`], [`Gradients`]; whole batches [`backward_batch`]; the checker [`check::GradientCheck`] |
 //! | gradient health | [`Health`], of [`BatchSummary::health`] or [`Network::backward_with`]; [`remedy`], [`BackwardOptions`] |
 //! | inference without end | [`Simulator`], [`Spike`] |
-//! | training | [`Sgd`], [`Adam`], [`DelayPenalty`]; [`SpikingNetwork::rewire`] |
+//! | pictures | `plot`, with the feature of this name |
+//! | other programs | `exchange`, with the features `nir` and `mlgenn` |
+//! | training | [`train`], [`Sgd`], [`Adam`], [`Rates`], [`DelayPenalty`]; [`SpikingNetwork::rewire`] |
+//! | several processes | `distributed`, with the feature of this name; over MPI with `mpi` |
+//! | hardware | [`Quantization`]: delays on a grid, weights of a few bits, fine-tuning |
 //!
 //! Extend it by implementing [`Layer`] (or only [`LinearLayer`]), [`DelayedSynapses`], [`Readout`],
 //! [`Loss`], [`Optimizer`] or [`Network`].
@@ -58,7 +62,11 @@ mod arrivals;
 mod batch;
 pub mod check;
 pub mod data;
+#[cfg(feature = "distributed")]
+pub mod distributed;
 mod error;
+#[cfg(any(feature = "mlgenn", feature = "nir"))]
+pub mod exchange;
 mod fast;
 mod health;
 mod layer;
@@ -66,9 +74,12 @@ mod light;
 mod loss;
 mod network;
 mod objective;
-pub mod optimize;
+mod optimize;
 mod parameter;
+#[cfg(feature = "plot")]
+pub mod plot;
 mod pool;
+mod quantize;
 mod readout;
 mod real;
 pub mod remedy;
@@ -79,6 +90,7 @@ mod simulator;
 mod spikes;
 mod synapse;
 mod trace;
+pub mod train;
 
 pub use adjoint::AdjointError;
 pub use batch::{BatchSummary, Sample, backward_batch, backward_batch_with, evaluate_batch};
@@ -86,13 +98,16 @@ pub use error::Error;
 pub use health::{ArrivalCounts, AtSpike, Health, LayerHealth};
 pub use layer::*;
 pub use loss::*;
-pub use network::{BuildError, Engine, Network, NetworkBuilder, PopulationId, SpikingNetwork};
+pub use network::{
+    BuildError, Engine, Network, NetworkBuilder, PopulationId, SpikingNetwork, StorageLayout,
+};
 pub use objective::*;
-pub use optimize::{Adam, OptimizeError, Optimizer, Sgd};
+pub use optimize::{Adam, OptimizeError, Optimizer, OptimizerState, Rates, Sgd};
 pub use parameter::*;
+pub use quantize::*;
 pub use readout::*;
 pub use real::Real;
-pub use remedy::BackwardOptions;
+pub use remedy::options::BackwardOptions;
 pub use sensitivity::*;
 pub use simulate::SimulationError;
 pub use simulator::{Simulator, Spike};
@@ -103,3 +118,27 @@ pub use trace::Trace;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+mod guide {
+    #[doc = include_str!("../docs/guide/concepts.md")]
+    struct Concepts;
+    #[doc = include_str!("../docs/guide/first-network.md")]
+    struct FirstNetwork;
+    #[doc = include_str!("../docs/guide/delays.md")]
+    struct Delays;
+    #[doc = include_str!("../docs/guide/objectives.md")]
+    struct Objectives;
+    #[doc = include_str!("../docs/guide/neurons.md")]
+    struct Neurons;
+    #[doc = include_str!("../docs/guide/exactness.md")]
+    struct Exactness;
+    #[doc = include_str!("../docs/data.md")]
+    struct Data;
+    #[doc = include_str!("../docs/training.md")]
+    struct Training;
+    #[doc = include_str!("../docs/cookbook.md")]
+    struct Cookbook;
+    #[doc = include_str!("../docs/porting.md")]
+    struct Porting;
+}

@@ -116,6 +116,7 @@ impl<F: Real> Assessment<F> {
 /// # let _ = objective;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[must_use]
 pub struct Objective<R, L> {
     readout: R,
     loss: L,
@@ -197,6 +198,7 @@ impl<F: Real, R: Readout<F>, L: Loss<F>> Goal<F> for Objective<R, L> {
 }
 
 /// An objective that finds its target in a larger one; see [`Objective::target`].
+#[must_use]
 pub struct Targeted<G, T: ?Sized, U: ?Sized> {
     goal: G,
     find: fn(&T) -> &U,
@@ -237,6 +239,7 @@ impl<F: Real, G: Goal<F, Target = U>, T: ?Sized + Sync, U: ?Sized> Goal<F> for T
 
 /// Two goals with the same target, added; see [`Objective::and`].
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[must_use]
 pub struct Combined<A, B> {
     first: A,
     second: B,

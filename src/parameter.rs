@@ -3,7 +3,7 @@
 use crate::{OptimizeError, Real};
 use std::fmt;
 
-/// What a block of parameters means. Optimisers keep one learning rate per kind.
+/// What a block of parameters means. Learning rates go by it, see [`Rates`](crate::Rates).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -32,14 +32,24 @@ pub enum ParameterKind {
     TauRaise,
     /// The logarithm of the refractory period in ms.
     Refractory,
+    /// A constant of a layer from outside of the crate, with a name that is its own; stored as the layer likes.
+    Custom(#[cfg_attr(feature = "serde", serde(deserialize_with = "intern"))] Name),
 }
+
+// Spelt out in place of this name, serde would take it for one that is borrowed from the input.
+type Name = &'static str;
 
 impl ParameterKind {
     /// Whether parameters of this kind are logarithms: the constants that they stand for are above 0
-    /// whatever the optimiser does, and its steps are relative.
+    /// whatever the optimiser does, and its steps are relative. Of custom ones it is not known.
     pub fn is_logarithm(self) -> bool {
         match self {
-            Self::Weight | Self::Delay | Self::Reset | Self::Bias | Self::Kick => false,
+            Self::Weight
+            | Self::Delay
+            | Self::Reset
+            | Self::Bias
+            | Self::Kick
+            | Self::Custom(_) => false,
             Self::TauMem
             | Self::TauSyn
             | Self::Threshold
@@ -64,8 +74,33 @@ impl ParameterKind {
             Self::Raise => "raise",
             Self::TauRaise => "tau_raise",
             Self::Refractory => "refractory",
+            Self::Custom(name) => name,
         }
     }
+}
+
+/// The name in static memory. Each that was not met before takes memory that stays, so there is a limit to what
+/// hostile files may ask for.
+#[cfg(feature = "serde")]
+fn intern<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
+    use serde::{Deserialize, de::Error};
+    use std::{collections::BTreeSet, sync::Mutex};
+    const LONGEST: usize = 64;
+    const MOST: usize = 1024;
+    static KNOWN: Mutex<BTreeSet<Name>> = Mutex::new(BTreeSet::new());
+    let name = String::deserialize(deserializer)?;
+    // Nothing can panic while it is locked.
+    let mut known = KNOWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(known) = known.get(name.as_str()) {
+        return Ok(known);
+    }
+    if name.len() > LONGEST || known.len() >= MOST {
+        let rule = "names of custom parameters have at most 64 bytes, and there are at most 1024";
+        return Err(D::Error::custom(format_args!("`{name:.80}`: {rule}")));
+    }
+    let name: Name = Box::leak(name.into_boxed_str());
+    known.insert(name);
+    Ok(name)
 }
 
 impl fmt::Display for ParameterKind {

@@ -7,6 +7,10 @@ use std::iter::Sum;
 /// The number types that networks run in: `f64` and `f32`.
 ///
 /// Parameters and states are of this type. Spike times are always `f64`.
+///
+/// In `f32` spike times are mostly within 1e-4 ms of those in `f64`, and gradients within 1e-4 of the largest of their
+/// block; the errors are measured in `docs/precision.md`. Where the potential grazes the threshold, or an arrival
+/// meets a spike, they are larger.
 pub trait Real:
     Float + FromPrimitive + NumAssign + Sum + Default + Debug + Display + Send + Sync + 'static
 {

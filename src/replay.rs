@@ -61,8 +61,19 @@ impl<F: Real> Replay<F> {
             Some(SourceSpikes { times: spikes.times(), offsets: spikes.offsets(), ranks })
         };
         collect(network, layer, neuron, trace.duration, source, &mut self.arrivals)?;
-        self.order(trace, layer, neuron, probes);
+        self.rebuild(network, trace, (layer, neuron), probes);
+        Ok(())
+    }
 
+    /// The same, given the arrivals.
+    pub fn rebuild(
+        &mut self,
+        network: &SpikingNetwork<F>,
+        trace: &Trace<F>,
+        (layer, neuron): (usize, usize),
+        probes: &[f64],
+    ) {
+        self.order(trace, layer, neuron, probes);
         let model = &network.layers[layer].layer;
         self.len = model.state_len();
         self.before.clear();
@@ -87,7 +98,6 @@ impl<F: Real> Replay<F> {
             }
             time = at;
         }
-        Ok(())
     }
 
     /// Merges arrivals, spikes and probes. Spikes know how many arrivals came before them.

@@ -28,6 +28,8 @@ pub(crate) struct LayerTrace<F> {
     pub arrivals: Vec<u32>,
     /// The position of each spike in the order in which its group fired.
     pub ranks: Vec<u32>,
+    /// dV/dt when V was released after each spike; empty if the engine that fired them did not tell.
+    pub releases: Vec<F>,
 }
 
 /// A spike of a layer.
@@ -38,12 +40,14 @@ pub(crate) struct Fired<F> {
     pub slope: F,
     pub arrivals: u32,
     pub rank: u32,
+    /// dV/dt when V was released after it; NaN if it was not, or nobody asks.
+    pub release: F,
 }
 
 impl<F: Real> LayerTrace<F> {
     /// Takes over the spikes of a layer of this size, which are in order for each neuron.
     pub fn fill(&mut self, neurons: usize, fired: impl Iterator<Item = Fired<F>> + Clone) {
-        let Self { spikes, slopes, arrivals, ranks } = self;
+        let Self { spikes, slopes, arrivals, ranks, releases } = self;
         let (offsets, times) = spikes.parts_mut();
         offsets.clear();
         offsets.resize(neurons + 1, 0);
@@ -56,6 +60,9 @@ impl<F: Real> LayerTrace<F> {
         slopes.resize(count, F::zero());
         arrivals.resize(count, 0);
         ranks.resize(count, 0);
+        let told = fired.clone().any(|spike| !spike.release.is_nan());
+        releases.clear();
+        releases.resize(if told { count } else { 0 }, F::nan());
         // The start of each neuron moves on to its end, which is the start of the next.
         for spike in fired {
             let at = offsets[spike.neuron];
@@ -64,6 +71,9 @@ impl<F: Real> LayerTrace<F> {
             slopes[at] = spike.slope;
             arrivals[at] = spike.arrivals;
             ranks[at] = spike.rank;
+            if told {
+                releases[at] = spike.release;
+            }
         }
         offsets.rotate_right(1);
         offsets[0] = 0;
@@ -115,6 +125,9 @@ impl<F: Real> Trace<F> {
 
     /// How often a spike and an arrival at the same neuron, not sent by that spike, fell together. There
     /// the gradient is the one-sided one that belongs to the order of events that was simulated.
+    ///
+    /// An arrival at the very end of a refractory period is another such case, but not counted: the release of V is no
+    /// event, and rounding of the times would decide. There the gradient is that of an arrival which comes later.
     pub fn ties(&self) -> usize {
         self.ties
     }

@@ -1,15 +1,18 @@
 //! The fast engine does what the plain one does: the same spikes and the same gradients.
 
+mod support;
+
 use eventprop::{
     CrossEntropy, Dense, Engine, ExpWeightedMeanVoltage, FirstSpikeTime, Goal, Gradients,
-    LeakyIntegrator, Lif, MaxVoltage, MeanSquaredError, MeanVoltage, Network, NetworkBuilder,
-    Objective, SpikeCount, SpikeTimes, SpikeTrains, SpikingNetwork, Trace, VanRossum, VoltageAt,
+    MaxVoltage, MeanSquaredError, MeanVoltage, Network, NetworkBuilder, Objective, SpikeCount,
+    SpikeTimes, SpikeTrains, SpikingNetwork, Trace, VanRossum, VoltageAt,
 };
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Normal, Uniform};
 use std::ops::Range;
+use support::{Neurons, neurons};
 
 /// A network under a load that is heavy enough for the fast engine.
 #[derive(Debug, Clone)]
@@ -20,10 +23,8 @@ struct Load {
     /// Input spikes in a trial of `duration` ms.
     spikes: usize,
     duration: f64,
-    tau_mem: f64,
-    tau_syn: f64,
+    neurons: Neurons,
     second_receptor: bool,
-    reset: f64,
     longest_delay: f64,
     /// Mean of the weights, in thresholds that the whole drive would reach at its mean.
     drive: f64,
@@ -37,10 +38,27 @@ struct Load {
     feedback: bool,
 }
 
-fn load(spikes: Range<usize>) -> impl Strategy<Value = Load> {
+/// LIF neurons that share their constants.
+fn plain() -> impl Strategy<Value = Neurons> {
     let tau = || prop_oneof![2.0..30.0, Just(5.0), Just(20.0)];
+    let reset = prop_oneof![Just(0.0), -1.0..0.9];
+    (tau(), tau(), reset).prop_map(|(mem, syn, reset)| Neurons::plain(mem, syn, reset))
+}
+
+/// Any linear neurons, also with constants that are alike or nearly so.
+fn any_linear() -> impl Strategy<Value = Neurons> {
+    let tau = || prop_oneof![2.0..30.0, Just(5.0), Just(20.0)];
+    let near = (tau(), prop_oneof![Just(1.0), Just(1.0 + 1e-9), 0.8..1.25]);
+    let taus = prop_oneof![3 => (tau(), tau()), 1 => near.prop_map(|(tau, by)| (tau, tau * by))];
+    neurons(taus, prop_oneof![Just(0.0), -1.0..0.9])
+}
+
+fn load(
+    spikes: Range<usize>,
+    neurons: impl Strategy<Value = Neurons>,
+) -> impl Strategy<Value = Load> {
     let shape = (any::<u64>(), 1..12usize, 1..6usize, spikes, 20.0..300.0);
-    let neuron = (tau(), tau(), any::<bool>(), prop_oneof![Just(0.0), -1.0..0.9]);
+    let neuron = (neurons, any::<bool>());
     let delay = prop_oneof![Just(0.0), 0.0..40.0, 200.0..800.0];
     let quantum = prop_oneof![Just(None), Just(Some(1.0)), Just(Some(0.25))];
     let recurrent = (0.1..1.5, prop_oneof![Just(0.0), 0.0..2.0, 0.0..100.0]);
@@ -52,10 +70,8 @@ fn load(spikes: Range<usize>) -> impl Strategy<Value = Load> {
         hidden: shape.2,
         spikes: shape.3,
         duration: shape.4,
-        tau_mem: neuron.0,
-        tau_syn: neuron.1,
-        second_receptor: neuron.2,
-        reset: neuron.3,
+        neurons: neuron.0,
+        second_receptor: neuron.1,
         longest_delay: rest.0,
         drive: rest.1,
         quantum: rest.2,
@@ -70,16 +86,14 @@ fn build(load: &Load) -> (SpikingNetwork, SpikeTrains) {
     let mut rng = ChaCha8Rng::seed_from_u64(load.seed);
     let mut net = NetworkBuilder::new();
     let input = net.input("input", load.channels);
-    let lif =
-        |n| Lif::new(n).tau_mem(load.tau_mem).tau_syn(load.tau_syn).reset(load.reset.min(0.9));
-    let hidden = net.layer("hidden", lif(load.hidden));
+    let hidden = net.layer("hidden", load.neurons.lif(load.hidden));
     let output = if load.output_fires {
-        net.layer("output", lif(2))
+        net.layer("output", load.neurons.driven().lif(2))
     } else {
-        net.layer("output", LeakyIntegrator::new(2).tau_mem(load.tau_mem).tau_syn(load.tau_syn))
+        net.layer("output", load.neurons.driven().integrator(2))
     };
     // The mean current of all spikes is rate * weight * tau_syn.
-    let weight = load.drive * load.duration / (load.spikes as f64 * load.tau_syn);
+    let weight = load.drive * load.duration / (load.spikes as f64 * load.neurons.tau_syn);
     let delays = || Uniform::new_inclusive(0.0, load.longest_delay).unwrap();
     let weights = || Normal::new(weight, weight).unwrap();
     net.connect(input, hidden, Dense::weights(weights()).delays(delays()));
@@ -204,7 +218,12 @@ proptest! {
     #![proptest_config(config(150))]
 
     #[test]
-    fn the_engines_agree(load in load(100..900)) {
+    fn the_engines_agree(load in load(100..900, plain())) {
+        compare_all(&load)?;
+    }
+
+    #[test]
+    fn the_engines_agree_on_all_linear_neurons(load in load(100..900, any_linear())) {
         compare_all(&load)?;
     }
 }
@@ -214,7 +233,18 @@ proptest! {
 
     /// So many events that the fast engine takes the trial in several parts.
     #[test]
-    fn the_engines_agree_on_heavy_loads(load in load(5_000..25_000)) {
+    fn the_engines_agree_on_heavy_loads(load in load(5_000..25_000, plain())) {
+        compare_all(&load)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(config(20))]
+
+    #[test]
+    fn the_engines_agree_on_heavy_loads_of_all_linear_neurons(
+        load in load(5_000..25_000, any_linear()),
+    ) {
         compare_all(&load)?;
     }
 }

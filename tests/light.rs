@@ -1,16 +1,19 @@
 //! Small loads: the light engine does what the plain one does.
 
+mod support;
+
 use eventprop::{
     Bounds, Connectivity, CrossEntropy, DelayedSynapses, Dense, Engine, ExpWeightedMeanVoltage,
-    FirstSpikeTime, Gradients, LeakyIntegrator, Lif, Loss, MaxVoltage, MeanSquaredError,
-    MeanVoltage, Network, NetworkBuilder, Objective, Parameter, ParameterKind, ParameterMut,
-    PotentialSensitivity, Presynaptic, Readout, Real, Row, Sensitivity, SpikeTrains,
-    SpikingNetwork, SynapseError, TimeInvariant, Trace,
+    FirstSpikeTime, Gradients, Lif, Loss, MaxVoltage, MeanSquaredError, MeanVoltage, Network,
+    NetworkBuilder, Objective, Parameter, ParameterKind, ParameterMut, PotentialSensitivity,
+    Presynaptic, Readout, Real, Row, Sensitivity, SpikeTrains, SpikingNetwork, SynapseError,
+    TimeInvariant, Trace,
 };
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use rand::{Rng, RngExt, SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Distribution, Normal, Uniform};
+use support::{Neurons, neurons};
 
 /// A network under a load that is too light for buckets.
 #[derive(Debug, Clone)]
@@ -21,11 +24,9 @@ struct Load {
     /// Input spikes in a trial of `duration` ms.
     spikes: usize,
     duration: f64,
-    tau_mem: f64,
-    tau_syn: f64,
+    neurons: Neurons,
     /// Time constants of further receptors, each with synapses of its own.
     more: Vec<f64>,
-    reset: f64,
     longest_delay: f64,
     /// Mean and deviation of the weights, in weights at which one arrival just makes a neuron fire.
     mean: f64,
@@ -40,16 +41,28 @@ struct Load {
     sparse: bool,
 }
 
-fn load() -> impl Strategy<Value = Load> {
+fn taus() -> impl Strategy<Value = (f64, f64)> {
     let ratio = prop_oneof![
         2 => Just(1.0), 2 => Just(0.5), 4 => 0.1..0.95, 2 => 1.05..4.0,
         1 => Just(1.0 + 1e-12), 1 => Just(1.0 - 1e-6), 2 => 0.9..1.1,
     ];
+    (5.0..30.0, ratio).prop_map(|(tau_mem, ratio)| (tau_mem, tau_mem * ratio))
+}
+
+fn reset() -> impl Strategy<Value = f64> {
+    prop_oneof![2 => Just(0.0), 1 => -2.0..0.9]
+}
+
+/// LIF neurons that share their constants.
+fn plain() -> impl Strategy<Value = Neurons> {
+    (taus(), reset()).prop_map(|((mem, syn), reset)| Neurons::plain(mem, syn, reset))
+}
+
+fn load(neurons: impl Strategy<Value = Neurons>) -> impl Strategy<Value = Load> {
     let shape = (any::<u64>(), 1..8usize, 1..6usize, 0..30usize, 5.0..80.0);
     let more = prop_oneof![3 => Just(0), 1 => 1..5usize]
         .prop_flat_map(|n| prop::collection::vec(1.0..40.0, n));
-    let reset = prop_oneof![2 => Just(0.0), 1 => -2.0..0.9];
-    let neuron = (5.0..30.0, ratio, more, reset);
+    let neuron = (neurons, more);
     let delay = prop_oneof![2 => Just(0.0), 3 => 0.0..10.0, 1 => 20.0..200.0];
     let quantum = prop_oneof![2 => Just(None), 1 => Just(Some(1.0)), 1 => Just(Some(4.0))];
     let drive = (prop_oneof![0.0..1.0, 0.5..1.5], 0.2..1.0);
@@ -60,10 +73,8 @@ fn load() -> impl Strategy<Value = Load> {
         hidden: shape.2,
         spikes: shape.3,
         duration: shape.4,
-        tau_mem: neuron.0,
-        tau_syn: neuron.0 * neuron.1,
-        more: neuron.2,
-        reset: neuron.3,
+        neurons: neuron.0,
+        more: neuron.1,
         longest_delay: rest.0,
         quantum: rest.1,
         mean: rest.2.0,
@@ -176,17 +187,15 @@ fn response(tau_mem: f64, tau_syn: f64) -> f64 {
 fn build<F: Real>(load: &Load) -> (SpikingNetwork<F>, SpikeTrains) {
     let mut rng = ChaCha8Rng::seed_from_u64(load.seed);
     let mut net = NetworkBuilder::new();
-    let (tau_mem, tau_syn) = (F::of(load.tau_mem), F::of(load.tau_syn));
     let input = net.input("input", load.channels);
-    let lif = |n| Lif::new(n).tau_mem(tau_mem).tau_syn(tau_syn).reset(F::of(load.reset));
-    let hidden = net.layer("hidden", lif(load.hidden));
+    let hidden = net.layer("hidden", load.neurons.lif(load.hidden));
     let output = if load.output_fires {
-        net.layer("output", lif(2))
+        net.layer("output", load.neurons.driven().lif(2))
     } else {
-        net.layer("output", LeakyIntegrator::new(2).tau_mem(tau_mem).tau_syn(tau_syn))
+        net.layer("output", load.neurons.driven().integrator(2))
     };
     let wiring = |tau: Option<f64>| {
-        let least = response(load.tau_mem, tau.unwrap_or(load.tau_syn)).recip();
+        let least = response(load.neurons.tau_mem, tau.unwrap_or(load.neurons.tau_syn)).recip();
         Wiring {
             mean: load.mean * least,
             deviation: load.deviation * least,
@@ -226,7 +235,7 @@ impl Tolerance {
     fn of<F: Real>(load: &Load, net: &SpikingNetwork<F>, plain: &Trace<F>) -> Self {
         let slopes = (0..plain.layers()).flat_map(|l| plain.slopes(l).iter().copied());
         let least_slope = slopes.map(Real::as_f64).fold(f64::INFINITY, f64::min);
-        let fastest = load.more.iter().fold(load.tau_syn, |a, &b| a.min(b));
+        let fastest = load.more.iter().fold(load.neurons.tau_syn, |a, &b| a.min(b));
         let weights = net.parameters().into_iter().filter(|(_, p)| p.kind == ParameterKind::Weight);
         let weights = weights.flat_map(|(_, p)| p.values.iter().map(|w| w.as_f64().abs()));
         let terms = weights.fold(1.0, |m: f64, w| m.max(w / fastest));
@@ -352,6 +361,10 @@ fn reads(net: &SpikingNetwork, trace: &Trace, seed: u64) -> Sensitivity {
                 let (time, gradient) = (share * trace.duration(), gradient());
                 reads.potentials.push(PotentialSensitivity::At { neuron, time, gradient });
             }
+            for &time in trace.spikes(layer).channel(neuron).iter().step_by(2) {
+                let gradient = gradient();
+                reads.potentials.push(PotentialSensitivity::AtArrival { neuron, time, gradient });
+            }
             for (k, synapse) in synapses.row(neuron).iter().enumerate() {
                 let arrivals = sources.channel(synapse.pre).iter().map(|t| t + synapse.delay);
                 for time in arrivals.filter(|t| *t < trace.duration()) {
@@ -368,6 +381,19 @@ fn reads(net: &SpikingNetwork, trace: &Trace, seed: u64) -> Sensitivity {
     sensitivity
 }
 
+fn compare_reads(load: &Load) -> Result<(), TestCaseError> {
+    let Some((nets, traces, tolerance)) = simulate::<f64>(load)? else { return Ok(()) };
+    let [a, b] =
+        [0, 1].map(|k| nets[k].adjoint(&traces[k], reads(&nets[k], &traces[k], load.seed)));
+    match (a, b) {
+        (Ok(a), Ok(b)) => tolerance.same_gradients(&a, &b),
+        (a, b) => {
+            prop_assert_eq!(a.is_err(), b.is_err());
+            Ok(())
+        }
+    }
+}
+
 fn config(cases: u32) -> ProptestConfig {
     let rng_seed = RngSeed::Fixed(1);
     ProptestConfig { cases, failure_persistence: None, rng_seed, ..Default::default() }
@@ -377,25 +403,29 @@ proptest! {
     #![proptest_config(config(1500))]
 
     #[test]
-    fn the_engines_agree(load in load()) {
+    fn the_engines_agree(load in load(plain())) {
         compare_all(&load)?;
     }
 
     #[test]
-    fn all_reads_of_potentials_agree(load in load()) {
-        if let Some((nets, traces, tolerance)) = simulate::<f64>(&load)? {
-            let [a, b] = [0, 1].map(|k| {
-                nets[k].adjoint(&traces[k], reads(&nets[k], &traces[k], load.seed))
-            });
-            match (a, b) {
-                (Ok(a), Ok(b)) => tolerance.same_gradients(&a, &b)?,
-                (a, b) => prop_assert_eq!(a.is_err(), b.is_err()),
-            }
-        }
+    fn the_engines_agree_on_all_linear_neurons(load in load(neurons(taus(), reset()))) {
+        compare_all(&load)?;
     }
 
     #[test]
-    fn the_engines_agree_in_f32(load in load()) {
+    fn all_reads_of_potentials_agree(load in load(plain())) {
+        compare_reads(&load)?;
+    }
+
+    #[test]
+    fn all_reads_of_potentials_of_all_linear_neurons_agree(
+        load in load(neurons(taus(), reset())),
+    ) {
+        compare_reads(&load)?;
+    }
+
+    #[test]
+    fn the_engines_agree_in_f32(load in load(plain())) {
         if let Some(pair) = simulate::<f32>(&load)? {
             let first = Objective::new(FirstSpikeTime, CrossEntropy::first_to_fire(5.0));
             compare(&pair, &first, &0)?;
@@ -421,12 +451,17 @@ fn a_spike_that_falls_on_an_arrival_comes_first() {
         assert_eq!((trace.spikes(0).len(), trace.ties()), (1, 1));
         let time = trace.spikes(0).times()[0];
         assert!((time - spike).abs() < 1e-14 * spike);
-        // What is read then is read before the spike, and so does not move with the arrival.
-        let mut reads = Sensitivity::none(&trace);
-        let read = PotentialSensitivity::AtArrival { neuron: 0, time: spike, gradient: 1.0 };
-        reads.layers[0].potentials.push(read);
-        let gradients = net.adjoint(&trace, reads).unwrap();
-        assert_eq!(gradients.input_times[2], 0.0);
-        assert!(gradients.input_times[0] < 0.0);
+        // What is read then is read before the spike, and so does not move with the arrival but with the
+        // spike, where V is the threshold.
+        let by_times = |read| {
+            let mut reads = Sensitivity::none(&trace);
+            reads.layers[0].potentials.push(read);
+            net.adjoint(&trace, reads).unwrap().input_times
+        };
+        let gradient = 1.0;
+        let fixed = by_times(PotentialSensitivity::At { neuron: 0, time: spike, gradient });
+        assert!(fixed[0] < 0.0 && fixed[2] == 0.0);
+        let moving = by_times(PotentialSensitivity::AtArrival { neuron: 0, time: spike, gradient });
+        assert!(moving[0].abs() < 1e-14 && moving[2] == 0.0, "{moving:?}");
     }
 }

@@ -6,10 +6,10 @@
 use approx::assert_relative_eq;
 use eventprop::check::GradientCheck;
 use eventprop::{
-    Constant, CrossEntropy, Dense, Engine, ExpWeightedMeanVoltage, FirstSpikeTime, LeakyIntegrator,
-    Lif, Loss, MaxVoltage, MeanSquaredError, MeanVoltage, Network, NetworkBuilder, Objective,
-    Optimizer, ParameterKind, Readout, Sgd, SimulationError, Simulator, SpikeTrains,
-    SpikingNetwork,
+    BuildError, Constant, CrossEntropy, Dense, Engine, ExpWeightedMeanVoltage, FirstSpikeTime,
+    Layer, LeakyIntegrator, Lif, Loss, MaxVoltage, MeanSquaredError, MeanVoltage, Network,
+    NetworkBuilder, Objective, Optimizer, ParameterKind, Readout, Sgd, SimulationError, Simulator,
+    SpikeTrains, SpikingNetwork,
 };
 use ndarray::Array2;
 use proptest::prelude::*;
@@ -264,17 +264,58 @@ fn gradients_of_the_maximum() {
     objective("maximum", prop::bool::weighted(0.4), maximum, &0);
 }
 
-/// A network of one layer, whose input does nothing.
-fn alone(lif: Lif, size: usize) -> SpikingNetwork {
+/// A network of one layer, without input.
+fn alone(layer: impl Layer<f64> + 'static) -> SpikingNetwork {
     let mut net = NetworkBuilder::new();
-    let input = net.input("input", 1);
-    let layer = net.layer("layer", lif);
-    net.connect(input, layer, Dense::weights(Array2::zeros((size, 1))));
+    net.layer("layer", layer);
     net.build(&mut ChaCha8Rng::seed_from_u64(0)).unwrap()
 }
 
 fn nothing() -> SpikeTrains {
-    SpikeTrains::from_channels([[0.0; 0]]).unwrap()
+    SpikeTrains::silent(0)
+}
+
+#[test]
+fn a_layer_that_a_bias_drives_needs_no_input() {
+    let mut net = NetworkBuilder::new();
+    let pacemaker = net.layer("pacemaker", Lif::new(2).bias(vec![1.3, 1.8]));
+    let output = net.layer("output", Lif::new(1));
+    net.connect(pacemaker, pacemaker, Dense::weights(-0.4).delays(1.0));
+    net.connect(pacemaker, output, Dense::weights(4.0).delays(3.0));
+    let net = net.build(&mut ChaCha8Rng::seed_from_u64(0)).unwrap();
+    let objective = Objective::new(FirstSpikeTime, MeanSquaredError);
+    let mut seen = Vec::new();
+    for engine in [Engine::Fast, Engine::Plain] {
+        let net = net.clone().with_engine(engine);
+        let trace = net.forward(&nothing(), 100.0).unwrap();
+        assert!(trace.spikes(0).len() > 4 && trace.spikes(1).len() > 2);
+        let (_, gradients) = net.backward(&trace, &objective, &[50.0]).unwrap();
+        assert!(gradients.values().iter().any(|g| *g != 0.0));
+        seen.push((trace.spikes(1).times().to_vec(), gradients.values().to_vec()));
+    }
+    let (fast, plain) = (&seen[0], &seen[1]);
+    assert_relative_eq!(fast.0[..], plain.0[..], max_relative = 1e-12);
+    assert_relative_eq!(fast.1[..], plain.1[..], max_relative = 1e-10, epsilon = 1e-12);
+    let report = GradientCheck::new().run(&net, &nothing(), 100.0, &objective, &[50.0]).unwrap();
+    assert!(report.passed(), "{report}");
+    let mut stream = Simulator::new(&net).unwrap();
+    let spikes = std::iter::from_fn(|| stream.next_spike(100.0).unwrap());
+    assert!(spikes.filter(|spike| spike.layer == 1).map(|spike| spike.time).eq(plain.0.clone()));
+}
+
+#[test]
+fn a_layer_without_drive_needs_an_input() {
+    let build = |lif| {
+        let mut net = NetworkBuilder::new();
+        net.layer("layer", lif);
+        net.build(&mut ChaCha8Rng::seed_from_u64(0)).map(|_| ())
+    };
+    for lif in [Lif::new(2), Lif::new(2).bias(0.0), Lif::new(2).bias(vec![0.0; 2])] {
+        let error = build(lif).unwrap_err();
+        assert!(matches!(error, BuildError::Unreachable { .. }), "{error}");
+    }
+    assert_eq!(build(Lif::new(2).bias(vec![0.0, 1e-3])), Ok(()));
+    assert_eq!(build(Lif::new(2).bias(Constant::trainable(0.0))), Ok(()));
 }
 
 #[test]
@@ -286,7 +327,7 @@ fn a_bias_fires_at_the_closed_form() {
         .bias(Constant::trainable(bias))
         .reset(reset)
         .refractory(rest);
-    let net = alone(lif, 1);
+    let net = alone(lif);
     let trace = net.forward(&nothing(), 100.0).unwrap();
     let spikes = trace.spikes(0).times();
     // V = bias (1 - exp(-t / tau)) from 0 on, and from the reset on likewise.
@@ -317,7 +358,7 @@ fn a_rising_threshold_and_an_adaptation_fire_at_the_closed_form() {
     let (tau, reset, bias, jump) = (9.0, 0.2, 1.7, 0.4);
     let lif = || Lif::new(1).tau_mem(tau).reset(reset).bias(bias);
     let spikes = |lif| {
-        let trace = alone(lif, 1).forward(&nothing(), 60.0).unwrap();
+        let trace = alone(lif).forward(&nothing(), 60.0).unwrap();
         trace.spikes(0).times().to_vec()
     };
     let found = spikes(lif().rising_threshold(jump, tau));
@@ -339,16 +380,39 @@ fn a_rising_threshold_and_an_adaptation_fire_at_the_closed_form() {
 }
 
 #[test]
+fn recordings_know_the_threshold() {
+    let (jump, tau) = (0.3, 25.0);
+    let net = alone(Lif::new(1).bias(2.0).threshold(0.8).rising_threshold(jump, tau));
+    let trace = net.forward(&nothing(), 100.0).unwrap();
+    let recording = net.record(&trace, 0).unwrap();
+    let threshold = |time| recording.threshold(0, time).unwrap().unwrap();
+    let spikes = trace.spikes(0).times();
+    assert!(spikes.len() > 3);
+    for &spike in spikes {
+        let v = recording.potential(0, spike).unwrap();
+        assert_relative_eq!(threshold(spike), v, max_relative = 1e-13);
+    }
+    let raised = jump * f64::exp(-1.0 / tau);
+    assert_eq!(threshold(spikes[0]), 0.8);
+    assert_relative_eq!(threshold(spikes[0] + 1.0), 0.8 + raised, max_relative = 1e-13);
+    assert!(recording.threshold(1, 0.0).is_err() && recording.threshold(0, 101.0).is_err());
+
+    let net = alone(LeakyIntegrator::new(1).bias(0.1));
+    let trace = net.forward(&nothing(), 10.0).unwrap();
+    assert_eq!(net.record(&trace, 0).unwrap().threshold(0, 5.0).unwrap(), None);
+}
+
+#[test]
 fn a_bias_at_the_threshold_is_no_spike() {
     for bias in [1.0, 1.0 - 1e-15] {
-        let trace = alone(Lif::new(1).bias(bias), 1).forward(&nothing(), 1e6).unwrap();
+        let trace = alone(Lif::new(1).bias(bias)).forward(&nothing(), 1e6).unwrap();
         assert!(trace.spikes(0).is_empty());
     }
 }
 
 #[test]
 fn at_most_one_spike_and_v_is_held() {
-    let net = alone(Lif::new(1).bias(2.0).reset(-0.25).refractory(f64::INFINITY), 1);
+    let net = alone(Lif::new(1).bias(2.0).reset(-0.25).refractory(f64::INFINITY));
     let trace = net.forward(&nothing(), 500.0).unwrap();
     let &[spike] = trace.spikes(0).times() else { panic!("{:?}", trace.spikes(0)) };
     let recording = net.record(&trace, 0).unwrap();

@@ -4,8 +4,8 @@
 use eventprop::check::{CheckReport, GradientCheck};
 use eventprop::{
     Adam, BatchSummary, CrossEntropy, Delays, Dense, Evaluation, Gradients, LeakyIntegrator, Lif,
-    MeanVoltage, Network, NetworkBuilder, Objective, Optimizer, Sample, Sgd, Sparse, SpikeTrains,
-    SpikingNetwork, backward_batch,
+    MeanVoltage, Network, NetworkBuilder, Objective, Optimizer, ParameterKind, Sample, Sgd, Sparse,
+    SpikeTrains, SpikingNetwork, backward_batch,
 };
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Normal, Uniform};
@@ -79,6 +79,19 @@ fn values_survive() {
 }
 
 #[test]
+fn names_of_custom_parameters_survive() {
+    for kind in [ParameterKind::TauMem, ParameterKind::Custom("ln_tau")] {
+        assert_eq!(there_and_back::<ParameterKind>(&kind), kind);
+    }
+    let read = |name: String| serde_json::from_value::<ParameterKind>(json!({"Custom": name}));
+    // A name that no part of the program knows.
+    assert_eq!(read("from a file".into()).unwrap(), ParameterKind::Custom("from a file"));
+    assert!(read("x".repeat(65)).unwrap_err().to_string().contains("64 bytes"));
+    assert!((0..2000).any(|k| read(format!("name {k}")).is_err()));
+    assert!(read("from a file".into()).is_ok());
+}
+
+#[test]
 fn training_goes_on_with_the_same_bits() {
     fn check<O: Optimizer<f64> + Serialize + DeserializeOwned>(mut optimizer: O) {
         let step = |net: &mut SpikingNetwork, optimizer: &mut O| {
@@ -96,7 +109,7 @@ fn training_goes_on_with_the_same_bits() {
         assert_eq!(bits(&net), bits(&net2));
     }
     check(Adam::new(0.01).delay_rate(0.1));
-    check(Sgd::new(0.01).momentum(0.9));
+    check(Sgd::new(0.01).momentum(0.9).relative_rate(ParameterKind::Delay, 0.3));
 }
 
 #[test]

@@ -4,8 +4,8 @@ use approx::assert_relative_eq;
 use eventprop::check::GradientCheck;
 use eventprop::{
     AdjointError, Dense, Engine, Error, FirstSpikeTime, Gradients, LeakyIntegrator, Lif,
-    MeanSquaredError, MeanVoltage, Network, NetworkBuilder, Objective, ParameterKind, SpikeTrains,
-    SpikingNetwork, Trace,
+    MeanSquaredError, MeanVoltage, Network, NetworkBuilder, Objective, ParameterKind,
+    SpikeTimeSquares, SpikeTimes, SpikeTrains, SpikingNetwork, Trace,
 };
 use ndarray::{Array2, array};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
@@ -175,6 +175,41 @@ fn a_spike_reaches_its_own_neuron_after_the_reset() {
     let mean = Objective::new(MeanVoltage, MeanSquaredError);
     let report = GradientCheck::new().run(&net, &input, T, &mean, &[0.5]).unwrap();
     assert!(report.passed() && report.checked() == 8, "{report}");
+}
+
+/// A spike's own arrival comes when V is released: delay and refractory period are alike. There the gradient is that of
+/// an arrival which comes later, and it is no tie.
+#[test]
+fn an_arrival_at_the_release_of_the_potential_counts_as_later() {
+    for engine in [Engine::Fast, Engine::Plain] {
+        let at = |delay: f64| {
+            let mut net = NetworkBuilder::new();
+            let input = net.input("input", 1);
+            let output = net.layer("output", Lif::new(1).refractory(2.0));
+            net.connect(input, output, Dense::weights(9.0).delays(2.0));
+            net.connect(output, output, Dense::weights(7.0).delays(delay).max_delay(50.0));
+            let net = build(net).with_engine(engine);
+            let trace = net.forward(&trains([&[0.0]]), T).unwrap();
+            let times = trace.spikes(0).times().to_vec();
+            let objective = Objective::new(SpikeTimes, SpikeTimeSquares);
+            let target = SpikeTrains::from_channels([vec![times[0], 50.0]]).unwrap();
+            let (evaluation, gradients) = net.backward(&trace, &objective, &target).unwrap();
+            let by_delay = gradients.get("output->output", ParameterKind::Delay).unwrap()[0];
+            (evaluation.loss, by_delay, times, trace.ties())
+        };
+        let (loss, by_delay, times, ties) = at(2.0);
+        // So the arrival is exactly at the end of the hold.
+        assert!(times.len() > 1 && times[0] >= 4.0 && times[0] < 6.0, "{times:?}");
+        assert_eq!((times[0] + 2.0) - times[0], 2.0);
+        assert_eq!(ties, 0);
+        let one_sided = |h: f64| {
+            let loss_at = |k: f64| at(2.0 + k * h).0;
+            (-3.0 * loss + 4.0 * loss_at(1.0) - loss_at(2.0)) / (2.0 * h)
+        };
+        assert_relative_eq!(by_delay, one_sided(1e-5), max_relative = 1e-6);
+        // On the other side it is another one.
+        assert!((by_delay - one_sided(-1e-5)).abs() > 0.1 * by_delay.abs());
+    }
 }
 
 #[test]

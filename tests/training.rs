@@ -3,8 +3,8 @@
 use approx::assert_relative_eq;
 use eventprop::remedy::SilentNeuronLift;
 use eventprop::{
-    Adam, CrossEntropy, Dense, FirstSpikeTime, Gradients, Lif, Network, NetworkBuilder, Objective,
-    Optimizer, ParameterKind, Sample, Sgd, SpikeTrains, SpikingNetwork, evaluate_batch,
+    Adam, Constant, CrossEntropy, Dense, FirstSpikeTime, Gradients, Lif, Network, NetworkBuilder,
+    Objective, Optimizer, ParameterKind, Sample, Sgd, SpikeTrains, SpikingNetwork, evaluate_batch,
 };
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
@@ -54,6 +54,58 @@ fn adam_takes_steps_of_its_rate_and_follows_its_formula() {
 }
 
 #[test]
+fn kinds_of_constants_have_rates_in_proportion() {
+    let mut net = NetworkBuilder::new();
+    let input = net.input("input", 1);
+    let lif = Lif::new(1)
+        .tau_mem(Constant::trainable(20.0))
+        .threshold(Constant::trainable(1.0))
+        .bias(Constant::trainable(0.0));
+    let output = net.layer("output", lif);
+    net.connect(input, output, Dense::weights(1.0));
+    let mut net = net.build(&mut ChaCha8Rng::seed_from_u64(0)).unwrap();
+    let kinds = [ParameterKind::TauMem, ParameterKind::Threshold, ParameterKind::Bias];
+    let mut steps = |optimizer: &mut dyn Optimizer<f64>| {
+        let before = values(&net);
+        let mut gradients = Gradients::zeros(net.layout());
+        gradients.values_mut().fill(1.0);
+        optimizer.step(&mut net, &gradients).unwrap();
+        let after = values(&net);
+        let kinds = net.parameters().into_iter().map(|(_, p)| p.kind);
+        let steps = before.iter().zip(&after).map(|(b, a)| b - a);
+        kinds.zip(steps).collect::<Vec<_>>()
+    };
+    let mut sgd = Sgd::new(0.1)
+        .constant_rate(0.05)
+        .relative_rate(kinds[0], 9.0) // the last one counts
+        .relative_rate(kinds[0], 0.1)
+        .relative_rate(kinds[1], 0.0);
+    for scale in [1.0, 0.5] {
+        // As a schedule does.
+        sgd.rates.constants = 0.05 * scale;
+        for (kind, step) in steps(&mut sgd) {
+            let expected = match kind {
+                ParameterKind::TauMem => 0.005 * scale,
+                ParameterKind::Threshold => 0.0,
+                ParameterKind::Bias => 0.05 * scale,
+                _ => 0.1,
+            };
+            assert_relative_eq!(step, expected, max_relative = 1e-12);
+        }
+    }
+    let mut adam = Adam::new(0.01).relative_rate(kinds[1], 0.1);
+    for (kind, step) in steps(&mut adam) {
+        let expected = if kind == kinds[1] { 0.001 } else { 0.01 };
+        assert_relative_eq!(step, expected, max_relative = 1e-6);
+    }
+    for factor in [-1.0, f64::NAN] {
+        let gradients = Gradients::zeros(net.layout());
+        let error = Adam::new(0.01).relative_rate(kinds[0], factor).step(&mut net, &gradients);
+        assert!(error.unwrap_err().to_string().contains("relative learning rate"));
+    }
+}
+
+#[test]
 fn delays_stay_within_their_bounds() {
     let mut net = net(1.0, 1.0);
     step(&mut Sgd::new(1.0), &mut net, [0.0, 5.0, 0.0]);
@@ -90,14 +142,4 @@ fn silent_neurons_are_lifted_until_they_fire() {
     // V peaks at w 4^(-1/3) / 4 = 0.157 w: 6.5 is the first weight that fires.
     assert_eq!((lifts, values(&net)[0]), (11, 6.5));
     assert_eq!(values(&net)[2], -0.5, "recurrent weights are left alone");
-}
-
-#[test]
-fn public_types_cross_threads() {
-    fn check<T: Send + Sync>() {}
-    check::<SpikingNetwork>();
-    check::<Adam>();
-    check::<eventprop::Trace>();
-    check::<Gradients>();
-    check::<eventprop::Error>();
 }

@@ -11,6 +11,7 @@ mod case;
 
 use case::Case;
 use clap::Parser;
+use eventprop::Engine;
 use serde_json::Value;
 use std::error::Error;
 use std::io::Read;
@@ -39,7 +40,7 @@ fn solve(args: &Args) -> Result<String, Box<dyn Error>> {
         value = case.take();
     }
     let case: Case = serde_json::from_value(value)?;
-    Ok(serde_json::to_string(&case.answer()?)?)
+    Ok(serde_json::to_string(&case.answer(Engine::Fast)?)?)
 }
 
 fn main() -> ExitCode {

@@ -7,137 +7,87 @@
 //! The setting is that of Mészáros, Knight and Nowotny (2025): four inputs that fire once each, 30
 //! hidden and 3 output LIF neurons, the first output to fire names the class.
 
-mod plots;
+#[path = "../recipe/mod.rs"]
+mod recipe;
 mod train;
 
 use clap::Parser;
-use eventprop::data::{YinYang, YinYangPoint};
-use eventprop::{Network, ParameterKind, SpikeTrains, SpikingNetwork};
-use plots::{Panel, Run};
+use eventprop::SpikeTrains;
+use eventprop::data::YinYang;
+use eventprop::plot::{Confusion, DecisionMap, TrainingCurves, TrainingRun};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
-use std::error::Error;
-use std::path::Path;
-use std::time::Instant;
+use recipe::{Delays, Options, Pictures, Report, Result};
 use train::{DURATION, Data, Trained, accuracy, classify, network, train};
 
-/// Trains Yin-Yang with and without learnable delays.
+/// Trains Yin-Yang with learnable delays and without, or in one way only.
 #[derive(Parser)]
 struct Args {
-    /// Seed of data, initial weights and order of samples.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Passes over the training set (default 100, with --quick 5).
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    epochs: Option<u32>,
-    /// Hidden neurons.
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
-    hidden: u32,
-    /// A tenth of the data and few epochs, to see that it works.
-    #[arg(long)]
-    quick: bool,
+    #[command(flatten)]
+    options: Options,
 }
 
 const CLASS_NAMES: [&str; 3] = ["yin", "yang", "dot"];
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let args = Args::parse();
-    let start = Instant::now();
-    let epochs = args.epochs.unwrap_or(if args.quick { 5 } else { 100 }) as usize;
-    let data = Data::new(args.seed, args.quick);
+fn main() -> Result<()> {
+    let Args { options } = Args::parse();
+    let mut report = Report::new();
+    let stop = recipe::on_ctrl_c()?;
+    let folder = options.folder("yin_yang")?;
+    let data = Data::new(options.seed, options.quick);
+    let ways = options.asked_delays().map_or(vec![Delays::Learned, Delays::None], |way| vec![way]);
 
-    let run = |delays, name| -> Result<Trained, Box<dyn Error>> {
-        // Both networks start from the same weights and see the samples in the same order.
-        let mut rng = ChaCha8Rng::seed_from_u64(args.seed);
+    let mut runs = Vec::new();
+    for way in ways {
+        // All networks start from the same weights and see the samples in the same order.
+        let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
         rng.set_stream(1);
-        let net = network(args.hidden as usize, delays, &mut rng)?;
-        Ok(train(net, &data, epochs, &mut rng, name)?)
-    };
-    let with = run(true, "with delays")?;
-    let without = run(false, "delays at zero")?;
-    let with_accuracy = accuracy(&with.best, &data.test)?;
-    let without_accuracy = accuracy(&without.best, &data.test)?;
-
-    let folder = Path::new("target/yin_yang");
-    std::fs::create_dir_all(folder)?;
-    draw(folder, &data, &with, &without, with_accuracy)?;
-    println!(
-        "pictures: {0}/decision_map.svg {0}/raster.svg {0}/delays.svg {0}/curves.svg",
-        folder.display()
-    );
-    println!(
-        "result: with_delays={with_accuracy:.3} without_delays={without_accuracy:.3} seconds={:.1}",
-        start.elapsed().as_secs_f64()
-    );
+        let net = network(options.hidden(30), way, &mut rng)?;
+        let trained = train(net, &data, options.epochs(100, 5), &mut rng, way.name(), &stop)?;
+        let name = match way {
+            Delays::Learned => "with delays",
+            Delays::Fixed => "fixed delays",
+            Delays::None => "without delays",
+        };
+        report.add_accuracy(name, accuracy(&trained.best, &data.test)?);
+        runs.push((way, trained));
+    }
+    draw(Pictures::new(folder), &data, &runs)?;
+    report.print();
     Ok(())
 }
 
-fn draw(
-    folder: &Path,
-    data: &Data,
-    with: &Trained,
-    without: &Trained,
-    test_accuracy: f64,
-) -> Result<(), Box<dyn Error>> {
+/// Pictures of the first network, and the curves of all.
+fn draw(mut pictures: Pictures, data: &Data, runs: &[(Delays, Trained)]) -> Result<()> {
     const GRID: usize = 160;
-    let at = |k: usize| (k as f64 + 0.5) / GRID as f64;
-    let plane: Vec<SpikeTrains> = (0..GRID * GRID)
-        .map(|k| YinYang::spikes(&YinYangPoint { x: at(k % GRID), y: at(k / GRID), class: 0 }))
-        .collect();
-    let map = classify(&with.best, &plane)?;
-    let found = classify(&with.best, &data.test.inputs)?;
-    let points: Vec<(f64, f64, usize, bool)> = data
-        .test
-        .points
-        .iter()
-        .zip(&found)
-        .map(|(p, &class)| (p.x, p.y, p.class, p.class == class))
-        .collect();
-    plots::decision_map(&folder.join("decision_map.svg"), GRID, &map, test_accuracy, &points)?;
+    let first = &runs[0].1;
+    let plane: Vec<SpikeTrains> = DecisionMap::grid(GRID).map(|p| YinYang::spikes(&p)).collect();
+    let map = classify(&first.best, &plane)?;
+    let found = classify(&first.best, &data.test.inputs)?;
+    let map = DecisionMap::new(GRID, &map)?.points(&data.test.points, &found)?;
+    pictures.save("decision_map", map.draw())?;
+    pictures.save("confusion", Confusion::of(&CLASS_NAMES, &data.test.classes, &found)?.draw())?;
+    pictures.parameters(&first.initial, &first.best)?;
 
-    let mut panels = Vec::new();
+    let mut samples = Vec::new();
     for (class, name) in CLASS_NAMES.iter().enumerate() {
         // The first test sample of each class that is read rightly, if there is one.
         let of_class = |k: &usize| data.test.classes[*k] == class;
         let mut candidates = (0..data.test.classes.len()).filter(of_class);
         let first = candidates.clone().next().ok_or("the test set lacks a class")?;
-        let sample = candidates.find(|&k| found[k] == class).unwrap_or(first);
-        panels.push(panel(&with.best, &data.test.inputs[sample], name, found[sample])?);
+        let sample = candidates.find(|&k| found[k] == Some(class)).unwrap_or(first);
+        let read = found[sample].map_or("nothing", |class| CLASS_NAMES[class]);
+        samples.push((format!("{name}, read as {read}"), &data.test.inputs[sample], DURATION));
     }
-    plots::raster(&folder.join("raster.svg"), &panels)?;
+    pictures.trials(&first.best, &samples, |raster| {
+        raster.names("input", &["x", "y", "1 − x", "1 − y"]).classes("output", &CLASS_NAMES)
+    })?;
 
-    let delays = |net: &SpikingNetwork, owner: &str| -> Vec<f64> {
-        let parameters = net.parameters();
-        let mine = parameters.iter().filter(|(o, p)| *o == owner && p.kind == ParameterKind::Delay);
-        mine.flat_map(|(_, p)| p.values.to_vec()).collect()
-    };
-    let change = |owner| (owner, delays(&with.initial, owner), delays(&with.best, owner));
-    plots::delays(&folder.join("delays.svg"), &["input->hidden", "hidden->output"].map(change))?;
-
-    let curves = |name: &str, t: &Trained| Run {
-        name: name.into(),
-        loss: t.loss.clone(),
-        train: t.train.clone(),
-        validation: t.validation.clone(),
-    };
-    plots::curves(
-        &folder.join("curves.svg"),
-        &[curves("with delays", with), curves("delays at zero", without)],
-    )
-}
-
-fn panel(
-    net: &SpikingNetwork,
-    input: &SpikeTrains,
-    class: &str,
-    found: usize,
-) -> Result<Panel, Box<dyn Error>> {
-    let trace = net.forward(input, DURATION)?;
-    let rows = |trains: &SpikeTrains| trains.iter().map(<[f64]>::to_vec).collect();
-    Ok(Panel {
-        title: format!("{class}, read as {}", CLASS_NAMES[found]),
-        input: rows(input),
-        hidden: rows(trace.spikes(0)),
-        output: rows(trace.spikes(1)),
-        duration: DURATION,
-    })
+    let curves = runs.iter().fold(TrainingCurves::new(), |curves, (way, t)| {
+        let run = TrainingRun::new(way.name()).train_loss(t.loss.clone());
+        let run = run.train_accuracy(t.train.clone());
+        curves.run(run.validation_accuracy(t.validation.clone()))
+    });
+    pictures.save("curves", curves.draw())?;
+    pictures.announce();
+    Ok(())
 }

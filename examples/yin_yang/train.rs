@@ -1,5 +1,6 @@
 //! The Yin-Yang task: data, network and training.
 
+use crate::recipe::Delays;
 use eventprop::data::{YinYang, YinYangPoint};
 use eventprop::remedy::SilentNeuronLift;
 use eventprop::{
@@ -9,7 +10,8 @@ use eventprop::{
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::seq::SliceRandom;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
-use rand_distr::Normal;
+use rand_distr::{Normal, Uniform};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The length of a trial in ms.
 pub const DURATION: f64 = 60.0;
@@ -69,13 +71,12 @@ fn objective() -> Objective<FirstSpikeTime, CrossEntropy> {
 
 pub fn network(
     hidden: usize,
-    delays: bool,
+    delays: Delays,
     rng: &mut ChaCha8Rng,
-) -> Result<SpikingNetwork, Box<dyn std::error::Error>> {
-    let projection = |weights: Normal<f64>| {
-        let dense = Dense::weights(weights);
-        if delays { dense.delays(0.0).max_delay(30.0) } else { dense }
-    };
+) -> crate::Result<SpikingNetwork> {
+    let random = Uniform::new(0.0, 10.0)?;
+    let projection =
+        |weights: Normal<f64>| delays.apply(Dense::weights(weights), 0.0, random, 30.0);
     let neurons = |size| Lif::new(size).tau_mem(20.0).tau_syn(10.0);
     let mut net = NetworkBuilder::new();
     let input = net.input("input", YinYang::CHANNELS);
@@ -104,12 +105,11 @@ pub fn accuracy(net: &SpikingNetwork, split: &Split) -> Result<f64, Error> {
     Ok(summary.correct(&split.classes) as f64 / split.classes.len() as f64)
 }
 
-/// The class that the network reads in each input.
-pub fn classify(net: &SpikingNetwork, inputs: &[SpikeTrains]) -> Result<Vec<usize>, Error> {
+/// The class that the network reads in each input, if it reads any.
+pub fn classify(net: &SpikingNetwork, inputs: &[SpikeTrains]) -> Result<Vec<Option<usize>>, Error> {
     let samples: Vec<Sample<'_, usize>> =
         inputs.iter().map(|input| Sample { input, target: &0 }).collect();
-    let summary = evaluate_batch(net, &samples, DURATION, &objective())?;
-    Ok(summary.predictions.into_iter().map(|p| p.unwrap_or(0)).collect())
+    Ok(evaluate_batch(net, &samples, DURATION, &objective())?.predictions)
 }
 
 pub fn train(
@@ -118,9 +118,10 @@ pub fn train(
     epochs: usize,
     rng: &mut ChaCha8Rng,
     name: &str,
+    stop: &AtomicBool,
 ) -> Result<Trained, Error> {
     let bar = ProgressBar::new(epochs as u64).with_style(
-        ProgressStyle::with_template("{prefix:16} {bar:24} {pos:>3}/{len} {msg}  {elapsed}")
+        ProgressStyle::with_template("{prefix:19} {bar:24} {pos:>3}/{len} {msg}  {elapsed}")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
     bar.set_prefix(name.to_owned());
@@ -165,8 +166,11 @@ pub fn train(
             100.0 * validation
         ));
         bar.inc(1);
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
     }
-    bar.finish();
+    bar.abandon();
     trained.best = best.1;
     Ok(trained)
 }

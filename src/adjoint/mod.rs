@@ -9,13 +9,13 @@ mod error;
 mod neuron;
 
 pub use error::AdjointError;
+pub(crate) use neuron::Neuron;
 
 use crate::fast;
 use crate::light;
-use crate::network::{Engine, Origin, Scratch};
+use crate::network::{Engine, Origin, Scratch, Taken};
 use crate::replay::Event;
-use crate::{Adjoint, Gradients, PotentialSensitivity, Real, Sensitivity, SpikingNetwork, Trace};
-use neuron::Neuron;
+use crate::{Gradients, PotentialSensitivity, Real, Sensitivity, SpikingNetwork, Trace};
 use std::collections::BinaryHeap;
 
 pub(crate) fn check_trace<F: Real>(
@@ -64,8 +64,9 @@ pub(crate) fn backward<F: Real>(
     gradients.input_times.resize(trace.input.len(), F::zero());
     let input_times = &mut gradients.input_times;
     let mut groups = network.groups.iter().rev();
-    let done =
-        groups.try_for_each(|group| differentiate(network, trace, group, input_times, scratch));
+    let done = groups.try_for_each(|group| {
+        differentiate(network, trace, group, input_times, scratch).map(|_| ())
+    });
     scratch.adjoint.swap(sensitivity);
     if done.is_err() {
         gradients.input_times.clear();
@@ -85,50 +86,74 @@ pub(crate) fn backward<F: Real>(
     Ok(())
 }
 
-/// Takes the adjoint back through a group of layers.
-fn differentiate<F: Real>(
+/// Gradients by projection and by population, as they are gathered.
+pub(crate) struct Gathered<'a, F> {
+    pub weights: &'a mut [Vec<F>],
+    pub delays: &'a mut [Vec<F>],
+    pub constants: &'a mut [Vec<F>],
+    pub input_times: &'a mut [F],
+    pub layer_times: &'a mut [Vec<F>],
+    /// By layer: what stands in for smaller slopes.
+    pub slope_floors: &'a [F],
+}
+
+impl<F: Real> Gathered<'_, F> {
+    /// Those by the spikes of a population.
+    pub fn times(&mut self, origin: Origin) -> &mut [F] {
+        match origin {
+            Origin::Input { .. } => self.input_times,
+            Origin::Layer(l) => &mut self.layer_times[l],
+        }
+    }
+}
+
+/// Takes the adjoint back through a group of layers; what did it.
+pub(crate) fn differentiate<F: Real>(
     network: &SpikingNetwork<F>,
     trace: &Trace<F>,
     group: &[usize],
     input_times: &mut [F],
     scratch: &mut Scratch<F>,
-) -> Result<(), AdjointError> {
+) -> Result<Taken, AdjointError> {
     let Scratch { adjoint: memory, light, fast, .. } = scratch;
     for &layer in group {
         check_slopes(network, trace, layer, memory.slope_floors[layer])?;
     }
     let recurrent = network.is_recurrent(group);
-    // Only the plain engine differentiates by constants of neurons.
-    let by_constants = group.iter().any(|&layer| network.constant_counts[layer] > 0);
-    if network.engine == Engine::Fast && !by_constants {
-        let Memory { weights, delays, layer_times, potentials, slope_floors, .. } = memory;
+    if network.engine == Engine::Fast {
+        let Memory { weights, delays, constants, layer_times, potentials, slope_floors, .. } =
+            memory;
         let mut gathered =
-            fast::Gathered { weights, delays, input_times, layer_times, slope_floors };
+            Gathered { weights, delays, constants, input_times, layer_times, slope_floors };
         let potentials = potentials.as_slice();
         let alone = group.first().copied().filter(|_| !recurrent);
         let (input, layers) = (&trace.input, &trace.layers);
         let small = alone.filter(|&layer| light::is_small(network, layer, input, layers));
-        let mut lightly = |layer: usize, gathered: &mut fast::Gathered<'_, F>| {
+        let mut lightly = |layer: usize, gathered: &mut Gathered<'_, F>| {
             light::backward(network, trace, layer, &potentials[layer], gathered, light)
         };
         let mut done = small.and_then(|layer| lightly(layer, &mut gathered));
+        let mut taken = Taken::Lightly;
         if done.is_none() {
+            taken = Taken::InBuckets;
             done =
                 fast::backward(network, trace, group, recurrent, potentials, &mut gathered, fast);
         }
         if let (None, Some(layer)) = (&done, alone) {
+            taken = Taken::Lightly;
             done = lightly(layer, &mut gathered);
         }
         if done.is_some() {
-            return Ok(());
+            return Ok(taken);
         }
     }
-    Backward { network, trace, input_times, memory }.group(group, recurrent)
+    Backward { network, trace, input_times, memory }.group(group, recurrent)?;
+    Ok(Taken::Plainly)
 }
 
 impl<F: Real> Memory<F> {
     /// Sets all gradients of synapses to zero, and takes over the floors of slopes.
-    fn begin(&mut self, network: &SpikingNetwork<F>, sensitivity: &Sensitivity<F>) {
+    pub fn begin(&mut self, network: &SpikingNetwork<F>, sensitivity: &Sensitivity<F>) {
         self.slope_floors.clear();
         self.slope_floors.extend(sensitivity.layers.iter().map(|layer| layer.slope_floor));
         for all in [&mut self.weights, &mut self.delays] {
@@ -149,7 +174,7 @@ impl<F: Real> Memory<F> {
     }
 
     /// Takes what a sensitivity consists of, or gives it back.
-    fn swap(&mut self, sensitivity: &mut Sensitivity<F>) {
+    pub fn swap(&mut self, sensitivity: &mut Sensitivity<F>) {
         let own = self.layer_times.iter_mut().zip(&mut self.potentials);
         for ((times, potentials), layer) in own.zip(&mut sensitivity.layers) {
             std::mem::swap(times, &mut layer.spike_times);
@@ -235,23 +260,23 @@ impl<F: Real> Backward<'_, F> {
                     continue;
                 }
                 while self.memory.neurons[slot].left > 0 {
-                    self.step(slot)?;
+                    self.step(slot);
                 }
             }
         }
-        self.together(slot)
+        self.together(slot);
+        Ok(())
     }
 
     /// Walks the events of several neurons back in one order in which no spike comes before an
     /// effect of it: latest first; at one time arrivals first, then spikes, last fired first.
-    fn together(&mut self, neurons: usize) -> Result<(), AdjointError> {
+    fn together(&mut self, neurons: usize) {
         self.memory.queue.clear();
         (0..neurons).for_each(|slot| self.enqueue(slot));
         while let Some((_, _, slot)) = self.memory.queue.pop() {
-            self.step(slot)?;
+            self.step(slot);
             self.enqueue(slot);
         }
-        Ok(())
     }
 
     fn enqueue(&mut self, slot: usize) {
@@ -278,62 +303,30 @@ impl<F: Real> Backward<'_, F> {
         }
         let neuron = &mut neurons[slot];
         (neuron.layer, neuron.index) = (layer, index);
-        neuron.listen(&potentials[layer]);
+        let own = || potentials[layer].iter().filter(|term| term.neuron() == index);
+        let probes = own().filter_map(|term| match *term {
+            PotentialSensitivity::At { time, gradient, .. } => Some((time, gradient, false)),
+            PotentialSensitivity::AtArrival { time, gradient, .. } => Some((time, gradient, true)),
+            PotentialSensitivity::Integral { .. } => None,
+        });
+        let integrals = own().filter_map(|term| match *term {
+            PotentialSensitivity::Integral { rate, gradient, .. } => Some((rate, gradient)),
+            _ => None,
+        });
+        neuron.listen(probes, integrals);
         let Neuron { replay, probe_times, .. } = neuron;
         replay.run(network, trace, group, (layer, index), probe_times)?;
-        neuron.left = neuron.replay.events.len();
-        let model = network.layers[layer].layer.as_ref();
-        neuron.adjoint.clear();
-        neuron.adjoint.resize(model.state_len(), F::zero());
-        neuron.flow_back(model, trace.duration, &mut constants[layer]);
+        neuron.start(network, trace.duration, &mut constants[layer]);
         Ok(())
     }
 
     /// Takes one neuron back over its last event, and over the segment before that.
-    fn step(&mut self, slot: usize) -> Result<(), AdjointError> {
+    fn step(&mut self, slot: usize) {
+        let Self { network, trace, input_times, memory } = self;
         let Memory { weights, delays, constants, layer_times, neurons, slope_floors, .. } =
-            &mut *self.memory;
-        let neuron = &mut neurons[slot];
-        let model = self.network.layers[neuron.layer].layer.as_ref();
-        let at = neuron.left - 1;
-        let (time, event) = neuron.replay.events[at];
-        let parameters = constants[neuron.layer].as_mut_slice();
-        // What a loss that reads potentials says about the time of the event.
-        let read = match event {
-            Event::Probe(_) => F::zero(),
-            _ => neuron.kink(model, at) + neuron.jump_in_integrals(model, at),
-        };
-        let state = neuron.replay.before(at);
-        let adjoint = &mut Adjoint { state: &mut neuron.adjoint, parameters };
-        match event {
-            Event::Arrival(k) => {
-                let arrival = neuron.replay.arrivals[k];
-                let (receptor, weight) = (arrival.receptor as usize, arrival.weight);
-                let mut gradient =
-                    model.receive_back(neuron.index, receptor, weight, state, adjoint);
-                gradient.time += read;
-                let (projection, synapse) = (arrival.projection as usize, arrival.synapse as usize);
-                weights[projection][synapse] += gradient.weight;
-                delays[projection][synapse] += gradient.time;
-                let times = match self.network.projections[projection].origin {
-                    Origin::Input { .. } => &mut *self.input_times,
-                    Origin::Layer(l) => &mut layer_times[l],
-                };
-                times[arrival.spike as usize] += gradient.time;
-            }
-            Event::Spike(s) => {
-                let slope = self.trace.layers[neuron.layer].slopes[s];
-                let slope = slope.max(slope_floors[neuron.layer]);
-                let given = layer_times[neuron.layer][s] + read;
-                model.fire_back(neuron.index, state, slope, given, adjoint);
-            }
-            Event::Probe(k) => {
-                let (_, gradient, _) = neuron.probes[k];
-                model.potential_back(neuron.index, state, gradient, adjoint);
-            }
-        }
-        neuron.left = at;
-        neuron.flow_back(model, time, parameters);
-        Ok(())
+            &mut **memory;
+        let mut gathered =
+            Gathered { weights, delays, constants, input_times, layer_times, slope_floors };
+        neurons[slot].step(network, trace, &mut gathered);
     }
 }

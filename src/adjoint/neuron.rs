@@ -1,11 +1,12 @@
 //! A neuron in the middle of the backward pass.
 
+use super::Gathered;
 use crate::replay::{Event, Replay};
-use crate::{Adjoint, Layer, PotentialSensitivity, Real};
+use crate::{Adjoint, Layer, Real, SpikingNetwork, Trace};
 
 /// A neuron in the middle of the backward pass.
-#[derive(Default)]
-pub(super) struct Neuron<F> {
+#[derive(Debug, Default)]
+pub(crate) struct Neuron<F> {
     pub layer: usize,
     pub index: usize,
     pub replay: Replay<F>,
@@ -21,32 +22,79 @@ pub(super) struct Neuron<F> {
 }
 
 impl<F: Real> Neuron<F> {
-    /// Notes how the loss depends on its potential.
-    pub fn listen(&mut self, potentials: &[PotentialSensitivity<F>]) {
+    /// Notes how the loss depends on its potential: probes, in any order, and integrals.
+    pub fn listen(
+        &mut self,
+        probes: impl Iterator<Item = (f64, F, bool)>,
+        integrals: impl Iterator<Item = (F, F)>,
+    ) {
         self.probes.clear();
+        self.probes.extend(probes);
         self.integrals.clear();
-        for term in potentials.iter().filter(|t| t.neuron() == self.index) {
-            match *term {
-                PotentialSensitivity::At { time, gradient, .. } => {
-                    self.probes.push((time, gradient, false));
-                }
-                PotentialSensitivity::AtArrival { time, gradient, .. } => {
-                    self.probes.push((time, gradient, true));
-                }
-                PotentialSensitivity::Integral { rate, gradient, .. } => {
-                    self.integrals.push((rate, gradient));
-                }
-            }
-        }
+        self.integrals.extend(integrals);
         // Those that move with an event come last, next to it.
         self.probes.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.2.cmp(&b.2)));
         self.probe_times.clear();
         self.probe_times.extend(self.probes.iter().map(|probe| probe.0));
     }
 
+    /// Sets the adjoint at the end of the trial that has been rebuilt.
+    pub fn start(&mut self, network: &SpikingNetwork<F>, duration: f64, parameters: &mut [F]) {
+        self.left = self.replay.events.len();
+        let model = network.layers[self.layer].layer.as_ref();
+        self.adjoint.clear();
+        self.adjoint.resize(model.state_len(), F::zero());
+        self.flow_back(model, duration, parameters);
+    }
+
+    /// Back over the last event, and over the segment before that.
+    pub fn step(
+        &mut self,
+        network: &SpikingNetwork<F>,
+        trace: &Trace<F>,
+        gathered: &mut Gathered<'_, F>,
+    ) {
+        let model = network.layers[self.layer].layer.as_ref();
+        let at = self.left - 1;
+        let (time, event) = self.replay.events[at];
+        // What a loss that reads potentials says about the time of the event.
+        let read = match event {
+            Event::Probe(_) => F::zero(),
+            _ => self.kink(model, at) + self.jump_in_integrals(model, at),
+        };
+        let state = self.replay.before(at);
+        let parameters = gathered.constants[self.layer].as_mut_slice();
+        let adjoint = &mut Adjoint { state: &mut self.adjoint, parameters };
+        match event {
+            Event::Arrival(k) => {
+                let arrival = self.replay.arrivals[k];
+                let (receptor, weight) = (arrival.receptor as usize, arrival.weight);
+                let mut gradient = model.receive_back(self.index, receptor, weight, state, adjoint);
+                gradient.time += read;
+                let (projection, synapse) = (arrival.projection as usize, arrival.synapse as usize);
+                gathered.weights[projection][synapse] += gradient.weight;
+                gathered.delays[projection][synapse] += gradient.time;
+                let times = gathered.times(network.projections[projection].origin);
+                times[arrival.spike as usize] += gradient.time;
+            }
+            Event::Spike(s) => {
+                let slope = trace.layers[self.layer].slopes[s];
+                let slope = slope.max(gathered.slope_floors[self.layer]);
+                let given = gathered.layer_times[self.layer][s] + read;
+                model.fire_back(self.index, state, slope, given, adjoint);
+            }
+            Event::Probe(k) => {
+                let (_, gradient, _) = self.probes[k];
+                model.potential_back(self.index, state, gradient, adjoint);
+            }
+        }
+        self.left = at;
+        self.flow_back(model, time, &mut gathered.constants[self.layer]);
+    }
+
     /// What an arrival or a spike gets from probes that move with it. They stand right before the first of
     /// their time.
-    pub fn kink(&self, model: &dyn Layer<F>, at: usize) -> F {
+    fn kink(&self, model: &dyn Layer<F>, at: usize) -> F {
         let mut gradient = F::zero();
         for &(time, event) in self.replay.events[..at].iter().rev() {
             match event {
@@ -64,7 +112,7 @@ impl<F: Real> Neuron<F> {
 
     /// What integrals of the potential contribute to dL/dt of event `at`: while it waits, the
     /// potential stays what it was before.
-    pub fn jump_in_integrals(&self, model: &dyn Layer<F>, at: usize) -> F {
+    fn jump_in_integrals(&self, model: &dyn Layer<F>, at: usize) -> F {
         if self.integrals.is_empty() {
             return F::zero();
         }
@@ -77,7 +125,7 @@ impl<F: Real> Neuron<F> {
 
     /// From `end` to the start of the segment that ends with event `left`. Adds to the gradient by the
     /// layer's parameters.
-    pub fn flow_back(&mut self, model: &dyn Layer<F>, end: f64, parameters: &mut [F]) {
+    fn flow_back(&mut self, model: &dyn Layer<F>, end: f64, parameters: &mut [F]) {
         let start = self.replay.segment_start(self.left);
         let state = self.replay.segment(self.left);
         let dt = F::of(end - start);

@@ -101,7 +101,7 @@ impl DatasetBuilder {
     /// The set.
     ///
     /// # Errors
-    /// A duration that is negative or not finite, or more than 2^32 channels.
+    /// A duration that is negative or not finite, or more than 2^22 channels.
     pub fn build(mut self) -> Result<Dataset, DataError> {
         self.header.check()?;
         self.events.shrink();
@@ -110,14 +110,18 @@ impl DatasetBuilder {
     }
 }
 
+/// Enough for two polarities of a large event camera. Spike trains keep a number per channel, so a file
+/// that merely claims to have many must not decide how much memory a sample takes.
+pub(crate) const MAX_CHANNELS: usize = 1 << 22;
+
 impl Header {
     pub(crate) fn check(&self) -> Result<(), DataError> {
         let rule = "it must be a finite number of ms, not negative";
         if !(self.duration.is_finite() && self.duration >= 0.0) {
             return Err(DataError::setting("duration", self.duration, rule));
         }
-        if self.channels as u64 > 1 << 32 {
-            return Err(DataError::setting("channels", self.channels, "at most 2^32 are possible"));
+        if self.channels > MAX_CHANNELS {
+            return Err(DataError::setting("channels", self.channels, "at most 2^22 are possible"));
         }
         Ok(())
     }
@@ -160,5 +164,30 @@ impl Added<'_> {
     pub fn group(self, group: u32) -> Self {
         self.about.group = Some(group);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_refused_by_sample_and_event() {
+        let trains =
+            |times: [f64; 2]| SpikeTrains::from_channels([times.to_vec(), vec![]]).unwrap();
+        let mut set = Dataset::builder(2, 10.0).classes(2);
+        set.push(&trains([1.0, 10.0]), 0).unwrap();
+        let late = set.push(&trains([1.0, 10.5]), 0).unwrap_err();
+        assert_eq!(late, DataError::BadTime { sample: 1, event: 1, time: 10.5, duration: 10.0 });
+        let label = set.push(&trains([1.0, 2.0]), 2).unwrap_err();
+        assert_eq!(label, DataError::BadLabel { sample: 1, label: 2, classes: 2 });
+        let narrow = set.push(&SpikeTrains::silent(1), 0).unwrap_err();
+        assert_eq!(narrow, DataError::BadChannels { sample: 1, found: 1, channels: 2 });
+        assert_eq!(set.build().unwrap().len(), 1);
+        for duration in [f64::NAN, f64::INFINITY, -1.0] {
+            let refused = Dataset::builder(2, duration).build();
+            assert!(matches!(refused, Err(DataError::BadSetting { what: "duration", .. })));
+        }
+        assert!(Dataset::builder(MAX_CHANNELS + 1, 1.0).build().is_err());
     }
 }

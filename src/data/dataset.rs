@@ -2,7 +2,7 @@
 
 use super::{DataError, DatasetBuilder, events::Source};
 use crate::SpikeTrains;
-use std::{fmt, sync::Arc};
+use std::{cmp::Ordering, fmt, sync::Arc};
 
 /// What a sample is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -22,6 +22,11 @@ pub(crate) struct About {
     pub label: u32,
     pub group: Option<u32>,
     pub part: Part,
+}
+
+/// The order of events within a sample. Events that it holds equal are equal.
+pub(crate) fn by_time(a: &(f64, u32), b: &(f64, u32)) -> Ordering {
+    a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))
 }
 
 /// What all samples have in common.
@@ -213,11 +218,29 @@ impl Dataset {
         &self.store.about[self.picks[index]]
     }
 
-    /// Replaces `into` by the events of a sample, as they are stored.
+    /// The same samples with their events in memory; those of subsets alone, each position on its own.
+    ///
+    /// # Errors
+    /// Events that cannot be read or are not valid.
+    pub fn in_memory(&self) -> Result<Self, DataError> {
+        let mut builder = DatasetBuilder::from_header(self.header().clone());
+        let mut events = Vec::new();
+        for index in 0..self.len() {
+            self.events(index, &mut events)?;
+            builder.push_events(&mut events, *self.about(index))?;
+        }
+        builder.build()
+    }
+
+    /// Replaces `into` by the events of a sample, in the order of time, ties in the order of channels.
     pub(crate) fn events(&self, index: usize, into: &mut Vec<(f64, u32)>) -> Result<(), DataError> {
         into.clear();
         let len = self.len();
         let pick = *self.picks.get(index).ok_or(DataError::NoSample { index, len })?;
-        self.store.events.read(pick, into)
+        self.store.events.read(pick, into)?;
+        if !into.is_sorted_by(|a, b| by_time(a, b).is_le()) {
+            into.sort_unstable_by(by_time);
+        }
+        Ok(())
     }
 }

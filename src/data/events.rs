@@ -1,11 +1,11 @@
 //! Where the events of samples are kept.
 
-use super::DataError;
+use super::{DataError, dataset::by_time};
 use std::fmt;
 
 /// Events that are read per sample, from a file or from other sets.
 pub(crate) trait Source: fmt::Debug + Send + Sync {
-    /// Adds the (time in ms, channel) events of a sample to `into`, checked, in the order in which they are stored.
+    /// Adds the (time in ms, channel) events of a sample to `into`: checked, in any order.
     fn read(&self, sample: usize, into: &mut Vec<(f64, u32)>) -> Result<(), DataError>;
 }
 
@@ -44,8 +44,7 @@ impl Memory {
     /// Adds a sample. Its events are kept in the order of time, ties in the order of channels; equal
     /// events are all kept. Channels must be below the number that was given.
     pub fn push(&mut self, events: &mut [(f64, u32)]) {
-        // Equal keys are equal events up to the sign of a zero, so this order is well defined.
-        events.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        events.sort_unstable_by(by_time);
         if let Times::Short(times) = &self.times {
             if events.iter().any(|&(t, _)| f64::from(t as f32) != t) {
                 self.times = Times::Long(times.iter().copied().map(f64::from).collect());
@@ -74,17 +73,6 @@ impl Memory {
             Channels::Long(channels) => channels.shrink_to_fit(),
         }
     }
-
-    /// What the events take, in bytes.
-    pub fn bytes(&self) -> usize {
-        let (times, channels) = match (&self.times, &self.channels) {
-            (Times::Short(t), Channels::Short(c)) => (4 * t.len(), 2 * c.len()),
-            (Times::Short(t), Channels::Long(c)) => (4 * t.len(), 4 * c.len()),
-            (Times::Long(t), Channels::Short(c)) => (8 * t.len(), 2 * c.len()),
-            (Times::Long(t), Channels::Long(c)) => (8 * t.len(), 4 * c.len()),
-        };
-        times + channels
-    }
 }
 
 impl Source for Memory {
@@ -104,5 +92,35 @@ impl Source for Memory {
             into.push((time, channel));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(memory: &Memory, sample: usize) -> Vec<(f64, u32)> {
+        let mut events = Vec::new();
+        memory.read(sample, &mut events).unwrap();
+        events
+    }
+
+    #[test]
+    fn times_take_half_of_the_memory_only_where_that_loses_nothing() {
+        let mut memory = Memory::new(70_000);
+        memory.push(&mut [(1.5, 69_999), (0.25, 3), (0.25, 3)]);
+        assert!(matches!(memory.times, Times::Short(_)));
+        memory.push(&mut []);
+        memory.push(&mut [(0.1, 0)]);
+        assert!(matches!(memory.times, Times::Long(_)));
+        assert_eq!(read(&memory, 0), [(0.25, 3), (0.25, 3), (1.5, 69_999)]);
+        assert_eq!(read(&memory, 1), []);
+        assert_eq!(read(&memory, 2), [(0.1, 0)]);
+    }
+
+    #[test]
+    fn channels_take_two_bytes_where_that_is_enough() {
+        assert!(matches!(Memory::new(1 << 16).channels, Channels::Short(_)));
+        assert!(matches!(Memory::new((1 << 16) + 1).channels, Channels::Long(_)));
     }
 }

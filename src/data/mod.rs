@@ -2,9 +2,18 @@
 
 mod augment;
 mod build;
+#[cfg(feature = "files")]
+mod container;
 mod dataset;
 mod error;
 mod events;
+mod orders;
+#[cfg(feature = "hdf5")]
+mod shd;
+mod split;
+mod views;
+#[cfg(feature = "files")]
+mod write;
 mod yin_yang;
 
 pub use augment::Augmentation;

@@ -12,12 +12,13 @@ impl Dataset {
     ///
     /// ```
     /// # use eventprop::data::Dataset;
-    /// # let mut set = Dataset::builder(1, ["a", "b"]);
-    /// # for k in 0..20 { set.push([(1.0, 0)], k % 2)?; }
-    /// # let set = set.build();
+    /// # let mut set = Dataset::builder(1, 10.0).classes(2);
+    /// # let spikes = eventprop::SpikeTrains::from_channels([[1.0]])?;
+    /// # for k in 0..20 { set.push(&spikes, k % 2)?; }
+    /// # let set = set.build()?;
     /// let parts = set.split_stratified(&[0.7, 0.1, 0.2], 1)?;
     /// assert_eq!([parts[0].len(), parts[1].len(), parts[2].len()], [14, 2, 4]);
-    /// # Ok::<(), eventprop::data::DataError>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
@@ -25,8 +26,8 @@ impl Dataset {
     pub fn split_stratified(&self, fractions: &[f64], seed: u64) -> Result<Vec<Self>, DataError> {
         let sum: f64 = fractions.iter().sum();
         if fractions.iter().any(|f| f.is_nan() || *f < 0.0) || (sum - 1.0).abs() > 1e-9 {
-            let why = format!("the fractions {fractions:?} must not be negative and add up to 1");
-            return Err(DataError::Split { why });
+            let what = format!("the fractions {fractions:?} must not be negative and add up to 1");
+            return Err(DataError::Split { what });
         }
         let mut parts = vec![Vec::new(); fractions.len()];
         for members in self.shuffled_classes(seed) {
@@ -38,9 +39,9 @@ impl Dataset {
             }
         }
         if let Some(empty) = parts.iter().position(Vec::is_empty) {
-            let why =
+            let what =
                 format!("part {empty} of {fractions:?} would be empty of {} samples", self.len());
-            return Err(DataError::Split { why });
+            return Err(DataError::Split { what });
         }
         parts.into_iter().map(|part| self.in_order(part)).collect()
     }
@@ -55,8 +56,8 @@ impl Dataset {
             (0..self.len()).partition(|&k| self.group(k) == Some(group));
         if held.is_empty() || rest.is_empty() {
             let groups = self.groups();
-            let why = format!("group {group} cannot be left out of the groups {groups:?}");
-            return Err(DataError::Split { why });
+            let what = format!("group {group} cannot be left out of the groups {groups:?}");
+            return Err(DataError::Split { what });
         }
         Ok((self.subset(&rest)?, self.subset(&held)?))
     }
@@ -76,9 +77,9 @@ impl Dataset {
     /// Less than two folds, or more than samples.
     pub fn k_fold(&self, k: usize, seed: u64) -> Result<Vec<(Self, Self)>, DataError> {
         if k < 2 || k > self.len() {
-            let why =
+            let what =
                 format!("{k} folds of {} samples; from 2 to the number of samples", self.len());
-            return Err(DataError::Split { why });
+            return Err(DataError::Split { what });
         }
         let mut folds = vec![Vec::new(); k];
         // Dealt out like cards, class after class, so that folds differ by one sample at most.
@@ -127,16 +128,18 @@ fn shares(count: usize, fractions: &[f64]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::SpikeTrains;
 
     fn set(labels: &[usize], groups: bool) -> Dataset {
-        let mut set = Dataset::builder(1, ["a", "b", "c"]);
+        let mut set = Dataset::builder(1, 200.0).classes(3);
         for (k, &label) in labels.iter().enumerate() {
-            set.push([(k as f64, 0)], label).unwrap();
+            let spikes = SpikeTrains::from_channels([[k as f64]]).unwrap();
+            let added = set.push(&spikes, label).unwrap();
             if groups {
-                set.group(k as u32 % 4);
+                added.group(k as u32 % 4);
             }
         }
-        set.build()
+        set.build().unwrap()
     }
 
     /// Which samples these are: their only event says so.

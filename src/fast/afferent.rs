@@ -67,8 +67,8 @@ pub(super) struct Afferent<F> {
     pub target: usize,
     pub source: Option<usize>,
     pub receptor: usize,
-    pub tau_mem: F,
-    pub tau_syn: F,
+    /// tau_mem and tau_syn, if the targets share them. If not, all factors are 1.
+    pub taus: Option<(F, F)>,
     /// exp(-k span / tau) for k from 0 to one more than the slabs of a leg.
     hops: Vec<(F, F)>,
     leg: f64,
@@ -81,14 +81,11 @@ impl<F: Real> Afferent<F> {
         group: &[usize],
         target: usize,
         fans: Arc<Fans<F>>,
-        (bank, grid): (&ModeBank<F>, &Grid),
+        (bank, grid): (Option<&ModeBank<F>>, &Grid),
     ) -> Self {
         let receptor = projection.receptor;
-        let (tau_mem, tau_syn) = (bank.tau_mem(), bank.tau_syn()[receptor]);
-        let hops = (0..grid.slabs_per_leg() + 2).map(|k| {
-            let back = -(k as f64 * grid.span);
-            (exp_of(back, tau_mem), exp_of(back, tau_syn))
-        });
+        let taus = bank.map(|bank| (bank.tau_mem(), bank.tau_syn()[receptor]));
+        let hops = (0..grid.slabs_per_leg() + 2).map(|k| factors(-(k as f64 * grid.span), taus));
         Self {
             number,
             origin: projection.origin,
@@ -96,8 +93,7 @@ impl<F: Real> Afferent<F> {
             target,
             source: inside(projection, group),
             receptor,
-            tau_mem,
-            tau_syn,
+            taus,
             hops: hops.collect(),
             leg: grid.leg,
         }
@@ -107,15 +103,8 @@ impl<F: Real> Afferent<F> {
     pub fn flight(&self, grid: &Grid, time: f64, source: usize) -> Flight<F> {
         let slab = grid.slab_of(time);
         let offset = time - slab as f64 * grid.span;
-        Flight {
-            time,
-            mem: exp_of(offset, self.tau_mem),
-            syn: exp_of(offset, self.tau_syn),
-            slab: slab as u32,
-            source: source as u32,
-            next: 0,
-            rank: 0,
-        }
+        let (mem, syn) = factors(offset, self.taus);
+        Flight { time, mem, syn, slab: slab as u32, source: source as u32, next: 0, rank: 0 }
     }
 
     /// All spikes of the source before `duration`.
@@ -140,6 +129,11 @@ impl<F: Real> Afferent<F> {
         let (mem, syn) = self.hops[ahead];
         (flight.mem * mem, flight.syn * syn, start..start + self.leg)
     }
+}
+
+/// exp(x / tau_mem) and exp(x / tau_syn).
+fn factors<F: Real>(x: f64, taus: Option<(F, F)>) -> (F, F) {
+    taus.map_or((F::one(), F::one()), |(tau_mem, tau_syn)| (exp_of(x, tau_mem), exp_of(x, tau_syn)))
 }
 
 /// The layer of a group that a projection comes from.

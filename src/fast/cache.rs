@@ -16,11 +16,13 @@ pub(crate) struct Cache<F> {
 struct Kept<F> {
     version: u64,
     projection: usize,
+    /// Whether the targets share their constants.
+    shared: bool,
     fans: Arc<Fans<F>>,
 }
 
 impl<F: Real> Cache<F> {
-    /// The fans of a projection, made if need be.
+    /// The fans of a projection, made if need be. `bank` are the constants that all targets share.
     ///
     /// # Errors
     /// A weight or a delay that has no meaning.
@@ -28,21 +30,25 @@ impl<F: Real> Cache<F> {
         &self,
         network: &SpikingNetwork<F>,
         number: usize,
-        bank: &ModeBank<F>,
+        bank: Option<&ModeBank<F>>,
         leg: f64,
         block: usize,
     ) -> Result<Arc<Fans<F>>, SimulationError> {
         // Held while they are made: others would make the same. A panic leaves no half-made ones behind.
         let mut kept = self.fans.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |k: &&Kept<F>| {
-            k.version == network.version && k.projection == number && k.fans.block == block
+            k.version == network.version
+                && (k.projection, k.shared) == (number, bank.is_some())
+                && k.fans.block == block
         };
         if let Some(found) = kept.iter().find(same) {
             return Ok(found.fans.clone());
         }
-        kept.retain(|k| k.version == network.version && k.projection != number);
+        let other = |k: &Kept<F>| (k.projection, k.shared) != (number, bank.is_some());
+        kept.retain(|k| k.version == network.version && other(k));
         let fans = Arc::new(Fans::new(network, number, bank, leg, block)?);
-        kept.push(Kept { version: network.version, projection: number, fans: fans.clone() });
+        let (version, shared) = (network.version, bank.is_some());
+        kept.push(Kept { version, projection: number, shared, fans: fans.clone() });
         Ok(fans)
     }
 
@@ -56,14 +62,17 @@ impl<F: Real> Cache<F> {
         group: &[usize],
         grid: Grid,
         block: usize,
+        own: bool,
     ) -> Result<Arc<Plan<F>>, SimulationError> {
         let mut kept = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|p| p.version == network.version);
-        let same = |p: &&Arc<Plan<F>>| p.group == group && p.grid == grid && p.block == block;
+        let same = |p: &&Arc<Plan<F>>| {
+            p.group == group && p.grid == grid && (p.block, p.own) == (block, own)
+        };
         if let Some(found) = kept.iter().find(same) {
             return Ok(found.clone());
         }
-        let plan = Arc::new(Plan::new(network, group, grid, block)?);
+        let plan = Arc::new(Plan::new(network, group, grid, block, own)?);
         kept.push(plan.clone());
         Ok(plan)
     }

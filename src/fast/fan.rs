@@ -12,9 +12,10 @@ use std::ops::Range;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Branch<F> {
     pub delay: f64,
-    /// -gain weight exp(rest / tau_mem), with the rest of the delay after whole legs.
+    /// -gain weight exp(rest / tau_mem), with the rest of the delay after whole legs; the weight itself if the
+    /// targets share no constants.
     pub mem: F,
-    /// weight exp(rest / tau_syn).
+    /// weight exp(rest / tau_syn), or likewise.
     pub syn: F,
     /// The target neuron, counted from the first of its block.
     pub post: u32,
@@ -29,7 +30,7 @@ pub(super) struct Fan<F> {
     /// Those of source k are `branches[starts[k]..starts[k + 1]]`.
     starts: Vec<u32>,
     pub branches: Vec<Branch<F>>,
-    /// Of every branch, the parts for weight 1.
+    /// Of every branch, the parts for weight 1; none if the targets share no constants.
     pub units: Vec<(F, F)>,
 }
 
@@ -41,7 +42,7 @@ impl<F: Real> Fan<F> {
     pub fn new(
         projection: &Projection<F>,
         posts: Range<usize>,
-        bank: &ModeBank<F>,
+        bank: Option<&ModeBank<F>>,
         leg: f64,
     ) -> Result<Self, SimulationError> {
         let pres = projection.synapses.shape().1;
@@ -53,8 +54,6 @@ impl<F: Real> Fan<F> {
         for pre in 0..pres {
             starts[pre + 1] += starts[pre];
         }
-        let mixing = -gain(bank, projection.receptor);
-        let (tau_mem, tau_syn) = (bank.tau_mem(), bank.tau_syn()[projection.receptor]);
         let none = Branch { delay: 0.0, mem: F::zero(), syn: F::zero(), post: 0, synapse: 0 };
         let mut next = starts.clone();
         let mut branches = vec![none; starts[pres] as usize];
@@ -74,6 +73,9 @@ impl<F: Real> Fan<F> {
             branches[range[0] as usize..range[1] as usize]
                 .sort_unstable_by_key(|b| (b.delay.to_bits(), b.synapse));
         }
+        let Some(bank) = bank else { return Ok(Self { starts, branches, units: Vec::new() }) };
+        let mixing = -gain(bank, projection.receptor);
+        let (tau_mem, tau_syn) = (bank.tau_mem(), bank.tau_syn()[projection.receptor]);
         let mut units = Vec::with_capacity(branches.len());
         for branch in &mut branches {
             let rest = branch.delay - (branch.delay / leg).floor() * leg;
@@ -106,7 +108,7 @@ impl<F: Real> Fans<F> {
     pub fn new(
         network: &SpikingNetwork<F>,
         number: usize,
-        bank: &ModeBank<F>,
+        bank: Option<&ModeBank<F>>,
         leg: f64,
         block: usize,
     ) -> Result<Self, SimulationError> {

@@ -10,6 +10,7 @@
 use super::afferent::{Flight, Queue, Traffic};
 use super::grid::Window;
 use super::inbox::{Bucket, Inbox};
+use super::own::{Beyond, Own};
 use super::plan::{Block, Pair, Plan, Population, State};
 use super::prefetch::prefetch;
 use super::walk::{Arrival, Walk};
@@ -43,40 +44,57 @@ impl Neuron {
         population.take(end, &bucket.sum, state);
         *bucket = Bucket::empty();
     }
+
+    /// The same for one with constants of its own.
+    #[inline]
+    fn pass_own<F: Real, const R: usize>(
+        &mut self,
+        own: &Own<F>,
+        state: &mut State<F, R>,
+        beyond: &mut Beyond<F>,
+        bucket: &mut Bucket<F, R>,
+    ) {
+        self.received += bucket.count;
+        own.take(&bucket.sum, state, beyond);
+        *bucket = Bucket::empty();
+    }
 }
 
 /// A neuron that is stepped through a bucket.
 #[derive(Debug)]
-struct Hot<F> {
+struct Hot<F, const N: usize> {
     slot: usize,
     arrivals: Vec<Arrival<F>>,
     /// What is certain, and what follows unless more arrives.
-    now: Walk<F>,
-    ahead: Walk<F>,
+    now: Walk<F, N>,
+    ahead: Walk<F, N>,
     fires: bool,
 }
 
 /// The memory of a forward pass, to be used again.
 #[derive(Debug)]
-pub(super) struct Space<F, const R: usize> {
+pub(super) struct Space<F, const R: usize, const N: usize, const OWN: bool> {
     inbox: Inbox<F, R>,
     states: Vec<State<F, R>>,
+    /// Of neurons with constants of their own.
+    beyond: Vec<Beyond<F>>,
     neurons: Vec<Neuron>,
     traffic: Vec<Traffic<F>>,
     /// The source and the number of the spikes that are on their way.
     active: Vec<(usize, usize)>,
-    hot: Vec<Hot<F>>,
+    hot: Vec<Hot<F, N>>,
     /// The neurons to look at closely.
     suspects: Vec<u32>,
     /// The spikes of the group, whose neurons are numbered through, in the order in which they came.
     pub fired: Vec<Fired<F>>,
 }
 
-impl<F: Real, const R: usize> Space<F, R> {
+impl<F: Real, const R: usize, const N: usize, const OWN: bool> Space<F, R, N, OWN> {
     pub fn new() -> Self {
         Self {
             inbox: Inbox::new(),
             states: Vec::new(),
+            beyond: Vec::new(),
             neurons: Vec::new(),
             traffic: Vec::new(),
             active: Vec::new(),
@@ -117,7 +135,7 @@ impl<F: Real, const R: usize> Space<F, R> {
     }
 }
 
-struct Run<'a, F: Real, const R: usize> {
+struct Run<'a, F: Real, const R: usize, const N: usize, const OWN: bool> {
     network: &'a SpikingNetwork<F>,
     plan: &'a Plan<F>,
     duration: f64,
@@ -127,10 +145,10 @@ struct Run<'a, F: Real, const R: usize> {
     bucket: usize,
     hots: usize,
     ties: usize,
-    space: &'a mut Space<F, R>,
+    space: &'a mut Space<F, R, N, OWN>,
 }
 
-impl<F: Real, const R: usize> Run<'_, F, R> {
+impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, OWN> {
     fn run(&mut self) -> Result<(), SimulationError> {
         self.prepare();
         for slab in 0..self.plan.grid.slabs(self.duration) {
@@ -147,10 +165,12 @@ impl<F: Real, const R: usize> Run<'_, F, R> {
 
     fn prepare(&mut self) {
         let size = self.block.neurons.len();
-        let Space { inbox, states, neurons, traffic, .. } = self.space;
+        let Space { inbox, states, beyond, neurons, traffic, .. } = self.space;
         inbox.clear(size, self.plan.grid.slab);
         states.clear();
         states.resize(size, State::zero());
+        beyond.clear();
+        beyond.resize(if OWN { size } else { 0 }, Beyond::none());
         neurons.clear();
         for (population, p) in self.plan.populations.iter().enumerate() {
             let population = population as u32;
@@ -173,7 +193,8 @@ impl<F: Real, const R: usize> Run<'_, F, R> {
         inbox.turn(self.window.start);
         for (k, afferent) in self.plan.afferents.iter().enumerate() {
             let fan = &afferent.fans.blocks[self.block.number];
-            let slot = self.block.slots(&self.plan.populations[afferent.target]).start;
+            let target = &self.plan.populations[afferent.target];
+            let place = (self.block.slots(target).start, self.block.owns(target));
             let mut numbered = true;
             let queues = traffic[k].queues();
             active.clear();
@@ -189,7 +210,7 @@ impl<F: Real, const R: usize> Run<'_, F, R> {
                 }
                 let Queue { flights, flying } = &mut queues[source];
                 let flight = &mut flights[number];
-                numbered &= inbox.deliver((k, afferent), fan, slot, flight, &self.window);
+                numbered &= inbox.deliver::<OWN>((k, afferent), fan, place, flight, &self.window);
                 flying.start += usize::from(flight.next as usize == fan.of(source).end);
             }
             if !numbered {
@@ -205,9 +226,21 @@ impl<F: Real, const R: usize> Run<'_, F, R> {
         self.space.suspects.clear();
         for population in &self.plan.populations {
             let slots = self.block.slots(population);
-            let (start, end) = (population.decays(self.bucket), population.decays(self.bucket + 1));
-            let Space { inbox, states, neurons, suspects, .. } = &mut *self.space;
+            let Space { inbox, states, beyond, neurons, suspects, .. } = &mut *self.space;
             let row = inbox.row(self.bucket, slots.clone());
+            if OWN {
+                let owns = self.block.owns(population);
+                for (k, (slot, bucket)) in slots.zip(row).enumerate() {
+                    let (own, state, beyond) = (owns.of(k), &mut states[slot], &mut beyond[slot]);
+                    if own.may_fire(state, beyond, &bucket.rise) {
+                        suspects.push(slot as u32);
+                    } else if !recurrent {
+                        neurons[slot].pass_own(own, state, beyond, bucket);
+                    }
+                }
+                continue;
+            }
+            let (start, end) = (population.decays(self.bucket), population.decays(self.bucket + 1));
             let states = &mut states[slots.clone()];
             let neurons = &mut neurons[slots.clone()];
             for (((slot, neuron), state), bucket) in slots.zip(neurons).zip(states).zip(row) {
@@ -226,14 +259,27 @@ impl<F: Real, const R: usize> Run<'_, F, R> {
         }
         for population in &self.plan.populations {
             let slots = self.block.slots(population);
-            let end = population.decays(self.bucket + 1);
-            let Space { inbox, states, neurons, suspects, .. } = &mut *self.space;
+            let Space { inbox, states, beyond, neurons, suspects, .. } = &mut *self.space;
             let row = inbox.row(self.bucket, 0..self.block.neurons.len());
+            // Any neuron of a recurrent group might have been called back.
+            if OWN {
+                let (owns, first) = (self.block.owns(population), slots.start);
+                let mut pass = |slot: usize| {
+                    let (own, beyond) = (owns.of(slot - first), &mut beyond[slot]);
+                    neurons[slot].pass_own(own, &mut states[slot], beyond, &mut row[slot]);
+                };
+                if recurrent {
+                    slots.for_each(&mut pass);
+                } else {
+                    suspects.iter().for_each(|&slot| pass(slot as usize));
+                }
+                continue;
+            }
+            let end = population.decays(self.bucket + 1);
             let mut pass = |slot: usize| {
                 neurons[slot].pass(population, &end, &mut states[slot], &mut row[slot]);
             };
             if recurrent {
-                // Any neuron might have been called back.
                 slots.for_each(&mut pass);
             } else {
                 suspects.iter().for_each(|&slot| pass(slot as usize));
@@ -245,7 +291,7 @@ impl<F: Real, const R: usize> Run<'_, F, R> {
     /// The hot neuron that fires next. Where none drives another any will do.
     fn first_to_fire(&self) -> Option<usize> {
         let mut firing = self.space.hot[..self.hots].iter().enumerate().filter(|(_, h)| h.fires);
-        let key = |h: &Hot<F>| (h.ahead.time.to_bits(), h.slot);
+        let key = |h: &Hot<F, N>| (h.ahead.time.to_bits(), h.slot);
         let first =
             if self.plan.recurrent { firing.min_by_key(|(_, h)| key(h)) } else { firing.next() };
         first.map(|(k, _)| k)
@@ -264,9 +310,12 @@ impl<F: Real, const R: usize> Run<'_, F, R> {
     fn heat(&mut self, slot: usize) {
         let (end, duration, plan) = (self.end(), self.duration, self.plan);
         let start = self.window.start + self.bucket as f64 * plan.grid.width;
-        let Space { inbox, states, neurons, hot: all, .. } = &mut *self.space;
+        let Space { inbox, states, beyond, neurons, hot: all, .. } = &mut *self.space;
         let neuron = &mut neurons[slot];
-        let now = Walk::new(&states[slot], start, neuron.last_spike);
+        let population = &plan.populations[neuron.population as usize];
+        let bank = population.bank(self.block.neurons.start + slot - population.slots.start);
+        let beyond = if OWN { beyond[slot] } else { Beyond::none() };
+        let now = Walk::new(bank, (&states[slot], &beyond), start, neuron.last_spike);
         if self.hots == all.len() {
             all.push(Hot { slot, arrivals: Vec::new(), now, ahead: now, fires: false });
         }
@@ -278,7 +327,6 @@ impl<F: Real, const R: usize> Run<'_, F, R> {
         let from = (&plan.afferents[..], self.block.number);
         inbox.collect((self.bucket, slot), from, &mut hot.arrivals);
         hot.arrivals.sort_unstable_by_key(Arrival::key);
-        let bank = &plan.populations[neuron.population as usize].bank;
         hot.fires = hot.ahead.on(bank, &hot.arrivals, end, duration);
         self.hots += 1;
         neuron.hot = self.hots as u32;
@@ -311,11 +359,13 @@ impl<F: Real, const R: usize> Run<'_, F, R> {
         }
         neuron.spikes += 1;
         let arrivals = neuron.received + hot.ahead.next as u32;
-        let slope = hot.ahead.fire(&population.bank, rank);
+        let bank = population.bank(number - population.slots.start);
+        hot.ahead.tell_release(fired);
+        let slope = hot.ahead.fire(bank, rank);
         neuron.last_spike = hot.ahead.last_spike;
-        fired.push(Fired { neuron: number, time, slope, arrivals, rank });
+        fired.push(Fired { neuron: number, time, slope, arrivals, rank, release: F::nan() });
         hot.now = hot.ahead;
-        hot.fires = hot.ahead.on(&population.bank, &hot.arrivals, end, duration);
+        hot.fires = hot.ahead.on(bank, &hot.arrivals, end, duration);
         for (k, afferent) in plan.afferents.iter().enumerate() {
             if afferent.source == Some(source) {
                 let flight = afferent.flight(&plan.grid, time, number - population.slots.start);
@@ -332,9 +382,12 @@ impl<F: Real, const R: usize> Run<'_, F, R> {
         let branches = fan.of(flight.source as usize);
         let source = flight.source as usize;
         let mut flight = Flight { next: branches.start as u32, ..flight };
-        let slot = self.block.slots(&self.plan.populations[afferent.target]).start;
+        let target = &self.plan.populations[afferent.target];
+        let slot = self.block.slots(target).start;
+        let place = (slot, self.block.owns(target));
         let first = self.space.inbox.len();
-        if !self.space.inbox.deliver((k, afferent), fan, slot, &mut flight, &self.window) {
+        let inbox = &mut self.space.inbox;
+        if !inbox.deliver::<OWN>((k, afferent), fan, place, &mut flight, &self.window) {
             return Err(SimulationError::TooManySpikes { most: u32::MAX as usize });
         }
         self.space.traffic[k].queues()[source].flights.push(flight);
@@ -353,15 +406,22 @@ impl<F: Real, const R: usize> Run<'_, F, R> {
     fn recall(&mut self, slot: usize, arrival: Arrival<F>, sent: f64) {
         let Some(which) = (self.space.neurons[slot].hot as usize).checked_sub(1) else {
             let population = self.population(slot);
-            let decays = population.decays(self.bucket);
             let rise = &self.space.inbox.bucket(self.bucket, slot).rise;
-            if population.may_fire(&decays, &self.space.states[slot], rise) {
+            let state = &self.space.states[slot];
+            let may_fire = if OWN {
+                let own = self.block.owns(population).of(slot - self.block.slots(population).start);
+                own.may_fire(state, &self.space.beyond[slot], rise)
+            } else {
+                population.may_fire(&population.decays(self.bucket), state, rise)
+            };
+            if may_fire {
                 self.heat(slot);
             }
             return;
         };
         let (end, duration) = (self.end(), self.duration);
-        let bank = &self.plan.populations[self.space.neurons[slot].population as usize].bank;
+        let population = &self.plan.populations[self.space.neurons[slot].population as usize];
+        let bank = population.bank(self.block.neurons.start + slot - population.slots.start);
         let hot = &mut self.space.hot[which];
         // Of two synapses from the same source, the first call brought both.
         if hot.arrivals.binary_search_by_key(&arrival.key(), Arrival::key).is_ok() {
@@ -386,10 +446,18 @@ impl<F: Real, const R: usize> Run<'_, F, R> {
     /// Ends a bucket for those that were stepped through it.
     fn cool(&mut self) -> Result<(), SimulationError> {
         for k in 0..self.hots {
-            let Hot { slot, ahead, .. } = &self.space.hot[k];
-            let (slot, state) = (*slot, ahead.state());
-            self.space.states[slot] = state;
-            self.space.neurons[slot].hot = 0;
+            let Space { hot, states, beyond, neurons, fired, .. } = &mut *self.space;
+            let Hot { slot, ahead, .. } = &mut hot[k];
+            let slot = *slot;
+            let population = &self.plan.populations[neurons[slot].population as usize];
+            let bank = population.bank(self.block.neurons.start + slot - population.slots.start);
+            ahead.tell_release(fired);
+            let (state, time) = (ahead.state(bank), ahead.time);
+            states[slot] = state;
+            if OWN {
+                beyond[slot] = ahead.beyond(bank);
+            }
+            neurons[slot].hot = 0;
             self.ties += ahead.ties;
             // What is not a number is hot from then on.
             if !state.is_finite() {
@@ -397,7 +465,7 @@ impl<F: Real, const R: usize> Run<'_, F, R> {
                 return Err(SimulationError::Overflow {
                     layer: self.network.layers[*layer].name.clone(),
                     neuron: self.block.neurons.start + slot - slots.start,
-                    time: ahead.time,
+                    time,
                 });
             }
         }

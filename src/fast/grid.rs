@@ -100,6 +100,7 @@ impl Grid {
             number,
             start,
             end,
+            width: self.width,
             buckets: self.slab.min(((end - start) / self.width).ceil() as usize),
             shift: 52 - self.slab.ilog2(),
             to_span: self.span - start,
@@ -117,7 +118,9 @@ pub(super) struct Window {
     pub start: f64,
     /// The end of the slab, or of the trial.
     pub end: f64,
-    /// Those that start before that.
+    /// Of a bucket.
+    pub width: f64,
+    /// Those that start before the end.
     pub buckets: usize,
     shift: u32,
     to_span: f64,
@@ -126,6 +129,12 @@ pub(super) struct Window {
 }
 
 impl Window {
+    /// When a bucket ends.
+    #[inline]
+    pub fn end_of(&self, bucket: usize) -> f64 {
+        self.start + (bucket + 1) as f64 * self.width
+    }
+
     /// The bucket of a time, counted from the start of the slab that it lies in.
     ///
     /// Moved to [span, 2 span), the times of a slab share an exponent, and the leading digits of the rest

@@ -3,6 +3,7 @@
 use super::afferent::{Afferent, Flight};
 use super::fan::{Branch, Fan};
 use super::grid::{Window, exp_of};
+use super::own::Owns;
 use super::plan::Modes;
 use super::walk::Arrival;
 use crate::Real;
@@ -102,14 +103,15 @@ impl<F: Real, const R: usize> Inbox<F, R> {
         &mut self.buckets[start + slots.start..start + slots.end]
     }
 
-    /// Adds what a spike does in a slab.
+    /// Adds what a spike does in a slab: to the modes in its frame, or for targets with constants of their own to
+    /// V and the currents at the end of each bucket.
     ///
     /// Returns whether the arrivals of the slab can still be numbered.
-    pub fn deliver(
+    pub fn deliver<const OWN: bool>(
         &mut self,
         afferent: (usize, &Afferent<F>),
         fan: &Fan<F>,
-        slot: usize,
+        (slot, owns): (usize, Owns<'_, F>),
         flight: &mut Flight<F>,
         window: &Window,
     ) -> bool {
@@ -144,12 +146,20 @@ impl<F: Real, const R: usize> Inbox<F, R> {
             let mut number = so_far as u32;
             let branches = &fan.branches[first..first + arrives];
             for (branch, link) in branches.iter().zip(&mut self.links[so_far..most]) {
-                let at = window.bucket(time + branch.delay) * neurons + slot + branch.post as usize;
-                let bucket = &mut buckets[at];
-                let (mem, syn) = (branch.mem * by_mem, branch.syn * by_syn);
+                let in_slab = window.bucket(time + branch.delay);
+                let bucket = &mut buckets[in_slab * neurons + slot + branch.post as usize];
+                let (mem, syn, rise) = if OWN {
+                    let left = F::of(window.end_of(in_slab) - (time + branch.delay));
+                    let own = owns.of(branch.post as usize);
+                    let (_, decay, response) = own.after(receptor, left);
+                    (branch.mem * response, branch.syn * decay, branch.syn)
+                } else {
+                    let syn = branch.syn * by_syn;
+                    (branch.mem * by_mem, syn, syn)
+                };
                 bucket.sum.mem += mem;
                 bucket.sum.syn[receptor] += syn;
-                bucket.rise[receptor] += syn.max(F::zero());
+                bucket.rise[receptor] += rise.max(F::zero());
                 *link = bucket.head;
                 number += 1;
                 bucket.head = number;
@@ -205,7 +215,10 @@ impl<F: Real, const R: usize> Inbox<F, R> {
             afferent: run.afferent,
             branch: index,
             receptor: afferent.receptor as u32,
-            weight: branch.syn * run.by_syn * exp_of(self.origin - time, afferent.tau_syn),
+            weight: match afferent.taus {
+                Some((_, tau_syn)) => branch.syn * run.by_syn * exp_of(self.origin - time, tau_syn),
+                None => branch.syn,
+            },
         };
         (arrival, branch.post as usize)
     }

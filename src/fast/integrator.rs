@@ -3,7 +3,8 @@
 //! That integral is linear in the arrivals: each adds its weight times a closed form of its time. So
 //! neither the read-out nor its gradient needs to know what happened between the arrivals.
 
-use super::{Gathered, Scratch, constants_apart, too_short};
+use super::{Scratch, constants_apart, too_short};
+use crate::adjoint::Gathered;
 use crate::layer::ModeBank;
 use crate::network::Origin;
 use crate::{PotentialSensitivity, Real, SpikingNetwork, Trace};
@@ -91,7 +92,7 @@ fn visit<F: Real>(
     mut each: impl FnMut(Visit<F>),
 ) -> Option<()> {
     let named = &network.layers[layer];
-    let bank = named.layer.mode_bank().filter(|b| b.threshold().is_none())?;
+    let bank = named.layer.linear()?.common_bank().filter(|b| b.threshold().is_none())?;
     if !constants_apart(bank) || too_short(bank, rate, trace.duration) {
         return None;
     }
@@ -178,9 +179,12 @@ pub(super) fn backward<F: Real>(
     space: &mut Space<F>,
 ) -> Option<()> {
     let model = &network.layers[layer].layer;
-    model.mode_bank().filter(|bank| bank.threshold().is_none())?;
+    let neurons = model.linear().filter(|neurons| !neurons.fire())?;
     let Space { spikes, gradients } = space;
     let Some(first) = potentials.first() else { return Some(()) };
+    if neurons.learn() {
+        return None;
+    }
     let PotentialSensitivity::Integral { rate: common, .. } = *first else { return None };
     gradients.clear();
     gradients.resize(model.size(), F::zero());

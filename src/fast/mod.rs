@@ -11,25 +11,28 @@ mod forward;
 mod grid;
 mod inbox;
 mod integrator;
+mod own;
 mod plan;
 mod prefetch;
 mod walk;
 
+use crate::adjoint::Gathered;
 use crate::arrivals::check_row;
 use crate::layer::ModeBank;
-use crate::network::{Origin, Projection};
+use crate::network::Projection;
 use crate::trace::{Fired, LayerTrace};
 use crate::{PotentialSensitivity, Real, SimulationError, SpikeTrains, SpikingNetwork, Trace};
 use afferent::inside;
 pub(crate) use cache::Cache;
 use grid::Grid;
 pub(crate) use integrator::voltage_integrals;
+use own::MOST_CURRENTS;
 use plan::{Plan, Population};
 use std::sync::Arc;
 use walk::MOST_RECEPTORS;
 
-/// Time constants closer than this share are left to the plain engine: the sums over buckets are
-/// those of single modes, which cancel as the constants meet.
+/// Neurons with time constants closer than this share go the way of those with constants of their own: sums over
+/// buckets of single modes cancel as the constants meet.
 const LEAST_GAP: f64 = 0.25;
 
 /// Synapses that one block of neurons should have, so that they stay in the caches, and its least size.
@@ -39,31 +42,56 @@ const LEAST_BLOCK: usize = 8;
 /// Spikes per ms that neurons of a recurrent group are expected to fire. Only the width of buckets depends on it.
 const GUESSED_RATE: f64 = 0.008;
 
-/// The memory of the engine, to be used again. One receptor is what most models have.
+/// The memory of the engine, to be used again: for `R` currents and states of at most `N` numbers. `OWN` is for
+/// neurons with constants of their own.
 #[derive(Debug)]
-struct Memory<F, const R: usize> {
-    forward: forward::Space<F, R>,
-    backward: backward::Space<F, R>,
+struct Memory<F, const R: usize, const N: usize, const OWN: bool> {
+    forward: forward::Space<F, R, N, OWN>,
+    backward: backward::Space<F, R, OWN, 1>,
+    /// The same with what trained constants need.
+    learning: backward::Space<F, R, OWN, 3>,
 }
 
-impl<F: Real, const R: usize> Default for Memory<F, R> {
+impl<F: Real, const R: usize, const N: usize, const OWN: bool> Default for Memory<F, R, N, OWN> {
     fn default() -> Self {
-        Self { forward: forward::Space::new(), backward: backward::Space::new() }
+        let (backward, learning) = (backward::Space::new(), backward::Space::new());
+        Self { forward: forward::Space::new(), backward, learning }
     }
 }
 
-/// The memory of the engine for any number of receptors.
+/// The states of neurons with constants of their own may also hold a raise and a rest.
+const FEW_CURRENTS: usize = 2;
+const FEW_NUMBERS: usize = FEW_CURRENTS + 3;
+const MOST_NUMBERS: usize = MOST_CURRENTS + 3;
+
+/// The memory of the engine for any number of currents. One receptor, and one more current with an adaptation,
+/// is what most models have.
 #[derive(Debug)]
 pub(crate) struct Scratch<F> {
-    one: Memory<F, 1>,
-    several: Memory<F, MOST_RECEPTORS>,
+    one: Memory<F, 1, 2, false>,
+    several: Memory<F, MOST_RECEPTORS, { MOST_RECEPTORS + 1 }, false>,
+    few_own: Memory<F, FEW_CURRENTS, FEW_NUMBERS, true>,
+    most_own: Memory<F, MOST_CURRENTS, MOST_NUMBERS, true>,
     integrals: integrator::Space<F>,
+}
+
+/// Calls a macro with the memory for a plan.
+macro_rules! with_memory {
+    ($plan:expr, $scratch:expr, $run:ident) => {
+        match ($plan.own, $plan.currents()) {
+            (false, 1) => $run!($scratch.one),
+            (false, _) => $run!($scratch.several),
+            (true, ..=FEW_CURRENTS) => $run!($scratch.few_own),
+            (true, _) => $run!($scratch.most_own),
+        }
+    };
 }
 
 impl<F: Real> Default for Scratch<F> {
     fn default() -> Self {
         let integrals = integrator::Space::default();
-        Self { one: Memory::default(), several: Memory::default(), integrals }
+        let (one, several) = (Memory::default(), Memory::default());
+        Self { one, several, few_own: Memory::default(), most_own: Memory::default(), integrals }
     }
 }
 
@@ -88,17 +116,17 @@ pub(crate) fn forward<F: Real>(
         }
     }
     let trains = |p: &Projection<F>| p.origin.spikes(input, layers);
-    let plan = match plan(network, group, recurrent, duration, &trains)? {
+    let plan = match plan(network, group, (recurrent, false), duration, &trains)? {
         Ok(plan) => plan,
         Err(error) => return Some(Err(error)),
     };
-    let (ties, fired) = if one_receptor(&plan) {
-        let space = &mut scratch.one.forward;
-        (space.run(network, &plan, duration, trains), &space.fired)
-    } else {
-        let space = &mut scratch.several.forward;
-        (space.run(network, &plan, duration, trains), &space.fired)
-    };
+    macro_rules! run {
+        ($memory:expr) => {{
+            let space = &mut $memory.forward;
+            (space.run(network, &plan, duration, trains), &space.fired)
+        }};
+    }
+    let (ties, fired) = with_memory!(plan, scratch, run);
     for Population { layer, slots, .. } in &plan.populations {
         let own = fired.iter().filter(|f| slots.contains(&f.neuron));
         let own = own.map(|f| Fired { neuron: f.neuron - slots.start, ..*f });
@@ -107,39 +135,40 @@ pub(crate) fn forward<F: Real>(
     Some(ties)
 }
 
-fn one_receptor<F: Real>(plan: &Plan<F>) -> bool {
-    plan.populations.iter().all(|p| p.bank.tau_syn().len() == 1)
-}
-
 /// Checks the synapses onto a layer if it is one of linear neurons that never fire.
 fn silence<F: Real>(
     network: &SpikingNetwork<F>,
     layer: usize,
 ) -> Option<Result<(), SimulationError>> {
     let model = &network.layers[layer].layer;
-    model.mode_bank().filter(|bank| bank.threshold().is_none())?;
+    model.linear().filter(|neurons| !neurons.fire())?;
     let mut onto = network.projections.iter().filter(|p| p.target == layer);
     Some(onto.try_for_each(|p| (0..model.size()).try_for_each(|n| check_row(p, n))))
 }
 
-/// How to simulate a group, or `None` if it is left to the plain engine. It is the same for the forward and
-/// the backward pass.
+/// How to simulate a group, or `None` if it is left to another engine. It is the same for the forward and
+/// the backward pass, unless constants are differentiated by.
 fn plan<'a, F: Real>(
     network: &'a SpikingNetwork<F>,
     group: &[usize],
-    recurrent: bool,
+    (recurrent, learning): (bool, bool),
     duration: f64,
     trains: &impl Fn(&Projection<F>) -> &'a SpikeTrains,
 ) -> Option<Result<Arc<Plan<F>>, SimulationError>> {
     let mut shortest = f64::INFINITY;
     let (mut most, mut neurons, mut sources) = (0.0_f64, 0, 0);
+    let mut own = learning;
     for &layer in group {
-        let bank = network.layers[layer].layer.mode_bank()?;
-        if bank.tau_syn().len() > MOST_RECEPTORS || !constants_apart(bank) {
-            return None;
+        let linear = network.layers[layer].layer.linear()?;
+        let shared = |bank: &&ModeBank<F>| bank.tau_syn().len() <= MOST_RECEPTORS;
+        own |= linear.common_bank().filter(shared).is_none_or(|bank| !constants_apart(bank));
+        for bank in linear.banks() {
+            if bank.tau_syn().len() > MOST_CURRENTS {
+                return None;
+            }
+            let taus = bank.tau_syn().iter().map(|t| t.as_f64());
+            shortest = taus.fold(shortest.min(bank.tau_mem().as_f64()), f64::min);
         }
-        let taus = bank.tau_syn().iter().map(|t| t.as_f64());
-        shortest = taus.fold(shortest.min(bank.tau_mem().as_f64()), f64::min);
         let mut arrivals = 0.0;
         for projection in network.projections.iter().filter(|p| p.target == layer) {
             let synapses = projection.synapses.synapses();
@@ -160,33 +189,13 @@ fn plan<'a, F: Real>(
     let block = (BLOCK_SYNAPSES / sources.max(1)).max(LEAST_BLOCK);
     let block = if recurrent { neurons } else { block.min(neurons) };
     let grid = Grid::new(duration, most, block, grid::leg::<F>(shortest))?;
-    Some(network.cache.plan(network, group, grid, block))
+    Some(network.cache.plan(network, group, grid, block, own))
 }
 
 /// Whether the modes of V do not cancel.
 fn constants_apart<F: Real>(bank: &ModeBank<F>) -> bool {
     let tau_mem = bank.tau_mem().as_f64();
     bank.tau_syn().iter().all(|tau| (tau.as_f64() - tau_mem).abs() > LEAST_GAP * tau_mem)
-}
-
-/// Gradients by projection and by population, as they are gathered.
-pub(crate) struct Gathered<'a, F> {
-    pub weights: &'a mut [Vec<F>],
-    pub delays: &'a mut [Vec<F>],
-    pub input_times: &'a mut [F],
-    pub layer_times: &'a mut [Vec<F>],
-    /// By layer: what stands in for smaller slopes.
-    pub slope_floors: &'a [F],
-}
-
-impl<F: Real> Gathered<'_, F> {
-    /// Those by the spikes of a population.
-    pub fn times(&mut self, origin: Origin) -> &mut [F] {
-        match origin {
-            Origin::Input { .. } => self.input_times,
-            Origin::Layer(l) => &mut self.layer_times[l],
-        }
-    }
 }
 
 /// Differentiates a group of layers, if this engine suits it. Slopes have been checked.
@@ -213,13 +222,18 @@ pub(crate) fn backward<F: Real>(
     }
     let trains = |p: &Projection<F>| trace.sources(p.origin);
     // A network that made a trace has no synapses without meaning.
-    let plan = plan(network, group, recurrent, trace.duration, &trains)?.ok()?;
-    if one_receptor(&plan) {
-        scratch.one.backward.run(trace, &plan, gathered);
-    } else {
-        scratch.several.backward.run(trace, &plan, gathered);
+    let learning = group.iter().any(|&layer| network.constant_counts[layer] > 0);
+    let plan = plan(network, group, (recurrent, learning), trace.duration, &trains)?.ok()?;
+    macro_rules! run {
+        ($memory:expr) => {
+            if learning {
+                $memory.learning.run(network, trace, &plan, gathered)
+            } else {
+                $memory.backward.run(network, trace, &plan, gathered)
+            }
+        };
     }
-    Some(())
+    with_memory!(plan, scratch, run)
 }
 
 /// Whether the particular solution of an integral and the free one would cancel over a trial that is

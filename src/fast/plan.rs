@@ -2,6 +2,7 @@
 
 use super::afferent::Afferent;
 use super::grid::{Grid, exp_of, gain};
+use super::own::{Own, Owns};
 use super::walk::MOST_RECEPTORS;
 use crate::layer::ModeBank;
 use crate::{Real, SimulationError, SpikingNetwork};
@@ -55,7 +56,10 @@ pub(super) type Modes<F, const R: usize> = Pair<F, R>;
 #[derive(Debug)]
 pub(super) struct Population<F> {
     pub layer: usize,
-    pub bank: ModeBank<F>,
+    /// Of each neuron, or of all if they are alike.
+    banks: Vec<ModeBank<F>>,
+    /// Likewise, if their modes have no frame that all share.
+    pub own: Vec<Own<F>>,
     /// Its neurons among those of the group.
     pub slots: Range<usize>,
     pub gain: [F; MOST_RECEPTORS],
@@ -72,7 +76,29 @@ pub(super) struct Population<F> {
 }
 
 impl<F: Real> Population<F> {
-    fn new(layer: usize, bank: &ModeBank<F>, slots: Range<usize>, grid: &Grid) -> Self {
+    fn new(
+        layer: usize,
+        banks: &[ModeBank<F>],
+        slots: Range<usize>,
+        grid: &Grid,
+        own: bool,
+    ) -> Self {
+        if own {
+            return Self {
+                layer,
+                banks: banks.to_vec(),
+                own: banks.iter().map(|bank| Own::new(bank, grid.width)).collect(),
+                slots,
+                gain: [F::zero(); MOST_RECEPTORS],
+                decays: Vec::new(),
+                decay_mem: F::zero(),
+                decay: [F::zero(); MOST_RECEPTORS],
+                response: [F::zero(); MOST_RECEPTORS],
+                rate: F::zero(),
+                limit: F::zero(),
+            };
+        }
+        let bank = &banks[0];
         let mut gains = [F::zero(); MOST_RECEPTORS];
         (0..bank.tau_syn().len()).for_each(|r| gains[r] = gain(bank, r));
         let mut decays = Vec::with_capacity((grid.slab + 1) * (bank.tau_syn().len() + 1));
@@ -90,7 +116,8 @@ impl<F: Real> Population<F> {
         let threshold = bank.threshold().unwrap_or(F::infinity());
         Self {
             layer,
-            bank: bank.clone(),
+            banks: banks.to_vec(),
+            own: Vec::new(),
             slots,
             gain: gains,
             decays,
@@ -102,9 +129,20 @@ impl<F: Real> Population<F> {
         }
     }
 
+    /// The constants of one of its neurons.
+    #[inline]
+    pub fn bank(&self, neuron: usize) -> &ModeBank<F> {
+        &self.banks[if self.banks.len() == 1 { 0 } else { neuron }]
+    }
+
+    /// The same on the grid.
+    pub fn own_of(&self, neuron: usize) -> &Own<F> {
+        Owns { all: &self.own, first: 0 }.of(neuron)
+    }
+
     /// exp(-x / tau) at the start of a bucket; there is one more than a slab has.
     pub fn decays<const R: usize>(&self, bucket: usize) -> Pair<F, R> {
-        let modes = self.bank.tau_syn().len() + 1;
+        let modes = self.bank(0).tau_syn().len() + 1;
         let at = &self.decays[bucket * modes..(bucket + 1) * modes];
         let mut decays = Pair { mem: at[0], syn: [F::zero(); R] };
         decays.syn.iter_mut().zip(&at[1..]).for_each(|(d, a)| *d = *a);
@@ -156,6 +194,8 @@ pub(super) struct Plan<F> {
     /// Neurons that go through time together: all, if one drives another.
     pub block: usize,
     pub recurrent: bool,
+    /// Whether neurons have constants, or more, of their own: see [`Own`].
+    pub own: bool,
     pub populations: Vec<Population<F>>,
     pub afferents: Vec<Afferent<F>>,
 }
@@ -168,20 +208,21 @@ impl<F: Real> Plan<F> {
         group: &[usize],
         grid: Grid,
         block: usize,
+        own: bool,
     ) -> Result<Self, SimulationError> {
         let mut populations = Vec::new();
         let mut slot = 0;
         for &layer in group {
             let model = &network.layers[layer].layer;
-            let Some(bank) = model.mode_bank() else { continue };
+            let Some(neurons) = model.linear() else { continue };
             let slots = slot..slot + model.size();
             slot = slots.end;
-            populations.push(Population::new(layer, bank, slots, &grid));
+            populations.push(Population::new(layer, neurons.banks(), slots, &grid, own));
         }
         let mut afferents = Vec::new();
         for (number, projection) in network.projections.iter().enumerate() {
             if let Some(target) = group.iter().position(|&l| l == projection.target) {
-                let bank = &populations[target].bank;
+                let bank = (!own).then(|| populations[target].bank(0));
                 let fans = network.cache.fans(network, number, bank, grid.leg, block)?;
                 afferents.push(Afferent::new(
                     projection,
@@ -195,7 +236,13 @@ impl<F: Real> Plan<F> {
         }
         let recurrent = network.is_recurrent(group);
         let version = network.version;
-        Ok(Self { version, group: group.into(), grid, block, recurrent, populations, afferents })
+        let group = group.into();
+        Ok(Self { version, group, grid, block, recurrent, own, populations, afferents })
+    }
+
+    /// The most currents that a neuron has.
+    pub fn currents(&self) -> usize {
+        self.populations.iter().map(|p| p.bank(0).tau_syn().len()).max().unwrap_or(0)
     }
 
     /// The number of neurons.
@@ -224,5 +271,11 @@ impl Block {
     pub fn slots<F>(&self, population: &Population<F>) -> Range<usize> {
         let Range { start, end } = self.neurons;
         population.slots.start.max(start) - start..population.slots.end.min(end) - start
+    }
+
+    /// The constants of those neurons, counted likewise.
+    pub fn owns<'a, F>(&self, population: &'a Population<F>) -> Owns<'a, F> {
+        let first = self.neurons.start.saturating_sub(population.slots.start);
+        Owns { all: &population.own, first }
     }
 }

@@ -1,8 +1,10 @@
 //! Event by event through one bucket.
 
+use super::own::Beyond;
 use super::plan::Pair;
 use crate::Real;
 use crate::layer::ModeBank;
+use crate::trace::Fired;
 
 /// The greatest number of receptors that this engine handles.
 pub(super) const MOST_RECEPTORS: usize = 3;
@@ -29,9 +31,9 @@ impl<F> Arrival<F> {
 
 /// A neuron on its way through a bucket.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Walk<F> {
-    /// [V, I_0, I_1, ...]; unused places stay 0.
-    state: [F; MOST_RECEPTORS + 1],
+pub(super) struct Walk<F, const N: usize> {
+    /// [V, I_0, I_1, ...] and what else the neuron has; unused places stay 0.
+    state: [F; N],
     pub time: f64,
     /// How many arrivals of the bucket it has received.
     pub next: usize,
@@ -39,28 +41,44 @@ pub(super) struct Walk<F> {
     pub last_spike: Option<(f64, u32)>,
     last_arrival: f64,
     pub ties: usize,
+    /// V' when V was released after the last spike, if that has been passed.
+    pub release: Option<F>,
 }
 
-impl<F: Real> Walk<F> {
+impl<F: Real, const N: usize> Walk<F, N> {
     /// From `start` on. No spike precedes the last one.
     pub fn new<const R: usize>(
-        from: &Pair<F, R>,
+        bank: &ModeBank<F>,
+        (from, beyond): (&Pair<F, R>, &Beyond<F>),
         start: f64,
         last_spike: Option<(f64, u32)>,
     ) -> Self {
-        let mut state = [F::zero(); MOST_RECEPTORS + 1];
+        let mut state = [F::zero(); N];
         state[0] = from.mem;
         state[1..].iter_mut().zip(&from.syn).for_each(|(s, i)| *s = *i);
+        if let Some(at) = bank.raise_place() {
+            state[at] = beyond.raise;
+        }
+        if let Some(at) = bank.hold_at() {
+            state[at] = beyond.held;
+        }
         let time = last_spike.map_or(start, |(last, _)| start.max(last));
-        Self { state, time, next: 0, last_spike, last_arrival: -1.0, ties: 0 }
+        Self { state, time, next: 0, last_spike, last_arrival: -1.0, ties: 0, release: None }
     }
 
     /// V and the currents.
-    pub fn state<const R: usize>(&self) -> Pair<F, R> {
+    pub fn state<const R: usize>(&self, bank: &ModeBank<F>) -> Pair<F, R> {
         let mut state = Pair::zero();
         state.mem = self.state[0];
-        state.syn.iter_mut().zip(&self.state[1..]).for_each(|(i, s)| *i = *s);
+        let currents = &self.state[1..=bank.tau_syn().len()];
+        state.syn.iter_mut().zip(currents).for_each(|(i, s)| *i = *s);
         state
+    }
+
+    /// What else the neuron has.
+    pub fn beyond(&self, bank: &ModeBank<F>) -> Beyond<F> {
+        let number = |at: Option<usize>| at.map_or(F::zero(), |at| self.state[at]);
+        Beyond { raise: number(bank.raise_place()), held: number(bank.hold_at()) }
     }
 
     /// Goes on to just before the next spike, or to the end of the bucket; whether there is a spike.
@@ -75,7 +93,7 @@ impl<F: Real> Walk<F> {
         loop {
             let arrival = arrivals.get(self.next);
             let until = arrival.map_or(end, |a| a.time).max(self.time);
-            let state = &self.state[..=bank.tau_syn().len()];
+            let state = &self.state[..bank.state_len()];
             let wait = bank.next_spike(state, F::of(until - self.time));
             let at = wait.map(|wait| (self.time + wait.as_f64()).min(until));
             if let Some(at) = at.filter(|&at| at < duration) {
@@ -116,14 +134,23 @@ impl<F: Real> Walk<F> {
     }
 
     fn flow_to(&mut self, bank: &ModeBank<F>, time: f64) {
-        bank.flow(F::of(time - self.time), &mut self.state[..=bank.tau_syn().len()]);
+        let (dt, state) = (F::of(time - self.time), &mut self.state[..bank.state_len()]);
+        self.release = bank.release(dt, state).or(self.release);
+        bank.flow(dt, state);
         self.time = time;
     }
 
-    /// Fires; the slope before that.
+    /// Notes the release of V with the spike that it follows.
+    pub fn tell_release(&mut self, fired: &mut [Fired<F>]) {
+        if let (Some(release), Some((_, rank))) = (self.release.take(), self.last_spike) {
+            fired[rank as usize].release = release;
+        }
+    }
+
+    /// Fires; how fast V neared the threshold.
     pub fn fire(&mut self, bank: &ModeBank<F>, rank: u32) -> F {
-        let state = &mut self.state[..=bank.tau_syn().len()];
-        let slope = bank.slope(state);
+        let state = &mut self.state[..bank.state_len()];
+        let slope = bank.approach(state);
         bank.fire(state);
         self.ties += usize::from(self.last_arrival == self.time);
         self.last_spike = Some((self.time, rank));

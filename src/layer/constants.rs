@@ -17,6 +17,7 @@ use crate::{Bounds, Parameter, ParameterKind, ParameterMut, Real};
 /// # let _ = layer;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[must_use]
 pub struct Constant<F = f64> {
     values: Vec<F>,
     trainable: bool,
@@ -119,9 +120,9 @@ impl<F: Real> LinearNeurons<F> {
     /// `TauRaise`) and a refractory period. `TauSyn` is that of the first receptor; those that
     /// projections add are trainable and per neuron if it is.
     ///
-    /// Weights and delays are no constants of neurons, and are passed over.
+    /// Weights, delays and custom kinds are no constants of these neurons, and are passed over.
     pub fn set(&mut self, kind: ParameterKind, constant: impl Into<Constant<F>>) {
-        if matches!(kind, ParameterKind::Weight | ParameterKind::Delay) {
+        if !is_constant(kind) {
             return;
         }
         let slot = Slot::new(kind, constant.into());
@@ -144,17 +145,52 @@ impl<F: Real> LinearNeurons<F> {
         self.receptors
     }
 
+    /// Whether there is a bias, or could be one after training.
+    pub(super) fn is_driven(&self) -> bool {
+        let drives = |slot: &Slot<F>| slot.trainable || slot.values.iter().any(|b| *b != F::zero());
+        self.slots.iter().any(|slot| slot.kind == ParameterKind::Bias && drives(slot))
+    }
+
     /// The constants of a neuron.
-    pub(super) fn bank(&self, neuron: usize) -> &ModeBank<F> {
+    pub(crate) fn bank(&self, neuron: usize) -> &ModeBank<F> {
         &self.banks[if self.banks.len() == 1 { 0 } else { neuron }]
     }
 
+    /// The constants of all neurons: one for each, or one if they are alike.
+    pub(crate) fn banks(&self) -> &[ModeBank<F>] {
+        &self.banks
+    }
+
     /// The constants that all neurons share, if there is nothing else to them.
-    pub(super) fn common_bank(&self) -> Option<&ModeBank<F>> {
+    pub(crate) fn common_bank(&self) -> Option<&ModeBank<F>> {
         match self.banks.as_slice() {
             [bank] if bank.is_plain() => Some(bank),
             _ => None,
         }
+    }
+
+    /// Whether the neurons fire at all.
+    pub(crate) fn fire(&self) -> bool {
+        self.bank(0).threshold().is_some()
+    }
+
+    /// Whether there is nothing to any of them but a membrane, receptors, a threshold and a reset.
+    pub(crate) fn are_plain(&self) -> bool {
+        self.banks.iter().all(ModeBank::is_plain)
+    }
+
+    /// Whether constants are parameters.
+    pub(crate) fn learn(&self) -> bool {
+        self.slots.iter().any(|slot| slot.trainable)
+    }
+
+    /// A constant of each neuron, `r` counting the receptors; one value if all are alike, `None` if the neurons
+    /// have no such.
+    #[cfg(feature = "nir")]
+    pub(crate) fn values(&self, kind: ParameterKind, r: usize) -> Option<Vec<F>> {
+        let slot = self.slots.iter().find(|slot| slot.kind == kind)?;
+        let each = slot.per_receptor(self.receptors);
+        Some((0..each).map(|neuron| slot.value(slot.place(self.receptors, r, neuron))).collect())
     }
 
     /// Works out the constants of the neurons.
@@ -297,7 +333,7 @@ impl<F: Real> LinearNeurons<F> {
 
     /// Calls `f` with each trainable constant of a neuron, the factor from a gradient by it to one by its
     /// parameter, and the place of that among the parameters of the layer.
-    pub(super) fn for_each_trainable(
+    pub(crate) fn for_each_trainable(
         &self,
         neuron: usize,
         mut f: impl FnMut((ParameterKind, usize), F, usize),
@@ -313,6 +349,12 @@ impl<F: Real> LinearNeurons<F> {
             first += slot.values.len();
         }
     }
+}
+
+/// Whether linear neurons have such a constant.
+fn is_constant(kind: ParameterKind) -> bool {
+    use ParameterKind::{Custom, Delay, Weight};
+    !matches!(kind, Weight | Delay | Custom(_))
 }
 
 fn check<F: Real>(kind: ParameterKind, value: F, trainable: bool) -> Result<(), LayerError> {
@@ -349,7 +391,7 @@ impl<F: Real> TryFrom<Raw<F>> for LinearNeurons<F> {
     type Error = LayerError;
     fn try_from(raw: Raw<F>) -> Result<Self, LayerError> {
         let Raw { size, receptors, mut slots } = raw;
-        slots.retain(|s| !matches!(s.kind, ParameterKind::Weight | ParameterKind::Delay));
+        slots.retain(|slot| is_constant(slot.kind));
         let mut kinds: Vec<ParameterKind> = slots.iter().map(|slot| slot.kind).collect();
         kinds.sort_unstable();
         if let Some(pair) = kinds.windows(2).find(|w| w[0] == w[1]) {

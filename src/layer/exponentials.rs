@@ -7,7 +7,7 @@ use smallvec::{SmallVec, smallvec};
 ///
 /// `decay_a` is exp(-a s), which the caller has. No digits are lost as b approaches a, where the
 /// divided difference becomes s exp(-a s).
-pub(super) fn decay_and_difference<F: Real>(a: F, b: F, s: F, decay_a: F) -> (F, F) {
+pub(crate) fn decay_and_difference<F: Real>(a: F, b: F, s: F, decay_a: F) -> (F, F) {
     let gap = b - a;
     let x = gap * s;
     if x.abs() > F::one() {
@@ -63,7 +63,7 @@ pub(super) fn difference_integral<F: Real>(a: F, b: F, q: F, s: F, difference: F
 ///
 /// Close together they are taken from a power series, whose divided differences are the complete
 /// symmetric polynomials; else from two differences of one number less.
-pub(super) fn decreasing_difference<F: Real, const N: usize>(mut z: [F; N]) -> F {
+pub(crate) fn decreasing_difference<F: Real, const N: usize>(mut z: [F; N]) -> F {
     z.sort_unstable_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
     sorted_difference(&z)
 }

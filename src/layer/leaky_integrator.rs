@@ -9,6 +9,7 @@ use crate::{ParameterKind, Real};
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(bound(deserialize = "F: Real + serde::Deserialize<'de>")))]
+#[must_use]
 pub struct LeakyIntegrator<F = f64> {
     neurons: LinearNeurons<F>,
 }

@@ -1,6 +1,6 @@
 //! Layers of linear neurons.
 
-use super::{Adjoint, ArrivalGradient, Layer, LayerError, LinearNeurons, ModeBank, StoredLayer};
+use super::{Adjoint, ArrivalGradient, Layer, LayerError, LinearNeurons, StoredLayer};
 use crate::{Parameter, ParameterMut, Real};
 use dyn_clone::DynClone;
 use std::fmt::Debug;
@@ -33,6 +33,9 @@ impl<F: Real, T: LinearLayer<F>> Layer<F> for T {
     fn receptor(&mut self, tau_syn: Option<F>) -> Result<usize, LayerError> {
         self.neurons_mut().receptor(tau_syn)
     }
+    fn is_driven(&self) -> bool {
+        self.neurons().is_driven()
+    }
     fn flow(&self, neuron: usize, dt: F, state: &mut [F]) {
         self.neurons().bank(neuron).flow(dt, state);
     }
@@ -47,6 +50,10 @@ impl<F: Real, T: LinearLayer<F>> Layer<F> for T {
     }
     fn potential(&self, _: usize, state: &[F]) -> F {
         state[0]
+    }
+    fn threshold(&self, neuron: usize, state: &[F]) -> Option<F> {
+        let bank = self.neurons().bank(neuron);
+        Some(bank.threshold()? + bank.raised(state))
     }
     fn slope(&self, neuron: usize, state: &[F]) -> F {
         self.neurons().bank(neuron).slope(state)
@@ -129,8 +136,8 @@ impl<F: Real, T: LinearLayer<F>> Layer<F> for T {
     fn update(&mut self) {
         self.neurons_mut().update();
     }
-    fn mode_bank(&self) -> Option<&ModeBank<F>> {
-        self.neurons().common_bank()
+    fn linear(&self) -> Option<&LinearNeurons<F>> {
+        Some(self.neurons())
     }
     fn to_stored(&self) -> Option<StoredLayer<F>> {
         LinearLayer::to_stored(self)

@@ -9,6 +9,7 @@ mod linear;
 
 pub use bank::ModeBank;
 pub use constants::{Constant, LinearNeurons};
+pub(crate) use exponentials::{decay_and_difference, decreasing_difference};
 pub use leaky_integrator::LeakyIntegrator;
 pub use lif::Lif;
 pub use linear::LinearLayer;
@@ -142,6 +143,12 @@ pub trait Layer<F: Real>: DynClone + Debug + Send + Sync {
         }
     }
 
+    /// Whether anything happens in the layer without arrivals, because of a bias, say. A layer in which nothing
+    /// does (the default) and that nothing reaches is refused.
+    fn is_driven(&self) -> bool {
+        false
+    }
+
     /// Writes the state at the start of a trial; zeros by default.
     fn rest(&self, _neuron: usize, state: &mut [F]) {
         state.fill(F::zero());
@@ -162,6 +169,12 @@ pub trait Layer<F: Real>: DynClone + Debug + Send + Sync {
 
     /// The potential V that read-outs see.
     fn potential(&self, neuron: usize, state: &[F]) -> F;
+
+    /// The potential at which the neuron fires, if there is one (the default: none). For pictures only: when
+    /// it fires is up to [`Layer::next_spike`].
+    fn threshold(&self, _neuron: usize, _state: &[F]) -> Option<F> {
+        None
+    }
 
     /// dV/dt.
     fn slope(&self, neuron: usize, state: &[F]) -> F;
@@ -242,9 +255,8 @@ pub trait Layer<F: Real>: DynClone + Debug + Send + Sync {
     /// Takes over changed parameters, projected on their bounds.
     fn update(&mut self) {}
 
-    /// The constants that all neurons share, if they are linear and have no others; the fast engines need
-    /// no more.
-    fn mode_bank(&self) -> Option<&ModeBank<F>> {
+    /// The neurons, if they are linear; the fast engines need no more.
+    fn linear(&self) -> Option<&LinearNeurons<F>> {
         None
     }
 

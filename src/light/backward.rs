@@ -1,10 +1,11 @@
 //! The adjoint of a layer.
 
-use super::arrivals::{Arrival, Inbox};
+use super::arrivals::Inbox;
 use super::dynamics::Dynamics;
 use super::reads::{Integral, Probe};
-use super::{Scratch, State, rest, with_receptors};
-use crate::fast::Gathered;
+use super::{Scratch, State, quick, rest, with_dynamics};
+use crate::adjoint::{Gathered, Neuron};
+use crate::layer::ModeBank;
 use crate::network::Projection;
 use crate::trace::LayerTrace;
 use crate::{PotentialSensitivity, Real, SpikingNetwork, Trace};
@@ -19,30 +20,59 @@ pub(crate) fn backward<F: Real>(
     gathered: &mut Gathered<'_, F>,
     scratch: &mut Scratch<F>,
 ) -> Option<()> {
-    let bank = network.layers[layer].layer.mode_bank()?;
+    let neurons = network.layers[layer].layer.linear()?;
     scratch.reads.fill(potentials);
+    let fired = &trace.layers[layer];
+    let mut run = Run { network, trace, layer, fired, gathered };
+    let quick = quick(neurons).filter(|_| !neurons.learn());
     macro_rules! run {
-        ($receptors:literal) => {{
-            let dynamics: Dynamics<'_, F, $receptors> = Dynamics::new(bank);
-            let fired = &trace.layers[layer];
-            Run { network, trace, layer, fired, dynamics, gathered }.layer(scratch)
-        }};
+        ($dynamics:expr) => {
+            run.layer(neurons.banks(), $dynamics, scratch)
+        };
     }
-    with_receptors!(bank, run)
+    with_dynamics!(quick, run)
 }
 
-struct Run<'a, 'g, F: Real, const R: usize> {
+/// What reaches a neuron, and what of it the loss reads.
+struct Trial<'a, F> {
+    neuron: usize,
+    /// Those of its spikes that count.
+    spikes: Range<usize>,
+    inbox: &'a Inbox<F>,
+    probes: &'a [Probe<F>],
+    integrals: &'a [Integral<F>],
+}
+
+/// A neuron that can be taken back through a trial.
+trait Back<F: Real> {
+    fn back(&self, run: &mut Run<'_, '_, F>, trial: &Trial<'_, F>, memory: &mut Memory<F>);
+}
+
+/// The memory of a neuron on its way back.
+#[derive(Debug, Default)]
+pub(super) struct Memory<F> {
+    /// What arrivals get from probes that move with them.
+    kinks: Vec<(usize, F)>,
+    neuron: Neuron<F>,
+}
+
+struct Run<'a, 'g, F: Real> {
     network: &'a SpikingNetwork<F>,
     trace: &'a Trace<F>,
     layer: usize,
     fired: &'a LayerTrace<F>,
-    dynamics: Dynamics<'a, F, R>,
     gathered: &'a mut Gathered<'g, F>,
 }
 
-impl<F: Real, const R: usize> Run<'_, '_, F, R> {
-    fn layer(&mut self, scratch: &mut Scratch<F>) -> Option<()> {
-        let Scratch { inbox, reads, kinks, .. } = scratch;
+impl<F: Real> Run<'_, '_, F> {
+    fn layer<'b, B: Back<F>>(
+        &mut self,
+        banks: &'b [ModeBank<F>],
+        dynamics: impl Fn(&'b ModeBank<F>) -> B,
+        scratch: &mut Scratch<F>,
+    ) -> Option<()> {
+        let Scratch { inbox, reads, memory, .. } = scratch;
+        let mut model = dynamics(&banks[0]);
         let (trace, fired) = (self.trace, self.fired);
         let trains = |p: &Projection<F>| trace.sources(p.origin);
         let offsets = fired.spikes.offsets();
@@ -65,37 +95,77 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
             if let (Some(last), false) = (spikes.clone().next_back(), is_read) {
                 inbox.arrivals.truncate(fired.arrivals[last] as usize);
             }
-            kinks.clear();
-            if probes.iter().any(|p| p.moves) {
-                self.kinks(spikes.clone(), &inbox.arrivals, probes, kinks);
+            if banks.len() > 1 {
+                model = dynamics(&banks[neuron]);
             }
-            self.neuron(spikes, inbox, probes, integrals, kinks);
+            let trial = Trial { neuron, spikes, inbox, probes, integrals };
+            model.back(self, &trial, memory);
         }
         Some(())
     }
+}
 
+/// Any linear neuron takes the steps of the plain engine.
+impl<F: Real> Back<F> for &ModeBank<F> {
+    fn back(&self, run: &mut Run<'_, '_, F>, trial: &Trial<'_, F>, memory: &mut Memory<F>) {
+        let (network, trace, layer) = (run.network, run.trace, run.layer);
+        let neuron = &mut memory.neuron;
+        (neuron.layer, neuron.index) = (layer, trial.neuron);
+        let probes = trial.probes.iter().map(|p| (p.time, p.gradient, p.moves));
+        neuron.listen(probes, trial.integrals.iter().map(|i| (i.rate, i.gradient)));
+        neuron.replay.arrivals.clear();
+        neuron.replay.arrivals.extend(trial.inbox.arrivals.iter().map(|arrival| {
+            let cause = trial.inbox.cause(arrival);
+            crate::arrivals::Arrival {
+                time: arrival.time,
+                rank: 0,
+                projection: cause.projection,
+                synapse: cause.synapse,
+                spike: cause.spike,
+                receptor: arrival.receptor,
+                weight: arrival.weight,
+            }
+        }));
+        neuron.replay.rebuild(network, trace, (layer, trial.neuron), &neuron.probe_times);
+        neuron.start(network, trace.duration, &mut run.gathered.constants[layer]);
+        while neuron.left > 0 {
+            neuron.step(network, trace, run.gathered);
+        }
+    }
+}
+
+impl<F: Real, const R: usize> Back<F> for Dynamics<'_, F, R> {
+    fn back(&self, run: &mut Run<'_, '_, F>, trial: &Trial<'_, F>, memory: &mut Memory<F>) {
+        memory.kinks.clear();
+        let mut moving = trial.probes.iter().filter(|p| p.moves).peekable();
+        if moving.peek().is_some() {
+            // What moves with a spike is read seldom.
+            let spikes = &run.fired.spikes.times()[trial.spikes.clone()];
+            if moving.any(|p| spikes.binary_search_by(|t| t.total_cmp(&p.time)).is_ok()) {
+                return self.bank.back(run, trial, memory);
+            }
+            self.kinks(run.fired, trial, &mut memory.kinks);
+        }
+        self.neuron(run, trial, &memory.kinks);
+    }
+}
+
+impl<F: Real, const R: usize> Dynamics<'_, F, R> {
     /// What arrivals get from probes that move with them: dL/dV times the slope of V before the arrival,
     /// if that is the first event of its time. Ascending.
-    fn kinks(
-        &self,
-        spikes: Range<usize>,
-        arrivals: &[Arrival<F>],
-        probes: &[Probe<F>],
-        kinks: &mut Vec<(usize, F)>,
-    ) {
-        let Self { fired, dynamics, .. } = self;
-        let mut moving = probes.iter().filter(|p| p.moves).peekable();
-        let mut spikes = spikes.peekable();
+    fn kinks(&self, fired: &LayerTrace<F>, trial: &Trial<'_, F>, kinks: &mut Vec<(usize, F)>) {
+        let mut moving = trial.probes.iter().filter(|p| p.moves).peekable();
+        let mut spikes = trial.spikes.clone().peekable();
         let mut state: State<F> = rest();
         let mut last = -1.0;
-        for (k, arrival) in arrivals.iter().enumerate() {
+        for (k, arrival) in trial.inbox.arrivals.iter().enumerate() {
             while let Some(s) = spikes.next_if(|&s| fired.arrivals[s] as usize <= k) {
                 let time = fired.spikes.times()[s];
-                dynamics.fire(F::of(time - f64::max(last, 0.0)), &mut state);
+                self.reset_after(F::of(time - f64::max(last, 0.0)), &mut state);
                 last = time;
             }
             let is_first = last < arrival.time;
-            state = dynamics.flow(F::of(arrival.time - f64::max(last, 0.0)), &state);
+            state = self.flow(F::of(arrival.time - f64::max(last, 0.0)), &state);
             last = arrival.time;
             while moving.next_if(|p| p.time < last).is_some() {}
             let mut gradient = F::zero();
@@ -103,7 +173,7 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
                 gradient += probe.gradient;
             }
             if gradient != F::zero() {
-                let slope = (dynamics.drive(&state) - state[0]) * dynamics.rate_mem;
+                let slope = (self.drive(&state) - state[0]) * self.rate_mem;
                 kinks.push((k, gradient * slope));
             }
             state[arrival.receptor as usize + 1] += arrival.weight;
@@ -111,19 +181,14 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
     }
 
     /// Walks the events of a neuron back.
-    fn neuron(
-        &mut self,
-        spikes: Range<usize>,
-        inbox: &Inbox<F>,
-        probes: &[Probe<F>],
-        integrals: &[Integral<F>],
-        kinks: &[(usize, F)],
-    ) {
-        let Self { network, fired, dynamics, gathered, .. } = self;
+    fn neuron(&self, run: &mut Run<'_, '_, F>, trial: &Trial<'_, F>, kinks: &[(usize, F)]) {
+        let Run { network, fired, gathered, .. } = run;
+        let Trial { spikes, inbox, probes, integrals, .. } = trial;
         let (first, mut spikes_left, mut left) = (spikes.start, spikes.end, inbox.arrivals.len());
         let mut probes = probes.iter().rev().peekable();
         let mut kinks = kinks.iter().rev().peekable();
-        let mut adjoint = Adjoint { dynamics, integrals, time: self.trace.duration, p: rest() };
+        let mut adjoint =
+            Adjoint { dynamics: self, integrals, time: run.trace.duration, p: rest() };
         loop {
             // A spike comes after the arrivals that its neuron had seen.
             let fires = spikes_left > first && fired.arrivals[spikes_left - 1] as usize >= left;
@@ -140,8 +205,8 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
             adjoint.back_to(time);
             if fires {
                 spikes_left -= 1;
-                let given = gathered.layer_times[self.layer][spikes_left];
-                let floor = gathered.slope_floors[self.layer];
+                let given = gathered.layer_times[run.layer][spikes_left];
+                let floor = gathered.slope_floors[run.layer];
                 adjoint.fire(fired.slopes[spikes_left].max(floor), given);
                 continue;
             }
@@ -149,9 +214,8 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
             let arrival = &inbox.arrivals[left];
             let kink = kinks.next_if(|k| k.0 == left).map_or(F::zero(), |k| k.1);
             let by_weight = adjoint.p[arrival.receptor as usize + 1];
-            let rate = dynamics.receptors[arrival.receptor as usize].rate;
-            let by_time =
-                arrival.weight * (by_weight * rate - adjoint.p[0] * dynamics.rate_mem) + kink;
+            let rate = self.receptors[arrival.receptor as usize].rate;
+            let by_time = arrival.weight * (by_weight * rate - adjoint.p[0] * self.rate_mem) + kink;
             let cause = inbox.cause(arrival);
             let (projection, synapse) = (cause.projection as usize, cause.synapse as usize);
             gathered.weights[projection][synapse] += by_weight;

@@ -13,7 +13,7 @@ impl<F: Real, const R: usize> Dynamics<'_, F, R> {
     /// What bounds or a few steps cannot settle, such as a near touch, is left to
     /// [`ModeBank`](crate::ModeBank), which is slower and certain.
     #[inline]
-    pub fn next_spike(&self, state: &State<F>, threshold: F, horizon: F) -> Option<F> {
+    pub fn crossing(&self, state: &State<F>, threshold: F, horizon: F) -> Option<F> {
         if !self.may_fire(state, threshold, horizon) {
             return None;
         }

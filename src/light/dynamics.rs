@@ -3,15 +3,63 @@
 use super::State;
 use crate::Real;
 use crate::layer::ModeBank;
+use smallvec::{SmallVec, smallvec};
+
+/// What the forward pass asks of a neuron.
+pub(super) trait Neuron<F> {
+    /// V and what else changes.
+    type State;
+
+    /// The state at the start of a trial.
+    fn rest(&self) -> Self::State;
+
+    /// The time to the next spike, at most `horizon`.
+    fn next_spike(&self, state: &Self::State, horizon: F) -> Option<F>;
+
+    /// Lets time pass without events.
+    fn pass(&self, dt: F, state: &mut Self::State);
+
+    /// Something arrives; whether the state is still one of numbers.
+    fn receive(&self, receptor: usize, weight: F, state: &mut Self::State) -> bool;
+
+    /// The neuron fires after `dt`; how fast it neared the threshold.
+    fn fire(&self, dt: F, state: &mut Self::State) -> F;
+}
+
+/// Any linear neuron.
+impl<F: Real> Neuron<F> for &ModeBank<F> {
+    type State = SmallVec<[F; 8]>;
+
+    fn rest(&self) -> Self::State {
+        smallvec![F::zero(); self.state_len()]
+    }
+    fn next_spike(&self, state: &Self::State, horizon: F) -> Option<F> {
+        ModeBank::next_spike(self, state, horizon)
+    }
+    fn pass(&self, dt: F, state: &mut Self::State) {
+        self.flow(dt, state);
+    }
+    fn receive(&self, receptor: usize, weight: F, state: &mut Self::State) -> bool {
+        state[receptor + 1] += weight;
+        state.iter().all(|x| x.is_finite())
+    }
+    fn fire(&self, dt: F, state: &mut Self::State) -> F {
+        self.flow(dt, state);
+        let slope = self.approach(state);
+        ModeBank::fire(self, state);
+        slope
+    }
+}
 
 /// Up to this product of the distance of two rates and a time, the difference of their exponentials is
 /// taken without cancellation. Above it a few units in the last place are lost at most.
 const NEAR: f64 = 1.0 / 32.0;
 
-/// A [`ModeBank`] with `R` receptors, and what follows from its constants.
-#[derive(Debug)]
+/// A [`ModeBank`] with `R` receptors and nothing beyond LIF, and what follows from its constants.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Dynamics<'a, F, const R: usize> {
     pub bank: &'a ModeBank<F>,
+    pub threshold: F,
     pub rate_mem: F,
     pub receptors: [Receptor<F>; R],
 }
@@ -42,7 +90,9 @@ impl<'a, F: Real, const R: usize> Dynamics<'a, F, R> {
     /// For a bank with this many receptors.
     pub fn new(bank: &'a ModeBank<F>) -> Self {
         let receptor = |r| Receptor::new(bank.tau_mem(), bank.tau_syn()[r]);
-        Self { bank, rate_mem: bank.tau_mem().recip(), receptors: std::array::from_fn(receptor) }
+        let threshold = bank.threshold().unwrap_or(F::infinity());
+        let receptors = std::array::from_fn(receptor);
+        Self { bank, threshold, rate_mem: bank.tau_mem().recip(), receptors }
     }
 
     /// Calls `f(r, decay of I_r, response of V to I_r)` for every receptor; returns the decay of V.
@@ -89,7 +139,7 @@ impl<'a, F: Real, const R: usize> Dynamics<'a, F, R> {
 
     /// The neuron fires after `dt`: the currents go on, V is reset.
     #[inline]
-    pub fn fire(&self, dt: F, state: &mut State<F>) {
+    pub fn reset_after(&self, dt: F, state: &mut State<F>) {
         for (current, receptor) in state[1..].iter_mut().zip(&self.receptors) {
             *current *= (-receptor.rate * dt).exp();
         }
@@ -100,5 +150,34 @@ impl<'a, F: Real, const R: usize> Dynamics<'a, F, R> {
     #[inline]
     pub fn drive(&self, state: &State<F>) -> F {
         state[1..=R].iter().copied().sum()
+    }
+}
+
+impl<F: Real, const R: usize> Neuron<F> for Dynamics<'_, F, R> {
+    type State = State<F>;
+
+    fn rest(&self) -> State<F> {
+        super::rest()
+    }
+    #[inline]
+    fn next_spike(&self, state: &State<F>, horizon: F) -> Option<F> {
+        self.crossing(state, self.threshold, horizon)
+    }
+    #[inline]
+    fn pass(&self, dt: F, state: &mut State<F>) {
+        // Before the first arrival the neuron is at rest.
+        if state[..=R].iter().any(|x| *x != F::zero()) {
+            *state = self.flow(dt, state);
+        }
+    }
+    #[inline]
+    fn receive(&self, receptor: usize, weight: F, state: &mut State<F>) -> bool {
+        state[receptor + 1] += weight;
+        state[..=R].iter().all(|x| x.is_finite())
+    }
+    #[inline]
+    fn fire(&self, dt: F, state: &mut State<F>) -> F {
+        self.reset_after(dt, state);
+        (self.drive(state) - self.threshold) * self.rate_mem
     }
 }

@@ -29,7 +29,7 @@ impl<F: Real> Integral<F> {
     }
 }
 
-/// All reads of a layer, sorted by neuron, and probes of a neuron by time.
+/// All reads of a layer, sorted by neuron, and probes of a neuron by time; those that move come last.
 #[derive(Debug)]
 pub(super) struct Reads<F> {
     probes: Vec<Probe<F>>,
@@ -61,7 +61,9 @@ impl<F: Real> Reads<F> {
             }
         }
         let by_neuron = |a: &Probe<F>, b: &Probe<F>| a.neuron.cmp(&b.neuron);
-        self.probes.sort_unstable_by(|a, b| by_neuron(a, b).then(a.time.total_cmp(&b.time)));
+        self.probes.sort_unstable_by(|a, b| {
+            by_neuron(a, b).then(a.time.total_cmp(&b.time)).then(a.moves.cmp(&b.moves))
+        });
         self.integrals.sort_unstable_by_key(|i| i.neuron);
     }
 

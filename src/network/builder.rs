@@ -6,6 +6,7 @@ use crate::Real;
 use crate::layer::{Layer, LayerError};
 use crate::synapse::{Connectivity, DelayedSynapses, SynapseError, check_count};
 use rand::Rng;
+use std::fmt;
 use thiserror::Error;
 
 /// Why a network was refused.
@@ -41,8 +42,10 @@ pub enum BuildError {
         /// The input's name.
         name: String,
     },
-    /// A layer that no input can reach.
-    #[error("no path of projections leads from an input to layer `{name}`: it could never fire")]
+    /// A layer in which nothing could happen.
+    #[error(
+        "no path of projections leads to layer `{name}` from an input or from a layer with a bias, and it has none: it could never fire"
+    )]
     Unreachable {
         /// The layer's name.
         name: String,
@@ -130,6 +133,7 @@ struct Plan<F: Real> {
 /// assert_eq!(net.channels(), 10);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[must_use]
 pub struct NetworkBuilder<F: Real = f64> {
     populations: Vec<(String, Population<F>)>,
     plans: Vec<Plan<F>>,
@@ -139,6 +143,19 @@ pub struct NetworkBuilder<F: Real = f64> {
 impl<F: Real> Default for NetworkBuilder<F> {
     fn default() -> Self {
         Self { populations: Vec::new(), plans: Vec::new(), max_spikes: None }
+    }
+}
+
+impl<F: Real> fmt::Debug for NetworkBuilder<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |id: PopulationId| self.populations.get(id.0).map_or("?", |(name, _)| name);
+        let projections: Vec<_> = self.plans.iter().map(|p| (name(p.pre), name(p.post))).collect();
+        let populations: Vec<_> = self.populations.iter().map(|(n, p)| (n, p.size())).collect();
+        f.debug_struct("NetworkBuilder")
+            .field("populations", &populations)
+            .field("projections", &projections)
+            .field("max_spikes", &self.max_spikes)
+            .finish()
     }
 }
 
@@ -299,7 +316,7 @@ pub(super) fn assemble<F: Real>(
             Origin::Input { .. } => None,
         })
         .collect();
-    let mut reached = vec![false; layers.len()];
+    let mut reached: Vec<bool> = layers.iter().map(|l| l.layer.is_driven()).collect();
     for projection in projections.iter().filter(|p| matches!(p.origin, Origin::Input { .. })) {
         reached[projection.target] = true;
     }

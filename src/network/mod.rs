@@ -4,13 +4,17 @@ mod builder;
 mod groups;
 mod scratch;
 mod spiking;
+mod storage;
 #[cfg(feature = "serde")]
 mod store;
+mod taken;
 
 pub use builder::{BuildError, NetworkBuilder, PopulationId};
 pub(crate) use scratch::Scratch;
 pub use spiking::{Engine, SpikingNetwork};
 pub(crate) use spiking::{NamedLayer, Origin, Projection};
+pub use storage::StorageLayout;
+pub(crate) use taken::Taken;
 
 use crate::readout::Recording;
 use crate::{
@@ -133,6 +137,16 @@ pub trait Network<F: Real>: Send + Sync {
             .iter()
             .map(|(owner, p)| Block { owner: (*owner).into(), kind: p.kind, len: p.values.len() })
             .collect()
+    }
+
+    /// Under which names and in which shapes parameters are stored, such as `input->hidden.weight`, a
+    /// plain list.
+    fn storage(&self) -> StorageLayout {
+        let mut storage = StorageLayout::default();
+        for block in self.layout() {
+            storage.push(format!("{}.{}", block.owner, block.kind), vec![block.len]);
+        }
+        storage
     }
 
     /// The read-out and the loss of a trace.

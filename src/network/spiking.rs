@@ -1,6 +1,6 @@
 //! The network of this crate.
 
-use super::{BuildError, Network, Scratch};
+use super::{BuildError, Network, Scratch, StorageLayout};
 use crate::adjoint;
 use crate::fast;
 use crate::health;
@@ -83,7 +83,7 @@ pub enum Engine {
 /// thread that has used the network; a clone starts without.
 #[derive(Debug, Clone)]
 pub struct SpikingNetwork<F: Real = f64> {
-    pub(super) inputs: Vec<(String, usize)>,
+    pub(crate) inputs: Vec<(String, usize)>,
     pub(crate) layers: Vec<NamedLayer<F>>,
     pub(crate) projections: Vec<Projection<F>>,
     /// Layers that are simulated together, in the order of simulation.
@@ -92,7 +92,7 @@ pub struct SpikingNetwork<F: Real = f64> {
     pub(crate) layout: Vec<Block>,
     pub(crate) parameter_counts: Vec<usize>,
     pub(crate) constant_counts: Vec<usize>,
-    pub(super) max_spikes: Option<usize>,
+    pub(crate) max_spikes: Option<usize>,
     pub(crate) engine: Engine,
     /// Changes with the parameters, so that a trace knows whether it is still true.
     pub(crate) version: u64,
@@ -308,6 +308,10 @@ impl<F: Real> Network<F> for SpikingNetwork<F> {
         for NamedLayer { layer, .. } in &mut self.layers {
             layer.update();
         }
+    }
+
+    fn storage(&self) -> StorageLayout {
+        super::storage::of(self)
     }
 
     fn raise_weights(&mut self, layer: usize, neuron: usize, amount: F) {

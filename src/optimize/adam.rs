@@ -1,7 +1,9 @@
 //! Adam.
 
-use super::{OptimizeError, Optimizer, Rates, check_constant, check_gradients, step_each};
-use crate::{Gradients, Network, ParameterMap, Real};
+use super::{
+    OptimizeError, Optimizer, OptimizerState, Rates, check_constant, check_gradients, step_each,
+};
+use crate::{Gradients, Network, ParameterKind, Real};
 
 /// Adam (Kingma and Ba 2015, Algorithm 1), with a learning rate for weights and one for delays.
 ///
@@ -9,6 +11,7 @@ use crate::{Gradients, Network, ParameterMap, Real};
 /// it was, so that the parameter leaves the bound as soon as the gradient turns.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[must_use]
 pub struct Adam<F = f64> {
     /// The learning rates; free to change between steps.
     pub rates: Rates<F>,
@@ -24,7 +27,7 @@ impl<F: Real> Adam<F> {
     /// With this learning rate for all parameters, beta = (0.9, 0.999) and epsilon = 1e-8.
     pub fn new(rate: F) -> Self {
         Self {
-            rates: Rates { weights: rate, delays: rate, constants: rate },
+            rates: Rates::new(rate),
             beta1: F::of(0.9),
             beta2: F::of(0.999),
             epsilon: F::of(1e-8),
@@ -43,6 +46,19 @@ impl<F: Real> Adam<F> {
     /// The learning rate of the constants of neurons: about the greatest change per step, relative where the logarithm is trained.
     pub fn constant_rate(mut self, rate: F) -> Self {
         self.rates.constants = rate;
+        self
+    }
+
+    /// The learning rate of one kind of parameter, as a multiple of what it is without: see
+    /// [`Rates`].
+    ///
+    /// ```
+    /// use eventprop::{Adam, ParameterKind};
+    /// let optimizer = Adam::new(0.01).constant_rate(0.005).relative_rate(ParameterKind::Threshold, 0.1);
+    /// assert_eq!(optimizer.rates.of(ParameterKind::Threshold), 0.0005);
+    /// ```
+    pub fn relative_rate(mut self, kind: ParameterKind, factor: F) -> Self {
+        self.rates.set_relative(kind, factor);
         self
     }
 
@@ -89,15 +105,15 @@ impl<F: Real> Optimizer<F> for Adam<F> {
         };
         let stop = |(first, _): &mut (&mut Vec<F>, &mut Vec<F>), k: usize| first[k] = F::zero();
         let mut moments = (&mut self.first, &mut self.second);
-        step_each(network, gradients, self.rates, &mut moments, step, stop);
+        step_each(network, gradients, &self.rates, &mut moments, step, stop);
         Ok(())
     }
 
-    fn remap(&mut self, map: &ParameterMap) -> Result<(), OptimizeError> {
-        if self.first.len() != self.second.len() {
-            return Err(OptimizeError::State);
+    fn state(&mut self) -> OptimizerState<'_, F> {
+        OptimizerState {
+            rates: Some(&mut self.rates),
+            steps: Some(&mut self.steps),
+            lists: vec![("first_moment", &mut self.first), ("second_moment", &mut self.second)],
         }
-        map.apply(&mut self.first)?;
-        map.apply(&mut self.second)
     }
 }

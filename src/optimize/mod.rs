@@ -2,9 +2,11 @@
 
 mod adam;
 mod sgd;
+mod state;
 
 pub use adam::Adam;
 pub use sgd::Sgd;
+pub use state::OptimizerState;
 
 use crate::{Block, Bounds, Gradients, Network, ParameterKind, ParameterMap, Real};
 use thiserror::Error;
@@ -57,16 +59,26 @@ pub trait Optimizer<F: Real> {
         gradients: &Gradients<F>,
     ) -> Result<(), OptimizeError>;
 
-    /// Moves what is remembered of each parameter to its new place, after the network was rewired. What
-    /// keeps nothing has nothing to do; others call [`ParameterMap::apply`] on each list.
+    /// All that it remembers from step to step: what is not here is lost when training resumes from a
+    /// checkpoint, and does not follow when a network is rewired.
+    fn state(&mut self) -> OptimizerState<'_, F>;
+
+    /// Moves what is remembered of each parameter to its new place, after the network was rewired.
     ///
     /// # Errors
     /// State of a network with another number of parameters; nothing is changed then.
-    fn remap(&mut self, map: &ParameterMap) -> Result<(), OptimizeError>;
+    fn remap(&mut self, map: &ParameterMap) -> Result<(), OptimizeError> {
+        let lists = self.state().lists;
+        if lists.iter().any(|(_, list)| !list.is_empty() && list.len() != map.before()) {
+            return Err(OptimizeError::State);
+        }
+        lists.into_iter().try_for_each(|(_, list)| map.apply(list))
+    }
 }
 
-/// Learning rates by kind of parameter.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Learning rates: of weights, of delays and of constants, and of single kinds in proportion to these. So what scales the
+/// three, such as a schedule, scales all.
+#[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Rates<F = f64> {
     /// Per step, for weights.
@@ -76,16 +88,30 @@ pub struct Rates<F = f64> {
     /// Per step, for the constants of neurons. Those above 0 are trained by their logarithm, so this is
     /// about their greatest relative change (Adam).
     pub constants: F,
+    /// Factors of single kinds.
+    relative: Vec<(ParameterKind, F)>,
 }
 
 impl<F: Real> Rates<F> {
+    /// The same rate for all parameters.
+    pub fn new(rate: F) -> Self {
+        Self { weights: rate, delays: rate, constants: rate, relative: Vec::new() }
+    }
+
     /// The rate for one kind.
     pub fn of(&self, kind: ParameterKind) -> F {
-        match kind {
+        let rate = match kind {
             ParameterKind::Weight => self.weights,
             ParameterKind::Delay => self.delays,
             _ => self.constants,
-        }
+        };
+        self.relative.iter().find(|(k, _)| *k == kind).map_or(rate, |&(_, factor)| rate * factor)
+    }
+
+    /// Makes the rate of one kind this multiple of what it is without, such as the threshold's of that of constants.
+    pub fn set_relative(&mut self, kind: ParameterKind, factor: F) {
+        self.relative.retain(|(k, _)| *k != kind);
+        self.relative.push((kind, factor));
     }
 
     /// Multiplies all rates, as schedules do.
@@ -103,7 +129,10 @@ impl<F: Real> Rates<F> {
         ] {
             check_constant(what, rate, |r| r >= F::zero(), "finite and not negative")?;
         }
-        Ok(())
+        self.relative.iter().try_for_each(|&(_, factor)| {
+            let what = "a relative learning rate";
+            check_constant(what, factor, |f| f >= F::zero(), "finite and not negative")
+        })
     }
 }
 
@@ -151,7 +180,7 @@ fn check_gradients<F: Real>(
 fn step_each<F: Real, S>(
     network: &mut dyn Network<F>,
     gradients: &Gradients<F>,
-    rates: Rates<F>,
+    rates: &Rates<F>,
     state: &mut S,
     step: impl Fn(&mut S, usize, F) -> F,
     stop: impl Fn(&mut S, usize),

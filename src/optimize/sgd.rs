@@ -1,11 +1,14 @@
 //! Stochastic gradient descent with momentum.
 
-use super::{OptimizeError, Optimizer, Rates, check_constant, check_gradients, step_each};
-use crate::{Gradients, Network, ParameterMap, Real};
+use super::{
+    OptimizeError, Optimizer, OptimizerState, Rates, check_constant, check_gradients, step_each,
+};
+use crate::{Gradients, Network, ParameterKind, Real};
 
 /// Gradient descent with momentum: v = momentum v + g, parameter -= rate v. A bound stops a parameter: v = 0.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[must_use]
 pub struct Sgd<F = f64> {
     /// The learning rates; free to change between steps.
     pub rates: Rates<F>,
@@ -16,8 +19,7 @@ pub struct Sgd<F = f64> {
 impl<F: Real> Sgd<F> {
     /// Plain gradient descent, with this learning rate for all parameters.
     pub fn new(rate: F) -> Self {
-        let rates = Rates { weights: rate, delays: rate, constants: rate };
-        Self { rates, momentum: F::zero(), velocity: Vec::new() }
+        Self { rates: Rates::new(rate), momentum: F::zero(), velocity: Vec::new() }
     }
 
     /// The learning rate of delays, in ms per unit of gradient.
@@ -27,9 +29,22 @@ impl<F: Real> Sgd<F> {
     }
 
     /// The learning rate of the constants of neurons: see
-    /// [`ParameterKind`](crate::ParameterKind) for which are trained by their logarithm.
+    /// [`ParameterKind`] for which are trained by their logarithm.
     pub fn constant_rate(mut self, rate: F) -> Self {
         self.rates.constants = rate;
+        self
+    }
+
+    /// The learning rate of one kind of parameter, as a multiple of what it is without: see
+    /// [`Rates`].
+    ///
+    /// ```
+    /// use eventprop::{Sgd, ParameterKind};
+    /// let optimizer = Sgd::new(0.01).constant_rate(0.005).relative_rate(ParameterKind::Threshold, 0.1);
+    /// assert_eq!(optimizer.rates.of(ParameterKind::Threshold), 0.0005);
+    /// ```
+    pub fn relative_rate(mut self, kind: ParameterKind, factor: F) -> Self {
+        self.rates.set_relative(kind, factor);
         self
     }
 
@@ -56,11 +71,12 @@ impl<F: Real> Optimizer<F> for Sgd<F> {
             velocity[k]
         };
         let stop = |velocity: &mut Vec<F>, k: usize| velocity[k] = F::zero();
-        step_each(network, gradients, self.rates, &mut self.velocity, step, stop);
+        step_each(network, gradients, &self.rates, &mut self.velocity, step, stop);
         Ok(())
     }
 
-    fn remap(&mut self, map: &ParameterMap) -> Result<(), OptimizeError> {
-        map.apply(&mut self.velocity)
+    fn state(&mut self) -> OptimizerState<'_, F> {
+        let lists = vec![("velocity", &mut self.velocity)];
+        OptimizerState { rates: Some(&mut self.rates), steps: None, lists }
     }
 }

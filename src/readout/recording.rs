@@ -93,7 +93,7 @@ impl<'a, F: Real> Recording<'a, F> {
 
     /// Whether the potential at a spike may depend on anything.
     pub(super) fn threshold_moves(&self) -> bool {
-        self.layer.mode_bank().is_none() || !self.layer.parameters().is_empty()
+        self.layer.linear().is_none_or(|neurons| neurons.learn() || !neurons.are_plain())
     }
 
     /// int_0^T V exp(-rate t) dt of a neuron; `rate` in 1/ms.
@@ -174,6 +174,25 @@ impl<'a, F: Real> Recording<'a, F> {
     /// # Errors
     /// A time outside of the trial, [0, T], or no such neuron.
     pub fn potential(&self, neuron: usize, time: f64) -> Result<F, ReadoutError> {
+        self.at(neuron, time, |state| self.layer.potential(neuron, state))
+    }
+
+    /// The threshold of a neuron at a time in ms, just before anything that happens then; `None` if it never
+    /// fires, or if the model does not tell.
+    ///
+    /// # Errors
+    /// See [`Recording::potential`].
+    pub fn threshold(&self, neuron: usize, time: f64) -> Result<Option<F>, ReadoutError> {
+        self.at(neuron, time, |state| self.layer.threshold(neuron, state))
+    }
+
+    /// Reads the state of a neuron at a time.
+    fn at<O>(
+        &self,
+        neuron: usize,
+        time: f64,
+        read: impl FnOnce(&[F]) -> O,
+    ) -> Result<O, ReadoutError> {
         self.check_neuron(neuron)?;
         if !(0.0..=self.duration).contains(&time) {
             return Err(ReadoutError::Time { index: 0, time, duration: self.duration });
@@ -185,7 +204,7 @@ impl<'a, F: Real> Recording<'a, F> {
             state.clear();
             state.extend_from_slice(replay.segment(k));
             self.layer.flow(neuron, F::of(time - replay.segment_start(k)), state);
-            Ok(self.layer.potential(neuron, state))
+            Ok(read(state))
         })
     }
 

@@ -63,6 +63,7 @@ impl<F: Real> Readout<F> for SpikeTimes {
 /// counts and passes no gradient back, which is exact, and good for metrics. To train by counts, ask for the
 /// heuristic, [`SpikeCount::voltage_heuristic`].
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[must_use]
 pub struct SpikeCount {
     gain: Option<f64>,
 }

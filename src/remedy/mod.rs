@@ -17,19 +17,18 @@
 //! Some symptoms have another cure: delays on a bound want a wider `max_delay`, lost arrivals a longer trial
 //! or shorter delays, ties times that are not quantised.
 //!
-//! Remedies that act in the backward pass are given to it as [`BackwardOptions`]; the phantom spike is a
+//! Remedies that act in the backward pass are given to it as [`BackwardOptions`](crate::BackwardOptions); the phantom spike is a
 //! read-out; those that act between batches are applied to the network.
 
 mod clip;
 mod limiter;
-mod options;
+pub(crate) mod options;
 mod phantom;
 mod silence;
 mod spike_count;
 
 pub use clip::GradientClip;
 pub use limiter::SlopeLimiter;
-pub use options::BackwardOptions;
 pub use phantom::PhantomSpikeTime;
 pub use silence::{SilentNeuronLift, WeightBump};
 pub use spike_count::SpikeCountRegularizer;

@@ -17,6 +17,7 @@ use crate::{BatchSummary, Gradients, Health, Real, Sensitivity, Trace};
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[must_use]
 pub struct BackwardOptions<F = f64> {
     limiter: Option<SlopeLimiter<F>>,
     regularizers: Vec<SpikeCountRegularizer<F>>,

@@ -21,6 +21,7 @@ use crate::{
 /// the trial, V is taken at the end.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[must_use]
 pub struct PhantomSpikeTime<F = f64> {
     slope: F,
     time: Option<f64>,

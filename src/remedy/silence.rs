@@ -10,6 +10,7 @@ use crate::{BatchSummary, Network, Real};
 /// 0.002 there.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[must_use]
 pub struct SilentNeuronLift<F = f64> {
     /// What is added to the weights.
     pub amount: F,
@@ -63,6 +64,7 @@ impl<F: Real> SilentNeuronLift<F> {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[must_use]
 pub struct WeightBump<F = f64> {
     amount: F,
     tolerance: f64,
@@ -87,6 +89,12 @@ impl<F: Real> WeightBump<F> {
     pub fn growth(mut self, growth: F) -> Self {
         self.growth = growth;
         self
+    }
+
+    /// What a series of bumps has grown to.
+    #[cfg(feature = "files")]
+    pub(crate) fn series(&mut self) -> &mut Option<F> {
+        &mut self.next
     }
 
     /// Applies the remedy to one layer, and returns how many neurons were bumped; they are counted in the

@@ -26,6 +26,7 @@ use crate::{BatchSummary, LayerSensitivity, Real, Trace};
 /// on both sides of one count of 14: `.upper(14.0, s).lower(14.0, s)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[must_use]
 pub struct SpikeCountRegularizer<F = f64> {
     layer: usize,
     upper: Option<(F, F)>,

@@ -8,7 +8,7 @@ pub use error::SimulationError;
 use crate::arrivals::{Arrival, SourceSpikes, check_synapse, collect};
 use crate::fast;
 use crate::light;
-use crate::network::{Engine, Origin, Projection, Scratch};
+use crate::network::{Engine, Origin, Projection, Scratch, Taken};
 use crate::trace::{Fired, LayerTrace};
 use crate::{Network, Real, SpikeTrains, SpikingNetwork, Trace};
 use neuron::{Neuron, Next, Pending};
@@ -57,31 +57,46 @@ pub(crate) fn forward<F: Real>(
     trace.ties = 0;
     trace.layers.resize_with(network.layers.len(), LayerTrace::default);
     for group in &network.groups {
-        let recurrent = network.is_recurrent(group);
-        if network.engine == Engine::Fast {
-            let alone = group.first().copied().filter(|_| !recurrent);
-            let (layers, Scratch { light, fast, .. }) = (&mut trace.layers[..], &mut *scratch);
-            let small = alone.filter(|&layer| light::is_small(network, layer, input, layers));
-            let mut done =
-                small.and_then(|l| light::forward(network, l, duration, input, layers, light));
-            if done.is_none() {
-                done = fast::forward(network, group, recurrent, duration, input, layers, fast);
-            }
-            if let (None, Some(layer)) = (&done, alone) {
-                done = light::forward(network, layer, duration, input, layers, light);
-            }
-            if let Some(ties) = done {
-                trace.ties += ties?;
-                continue;
-            }
-        }
-        let layers = &mut trace.layers;
-        let memory = &mut scratch.simulation;
-        let simulation = Simulation { network, input, duration, layers, ties: 0, memory };
-        trace.ties += simulation.group(group, recurrent)?;
+        simulate(network, group, duration, trace, scratch)?;
     }
     trace.version = Some(network.version);
     Ok(())
+}
+
+/// Simulates a group of layers, whose sources have been; what did it.
+pub(crate) fn simulate<F: Real>(
+    network: &SpikingNetwork<F>,
+    group: &[usize],
+    duration: f64,
+    trace: &mut Trace<F>,
+    scratch: &mut Scratch<F>,
+) -> Result<Taken, SimulationError> {
+    let recurrent = network.is_recurrent(group);
+    let Trace { input, layers, ties, .. } = trace;
+    if network.engine == Engine::Fast {
+        let alone = group.first().copied().filter(|_| !recurrent);
+        let Scratch { light, fast, .. } = &mut *scratch;
+        let small = alone.filter(|&layer| light::is_small(network, layer, input, layers));
+        let mut done =
+            small.and_then(|l| light::forward(network, l, duration, input, layers, light));
+        let mut taken = Taken::Lightly;
+        if done.is_none() {
+            taken = Taken::InBuckets;
+            done = fast::forward(network, group, recurrent, duration, input, layers, fast);
+        }
+        if let (None, Some(layer)) = (&done, alone) {
+            taken = Taken::Lightly;
+            done = light::forward(network, layer, duration, input, layers, light);
+        }
+        if let Some(found) = done {
+            *ties += found?;
+            return Ok(taken);
+        }
+    }
+    let memory = &mut scratch.simulation;
+    let simulation = Simulation { network, input, duration, layers, ties: 0, memory };
+    *ties += simulation.group(group, recurrent)?;
+    Ok(Taken::Plainly)
 }
 
 /// Refuses constants that were set after the network was built and have no meaning.
@@ -332,6 +347,7 @@ impl<F: Real> Simulation<'_, F> {
             slope,
             arrivals: neuron.arrivals,
             rank,
+            release: F::nan(),
         })
     }
 }

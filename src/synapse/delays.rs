@@ -17,6 +17,7 @@ use rand::Rng;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
+#[must_use]
 pub struct Delays<F = f64> {
     per: DelayPer,
     init: Init<F>,

@@ -12,6 +12,7 @@ use std::fmt;
 ///
 /// Numbers, `ndarray` matrices, vectors and `rand_distr`'s `Normal` and `Uniform` convert into it. For
 /// anything else there is [`Init::sampled`].
+#[must_use]
 pub enum Init<F> {
     /// The same value everywhere.
     Constant(F),

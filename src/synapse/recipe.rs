@@ -42,6 +42,7 @@ impl Dense {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
+#[must_use]
 pub struct Sparse {
     choice: Choice,
     copies: usize,
@@ -89,6 +90,7 @@ impl Sparse {
 
 /// Which synapses to make, with which weights and delays: see [`Dense`] and [`Sparse`].
 #[derive(Debug)]
+#[must_use]
 pub struct SynapseRecipe<F = f64> {
     connections: Sparse,
     weights: Init<F>,

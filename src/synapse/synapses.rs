@@ -44,6 +44,24 @@ impl<F: Real> Synapses<F> {
         Ok(synapses)
     }
 
+    /// The same synapses with other weights and delays. `delays` is called once per term, with its delays
+    /// in ms and their maximum. Smooth terms become projected ones, which reach their bounds.
+    pub(crate) fn with_values(
+        &self,
+        weights: impl FnOnce(&mut [F]),
+        mut delays: impl FnMut(&mut [F], Option<F>),
+    ) -> Self {
+        let mut changed = self.clone();
+        weights(&mut changed.weights);
+        for term in &mut changed.delays {
+            let mut values: Vec<F> = (0..term.values.len()).map(|k| term.delay(k)).collect();
+            delays(&mut values, term.max);
+            (term.values, term.smooth) = (values, false);
+        }
+        changed.sum_delays();
+        changed
+    }
+
     /// Whether one term holds the delays as they are.
     fn is_plain(&self) -> bool {
         matches!(&self.delays[..], [term] if term.is_plain())

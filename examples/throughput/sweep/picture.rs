@@ -1,66 +1,54 @@
 //! The picture of a sweep: small multiples with common logarithmic axes.
 
-#[allow(dead_code)]
-#[path = "../../yin_yang/plots/chart.rs"]
-mod chart;
-
 use super::{Point, VARIABLES, WORKLOADS};
-use chart::{BLUE, GREY, Mark, Scale, VERMILLION, axes, canvas, legend, note, pale, title};
-use plotters::prelude::*;
-use plotters::style::text_anchor::HPos;
+use eventprop::plot::{Axis, Chart, Line, Panel};
 use std::path::Path;
 
 /// Titles of the columns, in the order of [`VARIABLES`].
 const TITLES: [&str; 5] =
     ["hidden neurons", "input spikes", "longest delay (ms)", "trial (ms)", "threads"];
+const NOTE: &str = "Base: 256 hidden neurons, 8000 input spikes, delays to 150 ms, trial of 1000 ms, one \
+                    thread; every neuron fires about 17 times";
 
 /// Cost per synaptic event above, memory below; a column per variable.
 pub fn draw(path: &Path, points: &[Point]) -> crate::Result<()> {
-    let inks = [BLUE, VERMILLION];
-    let faint = |ink| pale(ink, 0.55);
-    let mut costs = Vec::new();
+    // Workload, key, and the line that it is drawn as.
+    let mut costs: Vec<(&str, &str, Line)> = Vec::new();
     let mut memory = Vec::new();
-    for (workload, ink) in WORKLOADS.into_iter().zip(inks) {
-        costs.push((workload, "backward_ns_per_event", faint(ink)));
-        costs.push((workload, "forward_ns_per_event", ink));
-        memory.push((workload, "peak_mib", ink));
+    for (colour, workload) in WORKLOADS.into_iter().enumerate() {
+        let line = |name: &str| Line::new(name, []).colour(colour).dots();
+        let [forward, backward] = ["forward", "backward"].map(|pass| format!("{workload}, {pass}"));
+        costs.push((workload, "forward_ns_per_event", line(&forward)));
+        costs.push((workload, "backward_ns_per_event", line(&backward).pale()));
+        memory.push((workload, "peak_mib", line("")));
     }
-    costs.insert(0, (WORKLOADS[0], "stepped_ns_per_event", GREY));
-    let rows = [("ns per synaptic event", costs), ("peak memory (MiB)", memory)];
+    let stepped = Line::new("loop of a code with steps of 1 ms", []).grey().dots();
+    costs.push((WORKLOADS[0], "stepped_ns_per_event", stepped));
 
-    let root = canvas(path, 2600, 1240)?;
-    title(&root, "Cost and memory against size, one thing at a time", (55, 45))?;
-    let base = "Base: 256 hidden neurons, 8000 input spikes, delays to 150 ms, trial of 1000 ms, one \
-                thread; every neuron fires about 17 times";
-    note(&root, base, (55, 95), HPos::Left, GREY)?;
-    let names = ["feedforward, forward", "backward", "recurrent, forward", "backward"];
-    let lines = names.into_iter().zip([BLUE, faint(BLUE), VERMILLION, faint(VERMILLION)]);
-    let stepped = (Mark::Line(4), GREY, "loop of a code with steps of 1 ms");
-    let entries = lines.map(|(name, ink)| (Mark::Line(4), ink, name)).chain([stepped]);
-    legend(&root, (65, 150), &entries.collect::<Vec<_>>())?;
-
-    let (_, body) = root.split_vertically(180);
-    let areas = body.split_evenly((rows.len(), VARIABLES.len()));
-    for (row, (name, lines)) in rows.iter().enumerate() {
-        let value = |point: &Point, key| Some(*point.found.as_ref().ok()?.get(key)?);
-        let of = |key, point| value(point, key).filter(|v| v.is_finite() && *v > 0.0);
-        let all = || lines.iter().flat_map(|(_, key, _)| points.iter().filter_map(|p| of(*key, p)));
-        for (variable, area) in
-            areas[row * VARIABLES.len()..].iter().take(VARIABLES.len()).enumerate()
-        {
-            let mine = || points.iter().filter(|p| p.variable == variable);
-            let x = Scale::log10(TITLES[variable], mine().map(|p| p.value.log10()));
-            let y = Scale::log10(if variable == 0 { name } else { "" }, all().map(f64::log10));
-            let mut chart = axes(area, [20, 30, 80, 100], x, y, true)?;
-            for (workload, key, ink) in lines {
-                let line: Vec<(f64, f64)> = mine()
-                    .filter(|p| p.workload == *workload)
-                    .filter_map(|p| Some((p.value.log10(), of(*key, p)?.log10())))
-                    .collect();
-                chart.draw_series(LineSeries::new(line.iter().copied(), ink.stroke_width(4)))?;
-                chart.draw_series(line.iter().map(|at| Circle::new(*at, 6, ink.filled())))?;
+    let title = "Cost and memory against size, one thing at a time";
+    let mut chart = Chart::new().title(title).note(NOTE).columns(VARIABLES.len());
+    for (name, lines) in [("ns per synaptic event", costs), ("peak memory (MiB)", memory)] {
+        let of = |key: &str, point: &Point| {
+            let value = *point.found.as_ref().ok()?.get(key)?;
+            Some(value).filter(|v| v.is_finite() && *v > 0.0)
+        };
+        let all = lines.iter().flat_map(|(_, key, _)| points.iter().filter_map(|p| of(key, p)));
+        let all: Vec<f64> = all.collect();
+        // One range for the whole row.
+        let low = all.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = all.iter().copied().fold(0.0, f64::max);
+        for (variable, across) in TITLES.into_iter().enumerate() {
+            let up = Axis::log(if variable == 0 { name } else { "" });
+            let up = if low <= high { up.range(low..high) } else { up };
+            let mut panel = Panel::new(Axis::log(across), up);
+            for (workload, key, line) in &lines {
+                let mine =
+                    points.iter().filter(|p| p.variable == variable && p.workload == *workload);
+                panel = panel
+                    .line(line.clone().points(mine.filter_map(|p| Some((p.value, of(key, p)?)))));
             }
+            chart = chart.panel(panel);
         }
     }
-    Ok(root.present()?)
+    Ok(chart.draw()?.save(path)?)
 }

@@ -111,7 +111,7 @@ impl<F: Real> ModeBank<F> {
     ///
     /// V is set, so p_V after the spike counts only through the slope that V has then; what else
     /// jumps by a constant keeps its p, and contributes p times the change of its slope.
-    pub(in crate::layer) fn fire_back_from(
+    pub(crate) fn fire_back_from(
         &self,
         state: &[F],
         slope: F,

@@ -18,12 +18,12 @@ impl<F: Real> ModeBank<F> {
             ParameterKind::Raise => self.raise.as_mut().map(|raise| &mut raise.jump),
             ParameterKind::TauRaise => self.raise.as_mut().map(|raise| &mut raise.tau),
             ParameterKind::Refractory => self.refractory.as_mut(),
-            ParameterKind::Weight | ParameterKind::Delay => None,
+            ParameterKind::Weight | ParameterKind::Delay | ParameterKind::Custom(_) => None,
         }
     }
 
     /// The current whose time constant this is.
-    fn current(&self, kind: ParameterKind, r: usize) -> Option<usize> {
+    pub(crate) fn current(&self, kind: ParameterKind, r: usize) -> Option<usize> {
         match kind {
             ParameterKind::TauSyn => Some(r),
             ParameterKind::TauKick => Some(self.tau_syn.len() - 1),
@@ -157,7 +157,7 @@ impl<F: Real> ModeBank<F> {
     }
 
     /// The derivative by a constant of what a spike makes jump, given the adjoint after it.
-    pub(in crate::layer) fn fire_by(&self, kind: ParameterKind, adjoint: &[F]) -> F {
+    pub(crate) fn fire_by(&self, kind: ParameterKind, adjoint: &[F]) -> F {
         match kind {
             ParameterKind::Reset => adjoint[0],
             ParameterKind::Kick => adjoint[self.tau_syn.len()],
@@ -169,7 +169,7 @@ impl<F: Real> ModeBank<F> {
 
     /// The derivative by a constant of when a spike occurs, given the adjoint before it. V falls to the
     /// reset wherever the threshold is, so p_V before a spike only tells how that moves with V.
-    pub(in crate::layer) fn cross_by(&self, kind: ParameterKind, adjoint: &[F]) -> F {
+    pub(crate) fn cross_by(&self, kind: ParameterKind, adjoint: &[F]) -> F {
         if kind == ParameterKind::Threshold { -adjoint[0] } else { F::zero() }
     }
 }

@@ -25,7 +25,7 @@ pub struct ModeBank<F = f64> {
     pub(super) tau_syn: Few<F>,
     pub(super) threshold: Option<F>,
     pub(super) reset: F,
-    pub(super) bias: F,
+    pub(crate) bias: F,
     /// What a spike adds to the last current.
     pub(super) kick: Option<F>,
     /// What a spike adds to the threshold, and the time constant with which that decays.
@@ -78,32 +78,86 @@ impl<F: Real> ModeBank<F> {
     }
 
     /// Whether there is nothing to it but a membrane, receptors, a threshold and a reset.
-    pub(super) fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         let Self { bias, kick, raise, refractory, .. } = self;
         *bias == F::zero() && kick.is_none() && raise.is_none() && refractory.is_none()
     }
 
-    pub(super) fn state_len(&self) -> usize {
+    pub(crate) fn state_len(&self) -> usize {
         let more = usize::from(self.raise.is_some()) + usize::from(self.refractory.is_some());
         1 + self.tau_syn.len() + more
     }
 
-    pub(super) fn rate_mem(&self) -> F {
+    pub(crate) fn rate_mem(&self) -> F {
         self.tau_mem.recip()
     }
 
     /// Where the raise of the threshold is in the state.
-    pub(super) fn raise_at(&self) -> usize {
+    pub(crate) fn raise_at(&self) -> usize {
         1 + self.tau_syn.len()
     }
 
-    fn raised(&self, state: &[F]) -> F {
+    /// How much the threshold is raised.
+    pub(super) fn raised(&self, state: &[F]) -> F {
         if self.raise.is_some() { state[self.raise_at()] } else { F::zero() }
     }
 
     /// Where the time for which V is still held is in the state.
-    pub(super) fn hold_at(&self) -> Option<usize> {
+    pub(crate) fn hold_at(&self) -> Option<usize> {
         self.refractory.map(|_| self.state_len() - 1)
+    }
+
+    /// The same, if the threshold can be raised.
+    pub(crate) fn raise_place(&self) -> Option<usize> {
+        self.raise.map(|_| self.raise_at())
+    }
+
+    /// The share of a raise that is left after `dt`.
+    pub(crate) fn raise_decay(&self, dt: F) -> F {
+        self.raise.map_or(F::one(), |raise| (-dt / raise.tau).exp())
+    }
+
+    /// What a spike adds to the threshold.
+    pub(crate) fn jump(&self) -> F {
+        self.raise.map_or(F::zero(), |raise| raise.jump)
+    }
+
+    /// What a spike adds to the last current.
+    pub(crate) fn kick(&self) -> F {
+        self.kick.unwrap_or(F::zero())
+    }
+
+    /// The time constant of the raise.
+    pub(crate) fn tau_raise(&self) -> F {
+        self.raise.map_or(F::one(), |raise| raise.tau)
+    }
+
+    /// For how long a spike holds V, if it does at all.
+    pub(crate) fn rest(&self) -> Option<F> {
+        self.refractory.filter(|&time| time > F::zero())
+    }
+
+    /// V' when V is released, if that is within `dt`.
+    pub(crate) fn release(&self, dt: F, state: &[F]) -> Option<F> {
+        let held = self.held(state);
+        (held > F::zero() && held <= dt).then(|| {
+            let mut state = Few::from_slice(state);
+            self.hold(held, &mut state);
+            (self.drive(&state) - state[0]) * self.rate_mem()
+        })
+    }
+
+    /// The state just before a spike as far as the way back asks: how fast V nears the threshold, and by how
+    /// much that is raised, tell what drives V.
+    pub(crate) fn before_spike(&self, approach: F, raise: F) -> Few<F> {
+        let mut state = Few::from_elem(F::zero(), self.state_len());
+        state[0] = self.threshold.unwrap_or(F::zero()) + raise;
+        let falls = self.raise.map_or(F::zero(), |r| raise / r.tau);
+        state[1] = state[0] + (approach - falls) * self.tau_mem - self.bias;
+        if self.raise.is_some() {
+            state[self.raise_at()] = raise;
+        }
+        state
     }
 
     /// For how long V is still held.
@@ -146,7 +200,7 @@ impl<F: Real> ModeBank<F> {
     }
 
     /// What the bias adds to V within `dt`.
-    fn bias_gain(&self, dt: F) -> F {
+    pub(crate) fn bias_gain(&self, dt: F) -> F {
         if self.bias == F::zero() {
             return F::zero();
         }
@@ -201,7 +255,7 @@ impl<F: Real> ModeBank<F> {
     }
 
     /// How fast V nears the threshold.
-    pub(super) fn approach(&self, state: &[F]) -> F {
+    pub(crate) fn approach(&self, state: &[F]) -> F {
         let falls = self.raise.map_or(F::zero(), |raise| self.raised(state) / raise.tau);
         self.slope(state) + falls
     }

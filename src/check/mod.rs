@@ -1,7 +1,10 @@
 //! The gradient checker: adjoint gradients against finite differences.
 
-use crate::{Error, Goal, Gradients, Network, ParameterKind, SpikeTrains, Trace};
-use std::fmt;
+mod report;
+
+pub use report::{CheckClass, CheckReport, Mismatch};
+
+use crate::{Error, Goal, Gradients, Network, SpikeTrains, Trace};
 
 /// Checks gradients of any network and objective against finite differences.
 ///
@@ -32,6 +35,7 @@ use std::fmt;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[must_use]
 pub struct GradientCheck {
     relative: f64,
     absolute: f64,
@@ -248,145 +252,6 @@ fn with_time(input: &SpikeTrains, index: usize, time: f64) -> Option<SpikeTrains
         .enumerate()
         .map(|(k, &t)| (if k == index { time } else { t }, channel(k)));
     SpikeTrains::from_events(input.channels(), events).ok()
-}
-
-/// The result of a gradient check, by class of parameter.
-#[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct CheckReport {
-    /// One per block of parameters, and one for the input times.
-    pub classes: Vec<CheckClass>,
-}
-
-/// The result for one block of parameters, or for the input times.
-#[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct CheckClass {
-    /// What was checked, such as `input->hidden delay`.
-    pub name: String,
-    /// The kind of parameter; `None` for input times.
-    pub kind: Option<ParameterKind>,
-    /// How many gradients were compared.
-    pub checked: usize,
-    /// How many were skipped, because every perturbation changed the pattern of spikes.
-    pub skipped: usize,
-    /// How many could not be decided, because the finite difference is not exact enough.
-    pub inconclusive: usize,
-    /// The greatest error among those compared, relative to the gradient or to the absolute
-    /// tolerance, whichever is greater.
-    pub worst: f64,
-    /// Those that disagree.
-    pub mismatches: Vec<Mismatch>,
-}
-
-/// A gradient that disagrees with its finite difference.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Mismatch {
-    /// Position in the block.
-    pub index: usize,
-    /// The gradient of the adjoint pass.
-    pub adjoint: f64,
-    /// The finite difference.
-    pub numeric: f64,
-    /// Its estimated error.
-    pub numeric_error: f64,
-}
-
-impl CheckClass {
-    fn new(name: String, kind: Option<ParameterKind>) -> Self {
-        Self {
-            name,
-            kind,
-            checked: 0,
-            skipped: 0,
-            inconclusive: 0,
-            worst: 0.0,
-            mismatches: Vec::new(),
-        }
-    }
-
-    fn add(
-        &mut self,
-        check: &GradientCheck,
-        index: usize,
-        adjoint: f64,
-        numeric: Option<(f64, f64)>,
-    ) {
-        let Some((numeric, numeric_error)) = numeric else {
-            self.skipped += 1;
-            return;
-        };
-        let size = adjoint.abs().max(numeric.abs());
-        let allowed = check.absolute.max(check.relative * size);
-        let error = (adjoint - numeric).abs();
-        // A gap many times the estimated error is a mismatch, however coarse the difference.
-        let coarse = numeric_error > allowed;
-        if coarse && error > allowed && error <= 10.0 * numeric_error {
-            self.inconclusive += 1;
-            return;
-        }
-        self.checked += 1;
-        self.worst = self.worst.max(error / size.max(check.absolute));
-        if error.is_nan() || error > allowed {
-            self.mismatches.push(Mismatch { index, adjoint, numeric, numeric_error });
-        }
-    }
-}
-
-impl CheckReport {
-    /// Whether something was checked and nothing disagreed.
-    pub fn passed(&self) -> bool {
-        self.checked() > 0 && self.classes.iter().all(|c| c.mismatches.is_empty())
-    }
-
-    /// How many gradients were compared.
-    pub fn checked(&self) -> usize {
-        self.classes.iter().map(|c| c.checked).sum()
-    }
-
-    /// How many were skipped, because every perturbation changed the pattern of spikes.
-    pub fn skipped(&self) -> usize {
-        self.classes.iter().map(|c| c.skipped).sum()
-    }
-
-    /// How many could not be decided.
-    pub fn inconclusive(&self) -> usize {
-        self.classes.iter().map(|c| c.inconclusive).sum()
-    }
-}
-
-impl fmt::Display for CheckReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = self.classes.iter().map(|c| c.name.len()).max().unwrap_or(0);
-        writeln!(
-            f,
-            "{:width$}  checked  skipped  inconclusive  mismatches  worst relative error",
-            ""
-        )?;
-        for c in &self.classes {
-            writeln!(
-                f,
-                "{:width$}  {:7}  {:7}  {:12}  {:10}  {:.1e}",
-                c.name,
-                c.checked,
-                c.skipped,
-                c.inconclusive,
-                c.mismatches.len(),
-                c.worst
-            )?;
-        }
-        for c in &self.classes {
-            for m in &c.mismatches {
-                writeln!(
-                    f,
-                    "{}[{}]: adjoint {:e}, difference {:e} +- {:.1e}",
-                    c.name, m.index, m.adjoint, m.numeric, m.numeric_error
-                )?;
-            }
-        }
-        write!(f, "{}", if self.passed() { "passed" } else { "FAILED" })
-    }
 }
 
 #[cfg(test)]

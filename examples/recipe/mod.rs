@@ -1,0 +1,21 @@
+//! What the recipes have in common: the command line, Ctrl-C, the result line and the pictures at the end.
+//!
+//! An example takes it in with `#[path = "../recipe/mod.rs"] mod recipe;`.
+
+// Not every recipe needs all of it.
+#![allow(dead_code, unused_imports)]
+
+mod options;
+mod pictures;
+mod report;
+mod stop;
+mod training;
+
+pub use options::{Checkpoints, DataPath, Delays, Options};
+pub use pictures::Pictures;
+pub use report::Report;
+pub use stop::on_ctrl_c;
+pub use training::{Parts, calibrated, trained};
+
+/// Whatever went wrong, for people.
+pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;

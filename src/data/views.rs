@@ -1,0 +1,198 @@
+//! Sets made of other sets; events are changed when they are read.
+
+use super::{
+    DataError, Dataset, Part,
+    dataset::{Header, Store},
+    events::Source,
+};
+use std::{collections::HashMap, sync::Arc};
+
+impl Dataset {
+    /// The same samples, `width` neighbouring channels merged into one: channel c becomes c / width. Events
+    /// that meet at one time are all kept.
+    ///
+    /// # Errors
+    /// A width of 0.
+    pub fn merge_channels(&self, width: usize) -> Result<Self, DataError> {
+        if width == 0 {
+            return Err(DataError::setting("width", width, "it must be at least 1"));
+        }
+        let header = self.header().clone();
+        let channels = header.channels.div_ceil(width);
+        // A width beyond all channels merges them all, as the largest one that fits does.
+        let merge = u32::try_from(width).unwrap_or(u32::MAX);
+        self.view(Header { channels, ..header }, Change { merge, ..Change::default() })
+    }
+
+    /// The same samples cut to a duration in ms: events at this time or later are dropped.
+    ///
+    /// # Errors
+    /// A duration that is negative or not finite.
+    pub fn cut(&self, duration: f64) -> Result<Self, DataError> {
+        let change = Change { before: duration, ..Change::default() };
+        self.view(Header { duration, ..self.header().clone() }, change)
+    }
+
+    /// The same samples without the events that come less than `gap` ms after the last one that was kept in their
+    /// channel: so many neighbours that say the same, or bins of a histogram that hold one event at most, cost
+    /// nothing. A gap of 0 keeps all.
+    ///
+    /// # Errors
+    /// A gap that is negative or not a number.
+    pub fn thin(&self, gap: f64) -> Result<Self, DataError> {
+        if gap.is_nan() || gap < 0.0 {
+            return Err(DataError::setting("gap", gap, "it must be a number of ms, not negative"));
+        }
+        self.view(self.header().clone(), Change { gap, ..Change::default() })
+    }
+
+    /// The same samples with more channels, the new ones silent.
+    ///
+    /// # Errors
+    /// Fewer channels than there are.
+    pub fn widen(&self, channels: usize) -> Result<Self, DataError> {
+        if channels < self.channels() {
+            return Err(DataError::setting("channels", channels, "the set has more"));
+        }
+        self.view(Header { channels, ..self.header().clone() }, Change::default())
+    }
+
+    /// One set of several, each with what it is for. It has the channels and the duration of the largest.
+    ///
+    /// # Errors
+    /// Classes of other names, or no set at all.
+    pub fn join(sets: &[(Part, &Self)]) -> Result<Self, DataError> {
+        let Some((_, first)) = sets.first() else {
+            return Err(DataError::format("there is no set to join"));
+        };
+        let mut header = first.header().clone();
+        let mut about = Vec::new();
+        let mut ends = Vec::new();
+        for (part, set) in sets {
+            if set.class_names() != first.class_names() {
+                let (other, own) = (set.class_names(), first.class_names());
+                let what =
+                    format!("sets to join must have the same classes, not {own:?} and {other:?}");
+                return Err(DataError::format(what));
+            }
+            header.channels = header.channels.max(set.channels());
+            header.duration = header.duration.max(set.duration());
+            for index in 0..set.len() {
+                about.push(super::dataset::About { part: *part, ..*set.about(index) });
+            }
+            ends.push(about.len());
+        }
+        let sets = sets.iter().map(|&(_, set)| set.clone()).collect();
+        Ok(Self::new(Store { header, about, events: Arc::new(Joined { sets, ends }) }))
+    }
+
+    fn view(&self, header: Header, change: Change) -> Result<Self, DataError> {
+        header.check()?;
+        let about = (0..self.len()).map(|index| *self.about(index)).collect();
+        let events = Arc::new(View { data: self.clone(), change });
+        Ok(Self::new(Store { header, about, events }))
+    }
+}
+
+/// What a view does to events.
+#[derive(Debug, Clone, Copy)]
+struct Change {
+    merge: u32,
+    before: f64,
+    gap: f64,
+}
+
+impl Default for Change {
+    fn default() -> Self {
+        Self { merge: 1, before: f64::INFINITY, gap: 0.0 }
+    }
+}
+
+/// A set with other channels or fewer events.
+#[derive(Debug)]
+struct View {
+    data: Dataset,
+    change: Change,
+}
+
+impl Source for View {
+    fn read(&self, sample: usize, into: &mut Vec<(f64, u32)>) -> Result<(), DataError> {
+        let Change { merge, before, gap } = self.change;
+        self.data.events(sample, into)?;
+        into.retain(|&(time, _)| time < before);
+        into.iter_mut().for_each(|event| event.1 /= merge);
+        if gap > 0.0 {
+            let mut last: HashMap<u32, f64> = HashMap::new();
+            into.retain(|&(time, channel)| {
+                let kept = last.get(&channel).is_none_or(|&last| time - last >= gap);
+                if kept {
+                    last.insert(channel, time);
+                }
+                kept
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Sets one after the other.
+#[derive(Debug)]
+struct Joined {
+    sets: Vec<Dataset>,
+    ends: Vec<usize>,
+}
+
+impl Source for Joined {
+    fn read(&self, sample: usize, into: &mut Vec<(f64, u32)>) -> Result<(), DataError> {
+        let set = self.ends.partition_point(|&end| end <= sample);
+        let start = if set == 0 { 0 } else { self.ends[set - 1] };
+        self.sets[set].events(sample - start, into)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SpikeTrains;
+
+    fn set(channels: [&[f64]; 3], label: usize) -> Dataset {
+        let trains = SpikeTrains::from_channels(channels.map(|c| c.to_vec())).unwrap();
+        Dataset::from_samples(3, 2, 10.0, [(trains, label)]).unwrap()
+    }
+
+    #[test]
+    fn channels_are_merged_and_late_events_dropped() {
+        let data = set([&[1.0, 5.0], &[1.0], &[4.0]], 0);
+        let merged = data.merge_channels(2).unwrap();
+        assert_eq!(merged.channels(), 2);
+        assert_eq!(merged.spikes(0).unwrap().channel(0), [1.0, 1.0, 5.0]);
+        let cut = merged.cut(5.0).unwrap();
+        assert_eq!(cut.duration(), 5.0);
+        assert_eq!(cut.spikes(0).unwrap().events(), [(1.0, 0), (1.0, 0), (4.0, 1)]);
+        assert_eq!(cut.in_memory().unwrap().spikes(0), cut.spikes(0));
+        assert_eq!(data.merge_channels(usize::MAX).unwrap().spikes(0).unwrap().channel(0).len(), 4);
+        assert_eq!(data.widen(5).unwrap().spikes(0).unwrap().channels(), 5);
+        assert!(data.widen(2).is_err());
+        let thin = merged.thin(2.0).unwrap().spikes(0).unwrap();
+        assert_eq!((thin.channel(0), thin.channel(1)), (&[1.0, 5.0][..], &[4.0][..]));
+        assert_eq!(merged.thin(0.0).unwrap().spikes(0), merged.spikes(0));
+        assert!(merged.thin(-1.0).is_err() && merged.thin(f64::NAN).is_err());
+        assert!(data.merge_channels(0).is_err());
+        assert!(data.cut(f64::NAN).is_err());
+    }
+
+    #[test]
+    fn joined_sets_keep_their_samples_and_get_their_parts() {
+        let (a, b) = (set([&[1.0], &[], &[]], 0), set([&[2.0], &[], &[]], 1).widen(4).unwrap());
+        let none = a.subset(&[]).unwrap();
+        let all = Dataset::join(&[(Part::Train, &a), (Part::Validation, &none), (Part::Test, &b)]);
+        let all = all.unwrap();
+        assert_eq!((all.len(), all.channels()), (2, 4));
+        assert_eq!(all.part(Part::Train).spikes(0).unwrap().channel(0), [1.0]);
+        assert_eq!(all.part(Part::Test).spikes(0).unwrap().channel(0), [2.0]);
+        assert_eq!(all.part(Part::Test).label(0), 1);
+        let other = Dataset::from_samples(3, 3, 1.0, []).unwrap();
+        assert!(Dataset::join(&[(Part::Train, &a), (Part::Test, &other)]).is_err());
+        assert!(Dataset::join(&[]).is_err());
+    }
+}

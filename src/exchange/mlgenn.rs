@@ -1,0 +1,367 @@
+//! Checkpoints of mlGeNN: one `.npy` file per variable of a connection.
+//!
+//! A checkpoint holds the weights and the delays, pre x post and in time steps, and where a connection is sparse
+//! the source and the target of each synapse. It holds no neurons and does not say how long a step is: the network
+//! is built here as ever, and each [`Connection`] of the checkpoint becomes the synapses of a projection.
+//!
+//! ```
+//! use eventprop::exchange::mlgenn::MlGenn;
+//! use eventprop::{Lif, NetworkBuilder};
+//! use rand::{SeedableRng, rngs::ChaCha8Rng};
+//! # use eventprop::Dense;
+//! # let dir = std::env::temp_dir().join(format!("eventprop-doc-mlgenn-{}", std::process::id()));
+//! # std::fs::create_dir_all(&dir)?;
+//! # let mut net = NetworkBuilder::<f64>::new();
+//! # let (input, hidden) = (net.input("input", 3), net.layer("hidden", Lif::new(2)));
+//! # net.connect(input, hidden, Dense::weights(0.5).delays(2.0));
+//! # let _ = MlGenn::new(1.0).export(&net.build(&mut ChaCha8Rng::seed_from_u64(1))?, &dir, 7)?;
+//!
+//! let mlgenn = MlGenn::new(1.0); // time steps of 1 ms
+//! let mut net = NetworkBuilder::<f64>::new();
+//! let input = net.input("input", 3);
+//! let hidden = net.layer("hidden", Lif::new(2).tau_mem(20.0).tau_syn(5.0));
+//! let connection = mlgenn.read(&dir, 7, "Conn_Pop0_Pop1")?; // of epoch 7
+//! net.connect(input, hidden, connection.synapses(2, 3)?.max_delay(62.0));
+//! let net = net.build(&mut ChaCha8Rng::seed_from_u64(1))?;
+//!
+//! let report = mlgenn.export(&net, &dir, 8)?;
+//! println!("{report}");
+//! # std::fs::remove_dir_all(&dir)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use super::Report;
+use super::npy::{self, NpyError, Precision};
+use crate::network::Origin;
+use crate::synapse::check_count;
+use crate::{
+    Delays, Dense, Init, Network, Real, Sparse, SpikingNetwork, SynapseError, SynapseRecipe,
+};
+use ndarray::{Array1, Array2, ArrayD};
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// Why a checkpoint was not read or written.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum MlGennError {
+    /// A file.
+    #[error(transparent)]
+    Npy(#[from] NpyError),
+    /// A time step that is none.
+    #[error("the time step is {dt} ms, but must be finite and above 0")]
+    TimeStep {
+        /// The time step in ms.
+        dt: f64,
+    },
+    /// A connection without weights.
+    #[error("there is neither {} nor {}", .paths[0].display(), .paths[1].display())]
+    NoWeights {
+        /// The files that were looked for.
+        paths: [PathBuf; 2],
+    },
+    /// A variable with another number of values than there are synapses.
+    #[error(
+        "`{variable}` of `{connection}` has {found} values, but the connection needs {expected}"
+    )]
+    Count {
+        /// The connection.
+        connection: String,
+        /// The variable.
+        variable: &'static str,
+        /// How many values it has.
+        found: usize,
+        /// How many it should have.
+        expected: usize,
+    },
+    /// A source or a target that is no number of a neuron.
+    #[error("`{variable}` of `{connection}` has {value}, which is no number of a neuron")]
+    Index {
+        /// The connection.
+        connection: String,
+        /// `pre_ind` or `post_ind`.
+        variable: &'static str,
+        /// The value.
+        value: f64,
+    },
+    /// More synapses than can be numbered.
+    #[error(transparent)]
+    Synapses(#[from] SynapseError),
+}
+
+/// The names that mlGeNN gives to weights and delays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Names {
+    /// `g` and `d`, as of mlGeNN 2.
+    #[default]
+    Short,
+    /// `weight` and `delay`, as of mlGeNN 3.
+    Long,
+}
+
+/// How to read and write checkpoints of mlGeNN.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MlGenn {
+    dt: f64,
+    names: Names,
+    precision: Precision,
+    connections: Vec<(String, String)>,
+}
+
+impl MlGenn {
+    /// With time steps of `dt` ms. Weights and delays are written as `g` and `d`, with 4 bytes each.
+    pub fn new(dt: f64) -> Self {
+        Self { dt, names: Names::Short, precision: Precision::Single, connections: Vec::new() }
+    }
+
+    /// The names of weights and delays to write. Both are read.
+    pub fn names(mut self, names: Names) -> Self {
+        self.names = names;
+        self
+    }
+
+    /// How numbers are written.
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
+    }
+
+    /// The connection that a projection is written to. Without it that is `Conn_Pop0_Pop1` and so on, as mlGeNN
+    /// names it, where populations are numbered from 0, inputs first.
+    pub fn connection(mut self, projection: &str, connection: &str) -> Self {
+        self.connections.push((projection.into(), connection.into()));
+        self
+    }
+
+    fn check(&self) -> Result<(), MlGennError> {
+        let dt = self.dt;
+        if dt.is_finite() && dt > 0.0 { Ok(()) } else { Err(MlGennError::TimeStep { dt }) }
+    }
+
+    fn path(dir: &Path, epoch: usize, connection: &str, variable: &str) -> PathBuf {
+        dir.join(format!("{epoch}-{connection}-{variable}.npy"))
+    }
+
+    /// Reads one connection of the checkpoint of an epoch.
+    ///
+    /// # Errors
+    /// Files that are missing, no arrays, or do not fit each other. Weights must be there; delays and lists of
+    /// synapses need not.
+    pub fn read(
+        &self,
+        dir: impl AsRef<Path>,
+        epoch: usize,
+        connection: &str,
+    ) -> Result<Connection, MlGennError> {
+        self.check()?;
+        let dir = dir.as_ref();
+        let load = |variable: &str| -> Result<Option<ArrayD<f64>>, NpyError> {
+            let path = Self::path(dir, epoch, connection, variable);
+            path.exists().then(|| npy::read(path)).transpose()
+        };
+        let either = |short: &str, long: &str| load(short).transpose().or(load(long).transpose());
+        let weights = either("g", "weight").transpose()?;
+        let paths = ["g", "weight"].map(|v| Self::path(dir, epoch, connection, v));
+        let weights = flat(weights.ok_or(MlGennError::NoWeights { paths })?);
+        let delays = either("d", "delay").transpose()?.map(flat);
+        let indices = |variable: &'static str| -> Result<Option<Vec<usize>>, MlGennError> {
+            let Some(list) = load(variable)? else { return Ok(None) };
+            let number = |value: f64| {
+                let whole = value >= 0.0 && value <= f64::from(u32::MAX) && value.fract() == 0.0;
+                let connection = connection.into();
+                let bad = MlGennError::Index { connection, variable, value };
+                if whole { Ok(value as usize) } else { Err(bad) }
+            };
+            flat(list).into_iter().map(number).collect::<Result<_, _>>().map(Some)
+        };
+        let missing = |variable| {
+            let (connection, expected) = (connection.into(), weights.len());
+            MlGennError::Count { connection, variable, found: 0, expected }
+        };
+        let count = |variable, found, expected| {
+            let connection = connection.into();
+            let bad = MlGennError::Count { connection, variable, found, expected };
+            if found == expected { Ok(()) } else { Err(bad) }
+        };
+        let edges = match (indices("pre_ind")?, indices("post_ind")?) {
+            (Some(pre), Some(post)) => {
+                count("pre_ind", pre.len(), weights.len())?;
+                count("post_ind", post.len(), weights.len())?;
+                Some(post.into_iter().zip(pre).collect())
+            }
+            (None, None) => None,
+            (Some(_), None) => return Err(missing("post_ind")),
+            (None, Some(_)) => return Err(missing("pre_ind")),
+        };
+        if let Some(delays) = &delays {
+            count("delay", delays.len(), weights.len())?;
+        }
+        Ok(Connection { name: connection.into(), dt: self.dt, weights, delays, edges })
+    }
+
+    /// Writes all projections of a network as the checkpoint of an epoch, into a folder that exists.
+    ///
+    /// # Errors
+    /// A folder that cannot be written to.
+    pub fn export<F: Real>(
+        &self,
+        network: &SpikingNetwork<F>,
+        dir: impl AsRef<Path>,
+        epoch: usize,
+    ) -> Result<Report, MlGennError> {
+        self.check()?;
+        let dir = dir.as_ref();
+        let mut report = Report::default();
+        let (weight, delay) = match self.names {
+            Names::Short => ("g", "d"),
+            Names::Long => ("weight", "delay"),
+        };
+        for projection in &network.projections {
+            let connection = self.name(network, &projection.name);
+            let path = |variable| Self::path(dir, epoch, &connection, variable);
+            let (post, pre) = projection.synapses.shape();
+            let mut edges: Vec<(usize, usize, f64, f64)> = (0..post)
+                .flat_map(|j| {
+                    let row = projection.synapses.row(j);
+                    row.iter().map(move |s| (s.pre, j, s.weight.as_f64(), s.delay.as_f64()))
+                })
+                .collect();
+            // Pre x post; parallel synapses stay in order.
+            edges.sort_by_key(|&(pre, post, ..)| (pre, post));
+            let all = (0..pre).flat_map(|i| (0..post).map(move |j| (i, j)));
+            if !edges.iter().map(|e| (e.0, e.1)).eq(all) {
+                let index = |pick: fn(&(usize, usize, f64, f64)) -> usize| -> Vec<u32> {
+                    edges.iter().map(|e| pick(e) as u32).collect()
+                };
+                npy::write_indices(&path("pre_ind"), &index(|e| e.0))?;
+                npy::write_indices(&path("post_ind"), &index(|e| e.1))?;
+            }
+            let weights: Vec<f64> = edges.iter().map(|e| e.2).collect();
+            let delays: Vec<f64> = edges.iter().map(|e| e.3).collect();
+            let steps: Vec<f64> = delays.iter().map(|d| d / self.dt).collect();
+            let place = &projection.name;
+            let stored = |x: f64| match self.precision {
+                Precision::Single => f64::from(x as f32),
+                Precision::Double => x,
+            };
+            let back = |x: f64| F::of(x).as_f64();
+            report.round(place, "weights", weights.iter().map(|&w| (w, back(stored(w)))));
+            let returned = steps.iter().map(|&s| back(stored(s) * self.dt));
+            report.round(place, "delays", delays.iter().copied().zip(returned));
+            npy::write(path(weight), &Array1::from(weights).into_dyn(), self.precision)?;
+            npy::write(path(delay), &Array1::from(steps).into_dyn(), self.precision)?;
+            let parameters = projection.synapses.parameters();
+            report.trained(place, &parameters, [edges.len(); 2]);
+            if projection.receptor > 0 {
+                report.drop(place, "the synaptic time constant of its own");
+            }
+        }
+        for layer in 0..network.layers() {
+            report.drop(network.layer_info(layer).0, "the constants of the neurons");
+        }
+        Ok(report)
+    }
+
+    /// The connection of a projection.
+    fn name<F: Real>(&self, network: &SpikingNetwork<F>, projection: &str) -> String {
+        if let Some((_, name)) = self.connections.iter().find(|(p, _)| p == projection) {
+            return name.clone();
+        }
+        let Some(p) = network.projections.iter().find(|p| p.name == projection) else {
+            return projection.into();
+        };
+        let inputs = &network.inputs;
+        let pre = match p.origin {
+            Origin::Layer(layer) => inputs.len() + layer,
+            Origin::Input { first } => {
+                let mut channels = 0;
+                let starts = inputs.iter().map(|(_, size)| {
+                    channels += size;
+                    channels - size
+                });
+                starts.take_while(|&start| start < first).count()
+            }
+        };
+        let base = format!("Conn_Pop{pre}_Pop{}", inputs.len() + p.target);
+        // Further ones between the same populations.
+        match projection.split_once('#') {
+            Some((_, number)) => format!("{base}_{number}"),
+            None => base,
+        }
+    }
+}
+
+/// A connection of a checkpoint.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Connection {
+    name: String,
+    dt: f64,
+    weights: Vec<f64>,
+    delays: Option<Vec<f64>>,
+    /// (target, source) of each synapse, if it is sparse.
+    edges: Option<Vec<(usize, usize)>>,
+}
+
+impl Connection {
+    /// With delays of whole steps, at most `max_steps`, as mlGeNN rounds them when it simulates.
+    pub fn rounded(mut self, max_steps: u32) -> Self {
+        for delay in self.delays.iter_mut().flatten() {
+            // Comparisons, not min and max: those would turn a NaN into a bound.
+            let steps = delay.round();
+            *delay = if steps < 0.0 {
+                0.0
+            } else if steps > f64::from(max_steps) {
+                f64::from(max_steps)
+            } else {
+                steps
+            };
+        }
+        self
+    }
+
+    /// The synapses from `pre` sources to `post` targets, with learnable weights, and learnable delays if there are
+    /// any in the checkpoint.
+    ///
+    /// # Errors
+    /// Another number of weights than the populations need.
+    pub fn synapses<F: Real>(
+        &self,
+        post: usize,
+        pre: usize,
+    ) -> Result<SynapseRecipe<F>, MlGennError> {
+        let value = |x: &f64| F::of(*x);
+        let time = |steps: &f64| F::of(steps * self.dt);
+        let Some(edges) = &self.edges else {
+            let wanted = post as u128 * pre as u128;
+            check_count(wanted)?;
+            let (found, expected) = (self.weights.len(), wanted as usize);
+            if found != expected {
+                let (connection, variable) = (self.name.clone(), "weight");
+                return Err(MlGennError::Count { connection, variable, found, expected });
+            }
+            let matrix = |values: Vec<F>| {
+                // The sizes were compared.
+                let matrix = Array2::from_shape_vec((pre, post), values).unwrap_or_default();
+                Init::Matrix(matrix.reversed_axes())
+            };
+            let recipe = Dense::weights(matrix(self.weights.iter().map(value).collect()));
+            return Ok(match &self.delays {
+                Some(delays) => {
+                    recipe.delays(Delays::per_synapse(matrix(delays.iter().map(time).collect())))
+                }
+                None => recipe,
+            });
+        };
+        let weights: Vec<F> = self.weights.iter().map(value).collect();
+        let recipe = Sparse::edges(edges.iter().copied()).weights(weights);
+        Ok(match &self.delays {
+            Some(delays) => recipe.delays(delays.iter().map(time).collect::<Vec<F>>()),
+            None => recipe,
+        })
+    }
+}
+
+/// The numbers in the order of C.
+fn flat(array: ArrayD<f64>) -> Vec<f64> {
+    array.iter().copied().collect()
+}

@@ -1,0 +1,119 @@
+//! Names and shapes of parameters in files.
+
+use super::{Origin, Projection, SpikingNetwork};
+use crate::{Presynaptic, Real};
+
+/// The names and shapes under which the parameters of a network are stored.
+///
+/// Those of a [`SpikingNetwork`] read as in other libraries: `layers.hidden.weight`,
+/// `layers.hidden.delay`, `layers.hidden.recurrent.weight`, `layers.hidden.tau_mem`. A layer that several
+/// others project to has `layers.hidden.from.SOURCE.weight`. Several delays of one projection are numbered,
+/// `delay.0`, `delay.1`. A name that is taken gets `#2`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StorageLayout {
+    /// Name and shape of each block of parameters, in the order of [`Network::parameters`](super::Network::parameters):
+    /// post x pre for what there is per synapse of a dense projection, else a list.
+    pub blocks: Vec<(String, Vec<usize>)>,
+    /// For each sparse projection, the targets and the sources of its synapses, in order:
+    /// `layers.hidden.post`, `layers.hidden.pre`.
+    pub indices: Vec<(String, Vec<u32>)>,
+}
+
+impl StorageLayout {
+    /// Adds a block of parameters.
+    pub fn push(&mut self, name: String, shape: Vec<usize>) {
+        let name = self.free(name);
+        self.blocks.push((name, shape));
+    }
+
+    /// Adds a list of neurons.
+    pub fn push_index(&mut self, name: String, neurons: Vec<u32>) {
+        let name = self.free(name);
+        self.indices.push((name, neurons));
+    }
+
+    fn free(&self, name: String) -> String {
+        let taken = |name: &String| {
+            self.blocks.iter().any(|(n, _)| n == name)
+                || self.indices.iter().any(|(n, _)| n == name)
+        };
+        if !taken(&name) {
+            return name;
+        }
+        let mut numbered = (2_usize..).map(|k| format!("{name}#{k}"));
+        numbered.find(|n| !taken(n)).unwrap_or(name)
+    }
+}
+
+/// Of the network of this crate.
+pub(super) fn of<F: Real>(network: &SpikingNetwork<F>) -> StorageLayout {
+    let mut storage = StorageLayout::default();
+    for projection in &network.projections {
+        let prefix = prefix(network, projection);
+        let synapses = &projection.synapses;
+        let (posts, pres) = synapses.shape();
+        let listed = |post| matches!(synapses.row(post).sources, Presynaptic::List(_));
+        let dense = !(0..posts).any(listed) && synapses.synapses() == posts * pres;
+        let parameters = synapses.parameters();
+        for (k, parameter) in parameters.iter().enumerate() {
+            let kind = parameter.kind;
+            let mut alike = parameters.iter().enumerate().filter(|(_, p)| p.kind == kind);
+            let name = match alike.clone().count() {
+                1 => format!("{prefix}.{kind}"),
+                _ => {
+                    let number = alike.position(|(other, _)| other == k).unwrap_or(0);
+                    format!("{prefix}.{kind}.{number}")
+                }
+            };
+            let len = parameter.values.len();
+            let shape = if dense && len == posts * pres { vec![posts, pres] } else { vec![len] };
+            storage.push(name, shape);
+        }
+        if !dense {
+            let edges = || {
+                (0..posts).flat_map(|post| synapses.row(post).iter().map(move |s| (post, s.pre)))
+            };
+            storage.push_index(
+                format!("{prefix}.post"),
+                edges().map(|(post, _)| post as u32).collect(),
+            );
+            storage
+                .push_index(format!("{prefix}.pre"), edges().map(|(_, pre)| pre as u32).collect());
+        }
+    }
+    for layer in &network.layers {
+        for parameter in layer.layer.parameters() {
+            storage.push(
+                format!("layers.{}.{}", layer.name, parameter.kind),
+                vec![parameter.values.len()],
+            );
+        }
+    }
+    storage
+}
+
+fn prefix<F: Real>(network: &SpikingNetwork<F>, projection: &Projection<F>) -> String {
+    let target = projection.target;
+    let name = &network.layers[target].name;
+    let itself = Origin::Layer(target);
+    if projection.origin == itself {
+        return format!("layers.{name}.recurrent");
+    }
+    let others = network.projections.iter().filter(|p| p.target == target && p.origin != itself);
+    if others.count() == 1 {
+        return format!("layers.{name}");
+    }
+    let source = match projection.origin {
+        Origin::Layer(layer) => network.layers[layer].name.as_str(),
+        Origin::Input { first } => {
+            let mut end = 0_usize;
+            let mut inputs = network.inputs.iter();
+            let found = inputs.find(|(_, size)| {
+                end = end.saturating_add(*size);
+                first < end
+            });
+            found.map_or("input", |(name, _)| name.as_str())
+        }
+    };
+    format!("layers.{name}.from.{source}")
+}

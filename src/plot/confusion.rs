@@ -1,0 +1,152 @@
+//! What classes are taken for.
+
+use super::style::{
+    BLUE, GREY, INK, SMALL, TEXT, note, pale, picture, title, upright, width, write,
+};
+use super::{Picture, PlotError};
+use plotters::prelude::*;
+use plotters::style::text_anchor::HPos;
+
+/// A confusion matrix: how often samples of each class were read as each class.
+///
+/// ```
+/// use eventprop::plot::Confusion;
+/// let (labels, found) = ([0, 0, 1, 1], [Some(0), Some(1), Some(1), None]);
+/// let picture = Confusion::of(&["yes", "no"], &labels, &found)?.draw()?;
+/// # Ok::<(), eventprop::plot::PlotError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confusion {
+    names: Vec<String>,
+    /// By class, then by what was read; what was read as nothing comes last.
+    counts: Vec<Vec<usize>>,
+}
+
+impl Confusion {
+    /// From counts by class (row) and by what was read (column).
+    ///
+    /// # Errors
+    /// If there is no class, or if the rows or columns are not as many as the names.
+    pub fn new<T: ToString>(names: &[T], counts: &[Vec<usize>]) -> Result<Self, PlotError> {
+        let expected = names.len();
+        if expected == 0 {
+            return Err(PlotError::Empty { picture: "a confusion matrix", what: "class" });
+        }
+        let check = |what: String, found: usize| match found == expected {
+            true => Ok(()),
+            false => Err(PlotError::Count { what, found, expected }),
+        };
+        check("rows of the confusion matrix".into(), counts.len())?;
+        for (k, row) in counts.iter().enumerate() {
+            check(format!("columns of row {k} of the confusion matrix"), row.len())?;
+        }
+        let names = names.iter().map(T::to_string).collect();
+        let counts = counts.iter().map(|row| row.iter().copied().chain([0]).collect()).collect();
+        Ok(Self { names, counts })
+    }
+
+    /// From the class of each sample and what it was read as, `None` where nothing was.
+    ///
+    /// # Errors
+    /// If there is no class, the lists differ in length, or a class has no name.
+    pub fn of<T: ToString>(
+        names: &[T],
+        labels: &[usize],
+        found: &[Option<usize>],
+    ) -> Result<Self, PlotError> {
+        let n = names.len();
+        let mut this = Self::new(names, &vec![vec![0; n]; n])?;
+        if labels.len() != found.len() {
+            let what = "readings of samples".into();
+            return Err(PlotError::Count { what, found: found.len(), expected: labels.len() });
+        }
+        for (index, (&label, found)) in labels.iter().zip(found).enumerate() {
+            for (what, class) in [("sample", label), ("the reading of sample", found.unwrap_or(0))]
+            {
+                if class >= n {
+                    return Err(PlotError::Class { what, index, class, classes: n });
+                }
+            }
+            this.counts[label][found.unwrap_or(n)] += 1;
+        }
+        Ok(this)
+    }
+
+    /// Draws it: numbers of samples, shaded by their share of the row, and the share of each class that was read
+    /// rightly.
+    ///
+    /// # Errors
+    /// None but those of the drawing library.
+    pub fn draw(&self) -> Result<Picture, PlotError> {
+        let n = self.names.len();
+        let silent = self.counts.iter().any(|row| row[n] > 0);
+        let columns = n + usize::from(silent);
+        let cell = (1200 / n as i32).clamp(22, 110);
+        let text = (cell * 2 / 5).clamp(10, SMALL);
+        let mut across = self.names.clone();
+        if silent {
+            across.push("none".into());
+        }
+        let longest = across.iter().map(|name| width(name, SMALL)).max().unwrap_or(0);
+        let turned = longest > cell - 8;
+        let left = (longest + 25).min(400);
+        let (below, right) = (if turned { left } else { 45 }, 110);
+        let size = (cell * columns as i32, cell * n as i32);
+        let corner = (left + 75, 110);
+        let all: usize = self.counts.iter().flatten().sum();
+        let right_ones: usize = (0..n).map(|k| self.counts[k][k]).sum();
+        let wide = (corner.0 + size.0 + right).max(620);
+        picture((wide, corner.1 + size.1 + below + 65), |root| {
+            let head = match all {
+                0 => "No samples".into(),
+                _ => format!(
+                    "Accuracy {:.1} % ({right_ones} of {all})",
+                    100.0 * right_ones as f64 / all as f64
+                ),
+            };
+            title(root, &head, (40, 50))?;
+            let centre = |k: usize| cell * k as i32 + cell / 2;
+            for (row, counts) in self.counts.iter().enumerate() {
+                let (y, sum) = (corner.1 + centre(row), counts.iter().sum::<usize>());
+                let half = cell / 2;
+                for (column, &count) in counts.iter().take(columns).enumerate() {
+                    let x = corner.0 + centre(column);
+                    let share = count as f64 / sum.max(1) as f64;
+                    // Rare mistakes must show: the root spreads small shares.
+                    let shade = if count == 0 {
+                        pale(GREY, 0.93)
+                    } else {
+                        pale(BLUE, 0.9 * (1.0 - share.sqrt()))
+                    };
+                    let area =
+                        [(x - half + 1, y - half + 1), (x - half + cell - 1, y - half + cell - 1)];
+                    root.draw(&Rectangle::new(area, shade.filled()))?;
+                    if count > 0 {
+                        let ink = if share > 0.35 { WHITE } else { INK };
+                        let digits = count.to_string();
+                        let text =
+                            text.min(text * cell / (width(&digits, text) * 10 / 8).max(cell));
+                        write(root, &digits, (x, y), text, HPos::Center, ink)?;
+                    }
+                }
+                note(root, &self.names[row], (corner.0 - 12, y), HPos::Right, INK)?;
+                if sum > 0 {
+                    let share = format!("{:.0} %", 100.0 * counts[row] as f64 / sum as f64);
+                    note(root, &share, (corner.0 + size.0 + 14, y), HPos::Left, GREY)?;
+                }
+            }
+            let bottom = corner.1 + size.1;
+            for (column, name) in across.iter().enumerate() {
+                let x = corner.0 + centre(column);
+                if turned {
+                    upright(root, name, (x, bottom + 12), SMALL, HPos::Right, INK)?;
+                } else {
+                    note(root, name, (x, bottom + 24), HPos::Center, INK)?;
+                }
+            }
+            let middle = (corner.0 + size.0 / 2, bottom + below + 30);
+            write(root, "read as", middle, TEXT, HPos::Center, INK)?;
+            upright(root, "class", (35, corner.1 + size.1 / 2), TEXT, HPos::Center, INK)
+        })
+    }
+}

@@ -1,0 +1,87 @@
+//! Which samples make up an epoch, in which order, and how they come into memory.
+
+use super::TrainError;
+use crate::data::{Augmentation, DataError, Dataset};
+use crate::{Error, Sample, SpikeTrains};
+use rand::seq::SliceRandom;
+use rand::{SeedableRng, rngs::ChaCha8Rng};
+
+/// The order of an epoch's samples, of which there are `len`.
+pub(super) fn order(len: usize, seed: u64, epoch: usize) -> Vec<usize> {
+    let mut key = [0; 32];
+    // Augmentation has generators of its own, with another last word.
+    for (bytes, part) in key.chunks_exact_mut(8).zip([seed, epoch as u64, 0, 1]) {
+        bytes.copy_from_slice(&part.to_le_bytes());
+    }
+    let mut order: Vec<usize> = (0..len).collect();
+    order.shuffle(&mut ChaCha8Rng::from_seed(key));
+    order
+}
+
+/// Samples in memory, with their labels.
+pub(super) struct Batch(Vec<(SpikeTrains, usize)>);
+
+impl Batch {
+    /// Takes these samples of an epoch.
+    pub fn take(
+        data: &Dataset,
+        augmentation: &Augmentation,
+        seed: u64,
+        epoch: usize,
+        indices: &[usize],
+    ) -> Result<Self, TrainError> {
+        let take = |&index: &usize| augmentation.sample(data, seed, epoch as u64, index);
+        // All are collected before the first error is looked for, so it is the same for any number of threads.
+        let all: Vec<Result<_, DataError>>;
+        #[cfg(feature = "rayon")]
+        {
+            use rayon::prelude::*;
+            all = indices.par_iter().map(take).collect();
+        }
+        #[cfg(not(feature = "rayon"))]
+        {
+            all = indices.iter().map(take).collect();
+        }
+        let failed = |(result, &index): (Result<_, DataError>, &usize)| {
+            result.map_err(|source| TrainError::Data { index, source })
+        };
+        all.into_iter().zip(indices).map(failed).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// As batches want them.
+    pub fn samples(&self) -> Vec<Sample<'_, usize>> {
+        self.0.iter().map(|(input, target)| Sample { input, target }).collect()
+    }
+
+    /// The labels, in order.
+    pub fn labels(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().map(|(_, label)| *label)
+    }
+}
+
+/// The error of a batch, by the index of the sample in its epoch.
+pub(super) fn in_sample(error: Error, indices: &[usize]) -> TrainError {
+    match error {
+        Error::Sample { index, source } if index < indices.len() => {
+            TrainError::Sample { index: indices[index], source }
+        }
+        source => TrainError::Batch { source: Box::new(source) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::order;
+
+    #[test]
+    fn the_order_is_a_function_of_seed_and_epoch() {
+        let sorted = |mut order: Vec<usize>| {
+            order.sort_unstable();
+            order
+        };
+        assert_eq!(order(100, 1, 2), order(100, 1, 2));
+        assert_ne!(order(100, 1, 2), order(100, 1, 3));
+        assert_ne!(order(100, 1, 2), order(100, 2, 2));
+        assert_eq!(sorted(order(100, 1, 2)), (0..100).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,178 @@
+//! From a network and its training to a checkpoint, and back.
+
+use super::CheckpointError;
+use super::file::{Checkpoint, Tensor, Training};
+use crate::train::fit::{Run, parameters, set_parameters};
+use crate::{Network, Optimizer, Real, StorageLayout};
+use std::collections::{BTreeMap, BTreeSet};
+
+const BEST: &str = "best.";
+
+impl Checkpoint {
+    /// The parameters of a network alone.
+    pub fn new<F: Real>(network: &dyn Network<F>) -> Self {
+        let storage = network.storage();
+        let mut tensors = BTreeMap::new();
+        put(&mut tensors, &storage, "", &parameters(network));
+        let indices = storage.indices.iter();
+        tensors.extend(indices.map(|(name, list)| (name.clone(), Tensor::of_neurons(list))));
+        Self { tensors, training: None }
+    }
+
+    /// Gives a network of the same shape the parameters of the best epoch if that was tracked, else the last
+    /// ones.
+    ///
+    /// # Errors
+    /// Parameters of another network or precision, or that are not finite; nothing is changed then.
+    pub fn restore<F: Real>(&self, network: &mut dyn Network<F>) -> Result<(), CheckpointError> {
+        let storage = network.storage();
+        self.check_network(&storage)?;
+        let best = self.tensors.keys().any(|name| name.starts_with(BEST));
+        let values: Vec<F> = self.take(&storage, if best { BEST } else { "" })?;
+        set_parameters(network, &values);
+        Ok(())
+    }
+
+    /// All that a run needs to go on.
+    pub(in crate::train) fn of_run<F: Real, O: Optimizer<F>>(
+        network: &dyn Network<F>,
+        run: &mut Run<F, O>,
+        settings: BTreeMap<String, String>,
+    ) -> Self {
+        let storage = network.storage();
+        let Self { mut tensors, .. } = Self::new(network);
+        if let Some(best) = &run.best {
+            put(&mut tensors, &storage, BEST, best);
+        }
+        let state = run.optimizer.state();
+        for (name, list) in state.lists.iter().filter(|(_, list)| !list.is_empty()) {
+            put(&mut tensors, &storage, &prefix(name), list);
+        }
+        let bits = |series: &mut Option<F>| series.map(|x| x.as_f64().to_bits());
+        let training = Training {
+            epochs: run.history.epochs.len(),
+            batches: run.batches,
+            settings,
+            optimizer_steps: state.steps.map(|steps| *steps),
+            bumps: run.remedies.iter_mut().filter_map(|r| r.series()).map(bits).collect(),
+            history: run.history.clone(),
+        };
+        Self { tensors, training: Some(training) }
+    }
+
+    /// Brings a network and a run that has just begun to where this was made. Nothing is changed if it does not fit.
+    pub(in crate::train) fn resume<F: Real, O: Optimizer<F>>(
+        &self,
+        network: &mut dyn Network<F>,
+        run: &mut Run<F, O>,
+        settings: &BTreeMap<String, String>,
+    ) -> Result<(), CheckpointError> {
+        let training = self.training.as_ref().ok_or(CheckpointError::NoTraining)?;
+        for (what, expected) in settings {
+            let found = training.settings.get(what).map_or("not stored", String::as_str);
+            if found != expected {
+                let (what, found) = (what.clone(), found.to_owned());
+                return Err(CheckpointError::Setting { what, found, expected: expected.clone() });
+            }
+        }
+        let storage = network.storage();
+        self.check_network(&storage)?;
+        let mut known: BTreeSet<String> =
+            storage.blocks.iter().map(|(name, _)| name.clone()).collect();
+        known.extend(storage.indices.iter().map(|(name, _)| name.clone()));
+        let mut optional = |prefix: &str| -> Result<Option<Vec<F>>, CheckpointError> {
+            let names = || storage.blocks.iter().map(|(name, _)| format!("{prefix}{name}"));
+            if !names().any(|name| self.tensors.contains_key(&name)) {
+                return Ok(None);
+            }
+            known.extend(names());
+            self.take(&storage, prefix).map(Some)
+        };
+        let best = optional(BEST)?;
+        let state = run.optimizer.state();
+        let names: Vec<&str> = state.lists.iter().map(|(name, _)| *name).collect();
+        let lists = names.iter().map(|name| optional(&prefix(name)));
+        let lists = lists.collect::<Result<Vec<_>, _>>()?;
+        if let Some(name) = self.tensors.keys().find(|name| !known.contains(*name)) {
+            let expected = "neither this network nor its optimiser has it".to_owned();
+            let (name, found) = (name.clone(), "is in the file".to_owned());
+            return Err(CheckpointError::Tensor { name, found, expected });
+        }
+        if training.optimizer_steps.is_some() != state.steps.is_some() {
+            let what = "the steps of another kind of optimiser".to_owned();
+            return Err(CheckpointError::Metadata { what });
+        }
+        let values = self.take(&storage, "")?;
+        // From here on nothing fails.
+        if let (Some(steps), Some(stored)) = (state.steps, training.optimizer_steps) {
+            *steps = stored;
+        }
+        for ((_, list), stored) in state.lists.into_iter().zip(lists) {
+            *list = stored.unwrap_or_default();
+        }
+        let series = run.remedies.iter_mut().filter_map(|r| r.series());
+        for (series, bits) in series.zip(&training.bumps) {
+            *series = bits.map(|bits| F::of(f64::from_bits(bits)));
+        }
+        run.best = best;
+        run.batches = training.batches;
+        run.history = training.history.clone();
+        set_parameters(network, &values);
+        Ok(())
+    }
+
+    /// Refuses what has other synapses.
+    fn check_network(&self, storage: &StorageLayout) -> Result<(), CheckpointError> {
+        for (name, list) in &storage.indices {
+            let found = match self.tensors.get(name) {
+                Some(tensor) if *tensor == Tensor::of_neurons(list) => continue,
+                Some(_) => "lists other neurons",
+                None => "is missing",
+            };
+            return Err(CheckpointError::Tensor {
+                name: name.clone(),
+                found: found.to_owned(),
+                expected: "this network has sparse synapses between these neurons".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// All values whose names have this prefix, block after block.
+    fn take<F: Real>(
+        &self,
+        storage: &StorageLayout,
+        prefix: &str,
+    ) -> Result<Vec<F>, CheckpointError> {
+        let mut values = Vec::new();
+        for (name, shape) in &storage.blocks {
+            let name = format!("{prefix}{name}");
+            let tensor = self.tensors.get(&name).ok_or_else(|| CheckpointError::Tensor {
+                name: name.clone(),
+                found: "is missing".to_owned(),
+                expected: format!("this network has it, of shape {shape:?}"),
+            })?;
+            values.extend(tensor.values::<F>(&name, shape)?);
+        }
+        Ok(values)
+    }
+}
+
+fn prefix(list: &str) -> String {
+    format!("optimizer.{list}.")
+}
+
+/// Adds all values, cut into blocks.
+fn put<F: Real>(
+    tensors: &mut BTreeMap<String, Tensor>,
+    storage: &StorageLayout,
+    prefix: &str,
+    values: &[F],
+) {
+    let mut rest = values;
+    for (name, shape) in &storage.blocks {
+        let (block, others) = rest.split_at(shape.iter().product::<usize>().min(rest.len()));
+        tensors.insert(format!("{prefix}{name}"), Tensor::of(block, shape.clone()));
+        rest = others;
+    }
+}

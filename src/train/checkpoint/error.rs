@@ -1,0 +1,101 @@
+//! Why a checkpoint was refused.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// Why a checkpoint could not be written, read or used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// An error that belongs to one file.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<CheckpointError>,
+    },
+    /// The operating system refused to read or write.
+    #[error("cannot be read or written: {message}")]
+    Io {
+        /// The kind of error.
+        kind: io::ErrorKind,
+        /// The system's own words.
+        message: String,
+    },
+    /// Not a safetensors file, or a part of one.
+    #[error("not a complete safetensors file: {what}")]
+    Format {
+        /// What is wrong.
+        what: String,
+    },
+    /// A safetensors file of something else.
+    #[error("not a checkpoint of this crate: {what}")]
+    Foreign {
+        /// What is missing.
+        what: &'static str,
+    },
+    /// Of a version that this crate does not know.
+    #[error("version {found} of the format, but this crate reads version {expected}")]
+    Version {
+        /// That of the file.
+        found: u64,
+        /// That of the crate.
+        expected: u64,
+    },
+    /// The content is not what was written.
+    #[error(
+        "the checksum is {found:016x}, but the content gives {expected:016x}: the file is damaged"
+    )]
+    Checksum {
+        /// What the file says.
+        found: u64,
+        /// What its content gives.
+        expected: u64,
+    },
+    /// The metadata cannot be read.
+    #[error("the metadata is damaged: {what}")]
+    Metadata {
+        /// What is wrong.
+        what: String,
+    },
+    /// A tensor is missing, is one too many, or is of another network or precision.
+    #[error("tensor `{name}` {found}, but {expected}")]
+    Tensor {
+        /// Its name.
+        name: String,
+        /// What it is in the file.
+        found: String,
+        /// What it should be.
+        expected: String,
+    },
+    /// Training was begun with another setting.
+    #[error(
+        "the {what} was {found}, but now is {expected}; resume with the settings of the first run, or use another folder"
+    )]
+    Setting {
+        /// Its name.
+        what: String,
+        /// In the checkpoint.
+        found: String,
+        /// In the trainer.
+        expected: String,
+    },
+    /// There is no training state in it to resume from.
+    #[error("holds parameters alone, and no training to resume")]
+    NoTraining,
+    /// There are checkpoints in the folder, but they were not asked for.
+    #[error("holds checkpoints already; resume from them, or use another folder")]
+    Occupied,
+}
+
+impl CheckpointError {
+    pub(super) fn io(error: &io::Error) -> Self {
+        Self::Io { kind: error.kind(), message: error.to_string() }
+    }
+
+    pub(super) fn at(self, path: &Path) -> Self {
+        Self::File { path: path.to_owned(), source: Box::new(self) }
+    }
+}

@@ -1,0 +1,84 @@
+//! Why training ended early.
+
+use super::Metric;
+use crate::data::DataError;
+use crate::remedy::RemedyError;
+use crate::{Error, OptimizeError};
+use thiserror::Error;
+
+/// Why a network could not be trained or evaluated. The network keeps the parameters it has by then.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// A setting has no meaning.
+    #[error("{what} is {value}, but must be {rule}")]
+    Setting {
+        /// Its name.
+        what: &'static str,
+        /// Its value.
+        value: String,
+        /// What it must be.
+        rule: &'static str,
+    },
+    /// A metric cannot be had.
+    #[error("{metric} is asked for, but there are no validation samples")]
+    NoValidation {
+        /// The metric.
+        metric: Metric,
+    },
+    /// A schedule, but an optimiser without learning rates.
+    #[error(
+        "the optimiser has no learning rates that a schedule could scale; use `Schedule::Constant`"
+    )]
+    NoRates,
+    /// There is nothing to learn from.
+    #[error("there are no training samples")]
+    NoSamples,
+    /// A sample could not be read.
+    #[error("sample {index}: {source}")]
+    Data {
+        /// Its index in the data set; those from the set's length on are blended ones.
+        index: usize,
+        /// Why.
+        source: DataError,
+    },
+    /// A sample could not be simulated, judged or differentiated.
+    #[error("sample {index}: {source}")]
+    Sample {
+        /// Its index in the data set; those from the set's length on are blended ones.
+        index: usize,
+        /// Why.
+        source: Box<Error>,
+    },
+    /// The whole of a batch was refused.
+    #[error(transparent)]
+    Batch {
+        /// Why.
+        source: Box<Error>,
+    },
+    /// A step could not be taken.
+    #[error(transparent)]
+    Optimize(#[from] OptimizeError),
+    /// Weights could not be raised.
+    #[error(transparent)]
+    Remedy(#[from] RemedyError),
+    /// An error in the course of an epoch.
+    #[error("epoch {epoch}: {source}")]
+    Epoch {
+        /// The epoch, from 0.
+        epoch: usize,
+        /// What went wrong.
+        source: Box<TrainError>,
+    },
+    /// An observer failed.
+    #[error("an observer failed: {0}")]
+    Observer(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The processes that train together could not go on.
+    #[cfg(feature = "distributed")]
+    #[error(transparent)]
+    Distributed(#[from] crate::distributed::DistributedError),
+    /// A checkpoint could not be written or used.
+    #[cfg(feature = "files")]
+    #[error(transparent)]
+    Checkpoint(#[from] super::CheckpointError),
+}

@@ -1,0 +1,260 @@
+//! The loop.
+
+use super::batches::{self, Batch};
+use super::metrics::evaluate_by;
+use super::processes::Processes;
+use super::remedies::Placed;
+use super::schedule::scale;
+use super::{
+    BatchReport, EpochReport, Every, History, Metrics, Observer, Start, TrainError, Trainer,
+    Verdict,
+};
+use crate::data::Dataset;
+use crate::{BatchSummary, Goal, Gradients, Network, OptimizeError, Optimizer, Real};
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
+
+/// All that changes in the course of training, but for the parameters.
+#[derive(Debug, Clone)]
+pub(super) struct Run<F, O> {
+    pub optimizer: O,
+    pub remedies: Vec<Placed<F>>,
+    /// The batches so far.
+    pub batches: u64,
+    pub history: History,
+    /// All parameters after the best epoch, block after block.
+    pub best: Option<Vec<F>>,
+}
+
+impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O, F> {
+    /// Trains a network, and returns the reports of all epochs. The trainer and its optimiser stay as they are.
+    ///
+    /// Validation samples decide on early stop, plateaus and the best epoch, and are never learned from. A stop that is
+    /// asked for takes effect after the present epoch.
+    ///
+    /// # Errors
+    /// Settings without meaning, samples, steps, observers and checkpoints that fail. The network keeps the
+    /// parameters it has by then.
+    pub fn fit<N: Network<F>>(
+        &self,
+        network: &mut N,
+        train: &Dataset,
+        validation: Option<&Dataset>,
+        observers: &mut [&mut dyn Observer],
+    ) -> Result<History, TrainError> {
+        self.fit_by(&Processes::one(), network, train, validation, observers)
+    }
+
+    /// Trains a network by several processes, and returns the reports of all epochs: the same bits as
+    /// [`Trainer::fit`], on all ranks, whatever their number.
+    ///
+    /// All ranks call it with the same trainer, network and data; each has all samples and simulates its share of every
+    /// batch. Rank 0 writes checkpoints, and all resume from them, so they need to see the same folder. Observers are
+    /// those of the rank that has them. A stop that one asks for stops all.
+    ///
+    /// # Errors
+    /// As [`Trainer::fit`]. When one rank fails, all do: the others with an error that names it and its reason. The last
+    /// checkpoint remains.
+    #[cfg(feature = "distributed")]
+    pub fn fit_on<N: Network<F>>(
+        &self,
+        ranks: &dyn crate::distributed::Communicator,
+        network: &mut N,
+        train: &Dataset,
+        validation: Option<&Dataset>,
+        observers: &mut [&mut dyn Observer],
+    ) -> Result<History, TrainError> {
+        let processes = Processes::of(ranks);
+        let result = self.fit_by(&processes, network, train, validation, observers);
+        if let Err(error) = &result {
+            processes.fail(error);
+        }
+        result
+    }
+
+    fn fit_by<N: Network<F>>(
+        &self,
+        processes: &Processes<'_>,
+        network: &mut N,
+        train: &Dataset,
+        validation: Option<&Dataset>,
+        observers: &mut [&mut dyn Observer],
+    ) -> Result<History, TrainError> {
+        self.check(train, validation.is_some_and(|v| !v.is_empty()))?;
+        let mut run = Run {
+            optimizer: self.optimizer.clone(),
+            remedies: self.remedies.clone(),
+            batches: 0,
+            history: History::default(),
+            best: None,
+        };
+        let resumed: Option<std::path::PathBuf>;
+        let skipped: Vec<String>;
+        #[cfg(feature = "files")]
+        {
+            (resumed, skipped) = self.resume(network, &mut run, train)?;
+        }
+        #[cfg(not(feature = "files"))]
+        {
+            (resumed, skipped) = (None, Vec::new());
+        }
+        #[cfg(feature = "distributed")]
+        {
+            let done = run.history.epochs.len();
+            let counts =
+                [self.seed, self.batch as u64, train.len() as u64, self.epochs as u64, done as u64];
+            let what =
+                "other parameters, settings or samples, or another checkpoint to resume from,";
+            processes.same(&parameters(network), &counts, what)?;
+        }
+        let start = Start {
+            epochs: self.epochs,
+            batches: self.augmentation.epoch_len(train).div_ceil(self.batch),
+            history: &run.history,
+            resumed: resumed.as_deref(),
+            skipped: &skipped,
+        };
+        let mut stop = tell(observers, |o| o.start(&start))?;
+        while run.history.epochs.len() < self.epochs && !stop && !self.is_over(&run.history) {
+            let epoch = run.history.epochs.len();
+            stop = self
+                .epoch(processes, network, &mut run, train, validation, observers)
+                .map_err(|source| TrainError::Epoch { epoch, source: Box::new(source) })?;
+            stop |= self.stop.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed));
+            #[cfg(feature = "distributed")]
+            {
+                stop = processes.any(stop)?;
+            }
+            #[cfg(feature = "files")]
+            if processes.leads() {
+                let last = stop || epoch + 1 == self.epochs || self.is_over(&run.history);
+                self.checkpoint(network, &mut run, train, last)?;
+            }
+            // So that none goes on, or ends well, when the checkpoint could not be written.
+            #[cfg(feature = "distributed")]
+            processes.any(false)?;
+        }
+        if let Some(best) = &run.best {
+            set_parameters(network, best);
+        }
+        Ok(run.history)
+    }
+
+    /// Whether the metric of the early stop has been no better for too long.
+    fn is_over(&self, history: &History) -> bool {
+        self.early_stop.is_some_and(|(metric, patience)| history.since_best(metric) >= patience)
+    }
+
+    /// Runs one epoch; returns whether an observer wants to stop.
+    fn epoch<N: Network<F>>(
+        &self,
+        processes: &Processes<'_>,
+        network: &mut N,
+        run: &mut Run<F, O>,
+        train: &Dataset,
+        validation: Option<&Dataset>,
+        observers: &mut [&mut dyn Observer],
+    ) -> Result<bool, TrainError> {
+        let epoch = run.history.epochs.len();
+        let duration = self.trial(train);
+        let order = batches::order(self.augmentation.epoch_len(train), self.seed, epoch);
+        let mut labels = Vec::with_capacity(order.len());
+        let (mut whole, mut factors, mut stop) = (None::<BatchSummary<F>>, [1.0; 3], false);
+        for (number, indices) in order.chunks(self.batch).enumerate() {
+            let batch = Batch::take(train, &self.augmentation, self.seed, epoch, indices)?;
+            let (mut summary, gradients) = processes
+                .backward(network, &batch.samples(), duration, &self.goal, &self.backward)
+                .map_err(|error| batches::in_sample(error, indices))?;
+            factors = self.schedules.factors(run.batches, &run.history);
+            step(&mut run.optimizer, network, &gradients, factors)?;
+            run.batches += 1;
+            raise(run, Every::Batch, network, &mut summary)?;
+            let start = labels.len();
+            labels.extend(batch.labels());
+            let report = BatchReport {
+                epoch,
+                batch: number,
+                samples: summary.samples,
+                loss: summary.loss.as_f64(),
+                correct: summary.correct(&labels[start..]),
+                factors,
+            };
+            match &mut whole {
+                Some(whole) => whole.merge(&summary),
+                None => whole = Some(summary),
+            }
+            stop |= tell(observers, |o| o.batch(&report))?;
+        }
+        let mut whole = whole.ok_or(TrainError::NoSamples)?;
+        raise(run, Every::Epoch, network, &mut whole)?;
+        let validation = match validation {
+            Some(data) => Some(evaluate_by(processes, network, data, &self.goal, duration)?),
+            None => None,
+        };
+        let train = Metrics::new(&whole, &labels, train.classes());
+        let report = EpochReport { epoch, factors, train, validation };
+        run.history.epochs.push(report.clone());
+        if self.best.and_then(|metric| run.history.best(metric)).is_some_and(|b| b.epoch == epoch) {
+            run.best = Some(parameters(network));
+        }
+        stop |= tell(observers, |o| o.epoch(&report))?;
+        Ok(stop)
+    }
+}
+
+/// Takes a step with rates that are scaled for its length.
+fn step<F: Real, O: Optimizer<F>>(
+    optimizer: &mut O,
+    network: &mut dyn Network<F>,
+    gradients: &Gradients<F>,
+    factors: [f64; 3],
+) -> Result<(), OptimizeError> {
+    let Some(rates) = optimizer.state().rates else {
+        return optimizer.step(network, gradients);
+    };
+    let base = rates.clone();
+    scale(rates, factors);
+    let result = optimizer.step(network, gradients);
+    if let Some(rates) = optimizer.state().rates {
+        *rates = base;
+    }
+    result
+}
+
+fn raise<F: Real, O>(
+    run: &mut Run<F, O>,
+    when: Every,
+    network: &mut dyn Network<F>,
+    summary: &mut BatchSummary<F>,
+) -> Result<(), TrainError> {
+    for remedy in run.remedies.iter_mut().filter(|r| r.every == when) {
+        remedy.apply(network, summary)?;
+    }
+    Ok(())
+}
+
+/// Tells all observers; returns whether one wants to stop.
+fn tell(
+    observers: &mut [&mut dyn Observer],
+    mut what: impl FnMut(&mut dyn Observer) -> Verdict,
+) -> Result<bool, TrainError> {
+    let mut stop = false;
+    for observer in observers {
+        stop |= what(*observer).map_err(TrainError::Observer)? == ControlFlow::Break(());
+    }
+    Ok(stop)
+}
+
+/// All parameters, block after block.
+pub(super) fn parameters<F: Real>(network: &dyn Network<F>) -> Vec<F> {
+    network.parameters().iter().flat_map(|(_, p)| p.values.iter().copied()).collect()
+}
+
+/// Gives a network these parameters, of which there are enough.
+pub(super) fn set_parameters<F: Real>(network: &mut dyn Network<F>, values: &[F]) {
+    let mut rest = values.iter();
+    for (_, parameter) in network.parameters_mut() {
+        parameter.values.iter_mut().zip(&mut rest).for_each(|(value, new)| *value = *new);
+    }
+    network.update();
+}

@@ -1,0 +1,115 @@
+//! The processes that train together: one, or those of a communicator.
+
+use crate::batch::{self, Alone, Gather};
+#[cfg(feature = "distributed")]
+use crate::distributed::{self, Communicator, DistributedError};
+use crate::{BackwardOptions, BatchSummary, Error, Goal, Gradients, Network, Real, Sample};
+#[cfg(feature = "distributed")]
+use std::cell::Cell;
+
+/// One process, or several.
+#[derive(Default)]
+pub(super) struct Processes<'a> {
+    #[cfg(feature = "distributed")]
+    ranks: Option<&'a dyn Communicator>,
+    /// Whether all know that training has failed.
+    #[cfg(feature = "distributed")]
+    failed: Cell<bool>,
+    #[cfg(not(feature = "distributed"))]
+    one: std::marker::PhantomData<&'a ()>,
+}
+
+impl<'a> Processes<'a> {
+    pub fn one() -> Self {
+        Self::default()
+    }
+
+    #[cfg(feature = "distributed")]
+    pub fn of(ranks: &'a dyn Communicator) -> Self {
+        Self { ranks: Some(ranks), failed: Cell::new(false) }
+    }
+
+    /// Whether this process writes files.
+    pub fn leads(&self) -> bool {
+        #[cfg(feature = "distributed")]
+        {
+            self.ranks.is_none_or(|ranks| ranks.rank() == 0)
+        }
+        #[cfg(not(feature = "distributed"))]
+        {
+            true
+        }
+    }
+
+    /// The gradient of a batch, and its summary.
+    pub fn backward<F: Real, N: Network<F>, G: Goal<F, Target = usize> + ?Sized>(
+        &self,
+        network: &N,
+        samples: &[Sample<'_, usize>],
+        duration: f64,
+        goal: &G,
+        options: &BackwardOptions<F>,
+    ) -> Result<(BatchSummary<F>, Gradients<F>), Error> {
+        self.note(|gather| batch::backward(gather, network, samples, duration, goal, options))
+    }
+
+    /// The summary of a batch.
+    pub fn evaluate<F: Real, N: Network<F>, G: Goal<F, Target = usize> + ?Sized>(
+        &self,
+        network: &N,
+        samples: &[Sample<'_, usize>],
+        duration: f64,
+        goal: &G,
+    ) -> Result<BatchSummary<F>, Error> {
+        self.note(|gather| batch::evaluate(gather, network, samples, duration, goal))
+    }
+
+    /// Does what all do, and notes whether it failed, as all know then.
+    fn note<F: Real, R>(
+        &self,
+        what: impl FnOnce(&dyn Gather<F>) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        #[cfg(feature = "distributed")]
+        if let Some(ranks) = self.ranks {
+            let result = what(&distributed::Ranks(ranks));
+            self.failed.set(matches!(result, Err(Error::Distributed(_) | Error::Sample { .. })));
+            return result;
+        }
+        what(&Alone)
+    }
+
+    /// Whether any process wants to stop.
+    #[cfg(feature = "distributed")]
+    pub fn any(&self, own: bool) -> Result<bool, DistributedError> {
+        let Some(ranks) = self.ranks else { return Ok(own) };
+        let result = distributed::any(ranks, own);
+        self.failed.set(result.is_err());
+        result
+    }
+
+    /// Fails if the processes do not start from the same numbers.
+    #[cfg(feature = "distributed")]
+    pub fn same<F: Real>(
+        &self,
+        numbers: &[F],
+        counts: &[u64],
+        what: &str,
+    ) -> Result<(), DistributedError> {
+        use std::hash::{DefaultHasher, Hasher};
+        let Some(ranks) = self.ranks else { return Ok(()) };
+        let mut hasher = DefaultHasher::new();
+        numbers.iter().for_each(|x| hasher.write_u64(x.as_f64().to_bits()));
+        counts.iter().for_each(|&x| hasher.write_u64(x));
+        let result = distributed::same(ranks, hasher.finish(), what);
+        self.failed.set(result.is_err());
+        result
+    }
+
+    /// Tells the others that this one gives up, unless they know.
+    #[cfg(feature = "distributed")]
+    pub fn fail(&self, error: &dyn std::fmt::Display) {
+        if let Some(ranks) = self.ranks.filter(|_| !self.failed.get()) {
+            distributed::fail(ranks, &error.to_string());
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! What training is to do.
+
+use super::remedies::Placed;
+use super::{Every, Metric, Raise, Schedule, Schedules, TrainError};
+use crate::data::{Augmentation, Dataset};
+use crate::{BackwardOptions, Optimizer, Real};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// Trains a network by epochs of mini-batches. Made once and used for any number of runs: [`Trainer::fit`].
+///
+/// The order of an epoch is a function of the seed and the epoch, a sample's augmentation of these and its
+/// index. So a run gives the same bits on any number of threads, resumed or not.
+///
+/// ```
+/// use eventprop::data::Dataset;
+/// use eventprop::train::{Metric, Schedule, Trainer};
+/// use eventprop::{Adam, CrossEntropy, Dense, FirstSpikeTime, Lif, NetworkBuilder, Objective};
+/// use rand::{SeedableRng, rngs::ChaCha8Rng};
+/// use rand_distr::Uniform;
+///
+/// // Two channels; the class is the one that fires first.
+/// let mut data = Dataset::builder(2, ["left", "right"]).duration(30.0);
+/// for k in 0..20 {
+///     let (early, late) = (1.0 + 0.1 * k as f64, 5.0 + 0.1 * k as f64);
+///     data.push([(early, k % 2), (late, 1 - k % 2)], k % 2)?;
+/// }
+/// let data = data.build();
+///
+/// let mut net = NetworkBuilder::new();
+/// let input = net.input("input", 2);
+/// let output = net.layer("output", Lif::new(2).tau_mem(10.0).tau_syn(5.0));
+/// net.connect(input, output, Dense::weights(Uniform::new(2.0, 3.0)?).delays(1.0));
+/// let mut net = net.build(&mut ChaCha8Rng::seed_from_u64(3))?;
+///
+/// let objective = Objective::new(FirstSpikeTime, CrossEntropy::first_to_fire(1.0));
+/// let trainer = Trainer::new(objective, Adam::new(0.02).delay_rate(0.1))
+///     .epochs(30)
+///     .batch(5)
+///     .seed(1)
+///     .schedule(Schedule::Exponential { factor: 0.97 })
+///     .keep_best(Metric::TrainLoss);
+/// let history = trainer.fit(&mut net, &data, None, &mut [])?;
+/// assert_eq!(history.epochs[29].train.accuracy(), 1.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Trainer<G, O, F = f64> {
+    pub(super) goal: G,
+    pub(super) optimizer: O,
+    pub(super) epochs: usize,
+    pub(super) batch: usize,
+    pub(super) seed: u64,
+    pub(super) duration: Option<f64>,
+    pub(super) schedules: Schedules,
+    pub(super) augmentation: Augmentation,
+    pub(super) backward: BackwardOptions<F>,
+    pub(super) remedies: Vec<Placed<F>>,
+    pub(super) early_stop: Option<(Metric, usize)>,
+    pub(super) best: Option<Metric>,
+    pub(super) stop: Option<Arc<AtomicBool>>,
+    #[cfg(feature = "files")]
+    pub(super) checkpoints: Option<super::Checkpoints>,
+}
+
+impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
+    /// Minimises a goal: 10 epochs in batches of 32, constant rates, seed 0.
+    pub fn new(goal: G, optimizer: O) -> Self {
+        Self {
+            goal,
+            optimizer,
+            epochs: 10,
+            batch: 32,
+            seed: 0,
+            duration: None,
+            schedules: Schedule::Constant.into(),
+            augmentation: Augmentation::default(),
+            backward: BackwardOptions::new(),
+            remedies: Vec::new(),
+            early_stop: None,
+            best: None,
+            stop: None,
+            #[cfg(feature = "files")]
+            checkpoints: None,
+        }
+    }
+
+    /// What is minimised.
+    pub fn goal(&self) -> &G {
+        &self.goal
+    }
+
+    /// How many epochs there are, those before a resume included.
+    pub fn epochs(mut self, epochs: usize) -> Self {
+        self.epochs = epochs;
+        self
+    }
+
+    /// Samples in a batch; the last of an epoch may have fewer. No more than these are in memory as spike trains.
+    pub fn batch(mut self, samples: usize) -> Self {
+        self.batch = samples;
+        self
+    }
+
+    /// The seed of the order of samples and of augmentation.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// The length of a trial in ms; by default [`Dataset::duration`] of the training samples.
+    pub fn duration(mut self, duration: f64) -> Self {
+        self.duration = Some(duration);
+        self
+    }
+
+    /// The schedule of the learning rates: one for all, or [`Schedules`].
+    pub fn schedule(mut self, schedules: impl Into<Schedules>) -> Self {
+        self.schedules = schedules.into();
+        self
+    }
+
+    /// How training samples are varied.
+    pub fn augment(mut self, augmentation: Augmentation) -> Self {
+        self.augmentation = augmentation;
+        self
+    }
+
+    /// What backward passes do besides the exact gradient.
+    pub fn backward(mut self, options: BackwardOptions<F>) -> Self {
+        self.backward = options;
+        self
+    }
+
+    /// Raises weights onto silent neurons of a layer, with a [`SilentNeuronLift`](crate::remedy::SilentNeuronLift)
+    /// or a [`WeightBump`](crate::remedy::WeightBump); those that are added first act first.
+    pub fn raise(mut self, every: Every, layer: usize, remedy: impl Into<Raise<F>>) -> Self {
+        self.remedies.push(Placed { every, layer, raise: remedy.into() });
+        self
+    }
+
+    /// Stops when a metric has not become better for so many epochs.
+    pub fn stop_early(mut self, metric: Metric, patience: usize) -> Self {
+        self.early_stop = Some((metric, patience));
+        self
+    }
+
+    /// Leaves the network with the parameters of the epoch that was best by this metric. Without it, those of
+    /// the last epoch remain.
+    pub fn keep_best(mut self, metric: Metric) -> Self {
+        self.best = Some(metric);
+        self
+    }
+
+    /// Stops after the present epoch once this flag is true, as a handler of Ctrl-C may set it.
+    pub fn stop_flag(mut self, flag: Arc<AtomicBool>) -> Self {
+        self.stop = Some(flag);
+        self
+    }
+
+    /// Writes checkpoints, and resumes from them if that is asked for.
+    #[cfg(feature = "files")]
+    pub fn checkpoints(mut self, checkpoints: super::Checkpoints) -> Self {
+        self.checkpoints = Some(checkpoints);
+        self
+    }
+
+    pub(super) fn check(&self, train: &Dataset, validation: bool) -> Result<(), TrainError> {
+        let count = |what, value: usize| match value {
+            0 => Err(TrainError::Setting { what, value: "0".into(), rule: "at least 1" }),
+            _ => Ok(()),
+        };
+        count("the batch size", self.batch)?;
+        if let Some((_, patience)) = self.early_stop {
+            count("the patience of the early stop", patience)?;
+        }
+        self.schedules.check()?;
+        let metrics = self.schedules.metrics().into_iter().chain(self.best);
+        let mut metrics = metrics.chain(self.early_stop.map(|(metric, _)| metric));
+        if let Some(metric) = metrics.find(|m| m.needs_validation() && !validation) {
+            return Err(TrainError::NoValidation { metric });
+        }
+        if self.schedules.vary() && self.optimizer.clone().state().rates.is_none() {
+            return Err(TrainError::NoRates);
+        }
+        if train.is_empty() { Err(TrainError::NoSamples) } else { Ok(()) }
+    }
+
+    /// The settings that a resumed run must share with the one before, with their names.
+    #[cfg(feature = "files")]
+    pub(super) fn settings(&self, train: &Dataset) -> std::collections::BTreeMap<String, String> {
+        let rates = self.optimizer.clone().state().rates.map(|rates| format!("{rates:?}"));
+        [
+            ("seed", format!("{}", self.seed)),
+            ("batch size", format!("{}", self.batch)),
+            ("duration of trials in ms", format!("{:?}", self.trial(train))),
+            ("number of training samples", format!("{}", train.len())),
+            ("learning rates", rates.unwrap_or_default()),
+            ("schedules", format!("{:?}", self.schedules)),
+            ("augmentation", format!("{:?}", self.augmentation)),
+            ("backward options", format!("{:?}", self.backward)),
+            ("remedies", format!("{:?}", self.remedies)),
+            ("metric of the best epoch", format!("{:?}", self.best)),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
+    }
+
+    /// The length of a trial in ms.
+    pub(super) fn trial(&self, train: &Dataset) -> f64 {
+        self.duration.unwrap_or_else(|| train.duration())
+    }
+}

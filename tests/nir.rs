@@ -1,0 +1,488 @@
+//! NIR: networks go out and come back.
+
+#![cfg(feature = "nir")]
+
+use approx::assert_relative_eq;
+use eventprop::exchange::nir::{
+    Delayed, Export, Graph, Import, Jump, NirError, Resistance, TimeUnit, Value,
+};
+use eventprop::exchange::{Loss, Report};
+use eventprop::{
+    Constant, Delays, Dense, LeakyIntegrator, Lif, Network, NetworkBuilder, Sparse, SpikeTrains,
+    SpikingNetwork, SynapseRecipe,
+};
+use ndarray::{Array1, Array2, ArrayD};
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+use rand::{SeedableRng, rngs::ChaCha8Rng};
+use rand_distr::{Normal, Uniform};
+
+fn build(net: NetworkBuilder) -> SpikingNetwork {
+    net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap()
+}
+
+/// An input of 5, recurrent neurons with constants of their own, and a read-out.
+fn network(synapses: impl Fn() -> SynapseRecipe) -> SpikingNetwork {
+    let mut net = NetworkBuilder::new();
+    let input = net.input("input", 5);
+    let taus = vec![20.0, 17.3, 9.1];
+    let hidden =
+        net.layer("hidden", Lif::new(3).tau_mem(taus).tau_syn(4.7).threshold(0.9).reset(-0.3));
+    let output = net.layer("output", LeakyIntegrator::new(2).tau_mem(31.0));
+    net.connect(input, hidden, synapses());
+    net.connect(
+        hidden,
+        hidden,
+        Dense::weights(Normal::new(0.0, 0.5).unwrap()).delays(Delays::axonal(2.5)),
+    );
+    net.connect(hidden, output, synapses());
+    build(net)
+}
+
+fn per_synapse() -> SynapseRecipe {
+    Dense::weights(Normal::new(1.5, 0.5).unwrap()).delays(Uniform::new(0.0, 10.0).unwrap())
+}
+
+fn input(channels: usize) -> SpikeTrains {
+    let times = |k: usize| (0..6).map(move |n| 1.0 + (7 * k % 5) as f64 + 6.7 * n as f64);
+    SpikeTrains::from_channels((0..channels).map(times)).unwrap()
+}
+
+/// Spikes of all layers, to the last bit.
+fn behaviour(net: &SpikingNetwork) -> Vec<u64> {
+    let trace = net.forward(&input(net.channels()), 60.0).unwrap();
+    let spikes = (0..net.layers()).flat_map(|l| trace.spikes(l).times().to_vec());
+    spikes.map(f64::to_bits).collect()
+}
+
+fn pass(net: &SpikingNetwork, export: &Export) -> (SpikingNetwork, Report) {
+    let (graph, mut report) = export.graph(net).unwrap();
+    let graph = Graph::from_bytes(graph.to_bytes().unwrap()).unwrap();
+    let (again, more) = Import::new().network(&graph).unwrap();
+    report.findings.extend(more.findings);
+    (again, report)
+}
+
+fn synapses(net: &SpikingNetwork) -> Vec<(String, usize, usize, u64, u64)> {
+    let each = |name: &str| {
+        let synapses = net.synapses(name).unwrap();
+        let rows = (0..synapses.shape().0).map(|post| (post, synapses.row(post)));
+        rows.flat_map(|(post, row)| {
+            let name = name.to_owned();
+            row.iter()
+                .map(move |s| (name.clone(), post, s.pre, s.weight.to_bits(), s.delay.to_bits()))
+        })
+        .collect::<Vec<_>>()
+    };
+    net.projections().flat_map(each).collect()
+}
+
+#[test]
+fn delays_with_nodes_come_back_to_the_last_bit() {
+    let weights = || Dense::weights(Normal::new(1.5, 0.5).unwrap());
+    let cases: [fn(SynapseRecipe) -> SynapseRecipe; 4] = [
+        |r| r,
+        |r| r.delays(Delays::axonal(Uniform::new(0.0, 10.0).unwrap())),
+        |r| r.delays(Delays::dendritic(Uniform::new(0.0, 10.0).unwrap())),
+        |r| {
+            r.delays(Delays::axonal(vec![0.5, 2.0, 8.0])).delays(Delays::dendritic(vec![4.0, 0.25]))
+        },
+    ];
+    for case in cases {
+        let mut net = NetworkBuilder::new();
+        let input = net.input("input", 3);
+        let hidden = net.layer("hidden", Lif::new(2).bias(0.25));
+        net.connect(input, hidden, case(weights()));
+        let net = build(net);
+        let (again, report) = pass(&net, &Export::new());
+        assert_eq!(synapses(&again), synapses(&net));
+        assert_eq!(again.layout(), net.layout());
+        assert_eq!(behaviour(&again), behaviour(&net));
+        assert_eq!(
+            report.to_string(),
+            "`hidden`: that potentials start at 0, and not at v_leak: lost"
+        );
+    }
+}
+
+#[test]
+fn delays_per_synapse_come_back_from_the_metadata_to_the_last_bit() {
+    for recipe in [per_synapse as fn() -> SynapseRecipe, || {
+        Sparse::fan_in(2).copies(3).weights(0.7).delays(Uniform::new(0.0, 10.0).unwrap())
+    }] {
+        let net = network(recipe);
+        let (again, report) = pass(&net, &Export::new().delays(Delayed::Metadata));
+        assert_eq!(synapses(&again), synapses(&net));
+        assert_eq!(again.layout(), net.layout());
+        assert_eq!(behaviour(&again), behaviour(&net));
+        assert!(!behaviour(&net).is_empty());
+        for finding in &report.findings {
+            assert_eq!(finding.loss, Loss::OnlyInMetadata { what: "delays of synapses" });
+        }
+        assert_eq!(report.findings.len(), 2);
+    }
+}
+
+#[test]
+fn delays_per_synapse_are_refused_unless_something_is_chosen() {
+    let error = Export::new().graph(&network(per_synapse)).unwrap_err();
+    assert_eq!(error, NirError::DelaysPerSynapse { projection: "input->hidden".into() });
+}
+
+#[test]
+fn branches_hold_few_delays_exactly() {
+    let delays = Array2::from_shape_fn((3, 5), |(j, i)| [0.0, 1.5, 7.25][(i * j) % 3]);
+    let mut net = NetworkBuilder::new();
+    let input = net.input("input", 5);
+    let hidden = net.layer("hidden", Lif::new(3));
+    net.connect(input, hidden, Dense::weights(Normal::new(1.5, 0.5).unwrap()).delays(delays));
+    let net = build(net);
+    let export = Export::new().delays(Delayed::Branches(3));
+    let (graph, _) = export.graph(&net).unwrap();
+    // One of them has no delay, and so no node for it.
+    let count = |kind: &str| graph.nodes.values().filter(|n| n.kind == kind).count();
+    assert_eq!((count("Linear"), count("Delay")), (3, 2));
+    let (again, report) = pass(&net, &export);
+    assert_eq!(synapses(&again), synapses(&net));
+    assert_eq!(again.layout(), net.layout());
+    assert_eq!(behaviour(&again), behaviour(&net));
+    assert!(report.findings.is_empty(), "{report}");
+}
+
+#[test]
+fn branches_name_how_far_delays_were_moved() {
+    let net = network(per_synapse);
+    let (again, report) = pass(&net, &Export::new().delays(Delayed::Branches(4)));
+    let mut seen = 0;
+    for finding in &report.findings {
+        let Loss::Quantised { levels, moved, most, rms } = finding.loss else { panic!("{report}") };
+        let ms = |net: &SpikingNetwork| -> Vec<f64> {
+            let own = synapses(net).into_iter().filter(|s| s.0 == finding.place);
+            own.map(|s| f64::from_bits(s.4)).collect()
+        };
+        let (before, after) = (ms(&net), ms(&again));
+        let moves: Vec<f64> = before.iter().zip(&after).map(|(a, b)| (a - b).abs()).collect();
+        assert_eq!(levels, 4);
+        assert_eq!(moved, moves.iter().filter(|&&m| m > 0.0).count());
+        assert_eq!(most, moves.iter().copied().fold(0.0, f64::max));
+        let mean = moves.iter().map(|m| m * m).sum::<f64>() / moves.len() as f64;
+        assert_relative_eq!(rms, mean.sqrt(), max_relative = 1e-12);
+        seen += 1;
+    }
+    assert_eq!(seen, 2);
+}
+
+/// Two currents, and everything that only the metadata can hold.
+fn rich() -> SpikingNetwork {
+    let mut net = NetworkBuilder::new();
+    let (one, two) = (net.input("a/b", 3), net.input("a.b", 2));
+    let lif = Lif::new(3).adaptation(-0.2, 40.0).rising_threshold(vec![0.1, 0.2, 0.0], 30.0);
+    let hidden = net.layer("hidden", lif.refractory(1.5).bias(vec![0.0, 0.1, -0.1]));
+    let output = net.layer("output", LeakyIntegrator::new(2));
+    net.connect(one, hidden, Dense::weights(2.5).delays(Delays::shared(1.0)));
+    net.connect(two, hidden, Dense::weights(1.5).tau_syn(11.0));
+    net.connect(
+        two,
+        hidden,
+        Sparse::edges([(1, 0), (2, 1)]).weights(vec![0.75, 1.25]).tau_syn(11.0),
+    );
+    net.connect(hidden, output, Dense::weights(0.5));
+    build(net)
+}
+
+#[test]
+fn several_currents_and_richer_neurons_come_back() {
+    let net = rich();
+    let (again, report) = pass(&net, &Export::new());
+    assert_eq!(synapses(&again), synapses(&net));
+    assert_eq!(behaviour(&again), behaviour(&net));
+    assert_eq!(again.channels(), 5);
+    let names: Vec<&str> = (0..again.layers()).map(|l| again.layer_info(l).0).collect();
+    assert_eq!(names, ["hidden", "output"]);
+    let hidden: Vec<&Loss> =
+        report.findings.iter().filter(|f| f.place == "hidden").map(|f| &f.loss).collect();
+    for what in ["kick", "tau_kick", "raise", "tau_raise", "refractory"] {
+        assert!(hidden.contains(&&Loss::OnlyInMetadata { what }), "{report}");
+    }
+}
+
+#[test]
+fn what_is_trained_is_named_where_it_is_lost() {
+    let mut net = NetworkBuilder::new();
+    let input = net.input("input", 2);
+    let hidden = net.layer("hidden", Lif::new(2).tau_mem(Constant::trainable(20.0)));
+    net.connect(input, hidden, Dense::weights(1.0).delays(Delays::axonal(1.0)).max_delay(9.0));
+    let net = build(net);
+    let (_, report) = Export::new().graph(&net).unwrap();
+    let what = "which parameters are trained, and within which bounds".to_owned();
+    let places: Vec<&str> = report.findings.iter().map(|f| f.place.as_str()).collect();
+    assert_eq!(places, ["hidden", "input->hidden"]);
+    assert!(report.findings.iter().all(|f| f.loss == Loss::Dropped { what: what.clone() }));
+}
+
+#[test]
+fn every_convention_comes_back_to_rounding_and_names_it() {
+    let net =
+        network(|| Dense::weights(1.3).delays(Delays::axonal(Uniform::new(0.0, 10.0).unwrap())));
+    let conventions = [
+        (Export::new().jump(Jump::Literal), true),
+        (Export::new().jump(Jump::Step { dt: 0.3 }), true),
+        // A power of two rounds nothing.
+        (Export::new().resistance(Resistance::Value(-0.25)), true),
+        (Export::new().resistance(Resistance::Value(3.0)).time_unit(TimeUnit::Seconds), false),
+        (Export::for_norse(0.1), false),
+        (Export::for_snntorch(), false),
+    ];
+    let mut rounded = 0;
+    for (export, exact) in conventions {
+        let (again, report) = pass(&net, &export);
+        let (before, after) = (synapses(&net), synapses(&again));
+        assert_eq!(before.len(), after.len());
+        for (b, a) in before.iter().zip(&after) {
+            assert_eq!((&b.0, b.1, b.2), (&a.0, a.1, a.2));
+            for (b, a) in [(b.3, a.3), (b.4, a.4)] {
+                let (b, a) = (f64::from_bits(b), f64::from_bits(a));
+                assert_relative_eq!(b, a, max_relative = 1e-15);
+            }
+        }
+        let same = before == after && behaviour(&net) == behaviour(&again);
+        assert!(same || !report.findings.is_empty(), "{export:?}");
+        assert!(!exact || same && report.findings.is_empty(), "{export:?}: {report}");
+        rounded += report.findings.len();
+        for finding in &report.findings {
+            assert!(matches!(finding.loss, Loss::Rounded { most, .. } if most < 1e-15), "{report}");
+        }
+    }
+    assert!(rounded > 0);
+}
+
+fn list(values: &[f64]) -> Value {
+    Value::Floats(Array1::from(values.to_vec()).into_dyn())
+}
+
+/// A graph as another program may write it: seconds, one neuron, w_in of 2.
+fn foreign(kind: &str, fields: &[(&str, f64)]) -> Graph {
+    let mut graph = Graph::default();
+    let mut add = |name: &str, kind: &str, fields: Vec<(&str, Value)>| {
+        let fields = fields.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+        let node = eventprop::exchange::nir::Node {
+            kind: kind.into(),
+            fields,
+            metadata: Default::default(),
+        };
+        graph.nodes.insert(name.into(), node);
+    };
+    let size = Value::Integers(ArrayD::from_elem(vec![1], 1));
+    add("in", "Input", vec![("shape", size.clone())]);
+    let weight = Value::Floats(ArrayD::from_elem(vec![1, 1], 0.5));
+    add("w", "Affine", vec![("weight", weight), ("bias", list(&[0.125]))]);
+    add("n", kind, fields.iter().map(|&(k, v)| (k, list(&[v]))).collect());
+    add("out", "Output", vec![("shape", size)]);
+    let edges = [("in", "w"), ("w", "n"), ("n", "out")];
+    graph.edges = edges.map(|(a, b)| (a.into(), b.into())).to_vec();
+    graph
+}
+
+#[test]
+fn foreign_graphs_are_read_by_the_convention_that_is_given() {
+    let fields = [
+        ("tau_mem", 0.02),
+        ("tau_syn", 0.004),
+        ("r", 3.0),
+        ("v_leak", 0.25),
+        ("v_threshold", 2.0),
+        ("w_in", 2.0),
+    ];
+    let graph = foreign("CubaLIF", &fields);
+    for (jump, weight) in [
+        (Jump::Weight, 0.5 * 2.0 * 3.0),
+        (Jump::Literal, 0.5 * 2.0 * 3.0 / 0.004),
+        (Jump::Step { dt: 0.1 }, 0.5 * 2.0 * 3.0 * 0.1 / 4.0),
+    ] {
+        let import = Import::new().time_unit(TimeUnit::Seconds).jump(jump);
+        let (net, report) = import.network::<f64>(&graph).unwrap();
+        let found = net.synapses("in->n").unwrap().row(0).weights[0];
+        assert_relative_eq!(found, weight, max_relative = 1e-14);
+        // The bias of the weights comes to that of the neurons; how it comes is named.
+        assert_eq!(report.findings.len(), 1, "{report}");
+        // Without input V tends to the bias.
+        let trace = net.forward(&SpikeTrains::from_channels([[0.0; 0]]).unwrap(), 2000.0).unwrap();
+        let v = net.record(&trace, 0).unwrap().potential(0, 1999.0).unwrap();
+        assert_relative_eq!(v, 0.25 + 0.125 * 2.0 * 3.0, max_relative = 1e-12);
+    }
+    let (_, report) = Import::new().network::<f64>(&graph).unwrap();
+    let assumed = report.findings.iter().filter(|f| matches!(f.loss, Loss::Assumed { .. }));
+    assert_eq!(assumed.count(), 2, "{report}");
+}
+
+#[test]
+fn neurons_without_a_current_need_a_short_one() {
+    let fields = [("tau", 20.0), ("r", 3.0), ("v_leak", 0.0), ("v_threshold", 2.0)];
+    let graph = foreign("LIF", &fields);
+    assert!(matches!(Import::new().network::<f64>(&graph), Err(NirError::Unsupported { .. })));
+    let (net, report) = Import::new().short_current(1e-3).network::<f64>(&graph).unwrap();
+    assert!(report.to_string().contains("follow a current of 0.001 ms"), "{report}");
+    // The bias alone drives V to r b = 0.375; a spike adds w r = 1.5 at once, or nearly.
+    let trace = net.forward(&SpikeTrains::from_channels([[1.0]]).unwrap(), 50.0).unwrap();
+    let recording = net.record(&trace, 0).unwrap();
+    let v = |time| recording.potential(0, time).unwrap();
+    let jump = v(1.02) - v(0.99999);
+    assert_relative_eq!(jump, 1.5, max_relative = 2e-3);
+}
+
+#[test]
+fn graphs_that_mean_nothing_here_are_refused_by_name() {
+    let fields =
+        [("tau_mem", 20.0), ("tau_syn", 4.0), ("r", 1.0), ("v_leak", 0.0), ("v_threshold", 2.0)];
+    let good = foreign("CubaLIF", &fields);
+    assert!(Import::new().network::<f64>(&good).is_ok());
+    let refused = |change: &dyn Fn(&mut Graph)| {
+        let mut graph = good.clone();
+        change(&mut graph);
+        Import::new().network::<f64>(&graph).unwrap_err()
+    };
+    let edge = |from: &str, to: &str| (from.to_owned(), to.to_owned());
+    assert_eq!(
+        refused(&|g| g.edges.push(edge("in", "nowhere"))),
+        NirError::UnknownNode { node: "nowhere".into() }
+    );
+    assert!(matches!(refused(&|g| g.edges.push(edge("in", "w"))), NirError::DuplicateEdge { .. }));
+    assert!(matches!(
+        refused(&|g| g.nodes.get_mut("n").unwrap().kind = "Conv2d".into()),
+        NirError::UnknownKind { .. }
+    ));
+    let gone = |field: &'static str| {
+        refused(&move |g| drop(g.nodes.get_mut("n").unwrap().fields.remove(field)))
+    };
+    for field in ["tau_mem", "r", "v_leak", "v_threshold"] {
+        assert!(matches!(gone(field), NirError::Field { field: f, .. } if f == field));
+    }
+    assert!(matches!(
+        refused(&|g| {
+            g.nodes.get_mut("n").unwrap().fields.insert("r".into(), list(&[1.0, 2.0]));
+        }),
+        NirError::Size { found: 2, expected: 1, .. }
+    ));
+    // Weights upon weights, and a circle of them.
+    assert!(matches!(
+        refused(&|g| {
+            let node = g.nodes["w"].clone();
+            g.nodes.insert("w2".into(), node);
+            g.edges = vec![edge("in", "w"), edge("w", "w2"), edge("w2", "n")];
+        }),
+        NirError::Unsupported { .. }
+    ));
+    assert!(matches!(
+        refused(&|g| {
+            g.nodes.get_mut("w").unwrap().kind = "Delay".into();
+            g.nodes.get_mut("w").unwrap().fields.insert("delay".into(), list(&[1.0]));
+            g.edges = vec![edge("w", "w"), edge("w", "n")];
+        }),
+        NirError::Unsupported { problem, .. } if problem.contains("circle") || problem.contains("one")
+    ));
+    assert!(matches!(
+        refused(&|g| {
+            g.nodes.get_mut("n").unwrap().fields.insert("tau_mem".into(), list(&[-1.0]));
+        }),
+        NirError::Build(_)
+    ));
+    assert!(matches!(
+        refused(&|g| g.nodes.retain(|name, _| name != "in")),
+        NirError::UnknownNode { .. }
+    ));
+    assert!(matches!(
+        refused(&|g| {
+            g.nodes.get_mut("in").unwrap().fields.insert("shape".into(), list(&[1e9]));
+        }),
+        NirError::Size { found: 1, expected: 1_000_000_000, .. }
+    ));
+    for export in [
+        Export::new().jump(Jump::Step { dt: 0.0 }),
+        Export::new().resistance(Resistance::Value(0.0)),
+        Export::new().delays(Delayed::Branches(0)),
+        Export::new().output("nowhere"),
+    ] {
+        assert!(export.graph(&rich()).is_err());
+    }
+}
+
+#[test]
+fn weights_that_were_changed_elsewhere_count() {
+    let net = network(per_synapse);
+    let (mut graph, _) = Export::new().delays(Delayed::Metadata).graph(&net).unwrap();
+    let linear = graph.nodes.get_mut("input_to_hidden").unwrap();
+    let Some(Value::Floats(weight)) = linear.fields.get_mut("weight") else { panic!() };
+    weight[[1, 2]] = 8.5;
+    let (again, report) = Import::new().network::<f64>(&graph).unwrap();
+    assert_eq!(report.findings.len(), 1);
+    let row = again.synapses("input->hidden").unwrap().row(1);
+    let old = net.synapses("input->hidden").unwrap().row(1);
+    assert_eq!(row.weights[2], 8.5);
+    assert_eq!((row.weights[1], row.delays), (old.weights[1], old.delays));
+}
+
+#[test]
+fn damaged_files_are_refused() {
+    let bytes = Export::new().graph(&rich()).unwrap().0.to_bytes().unwrap();
+    for end in (0..bytes.len()).step_by(97) {
+        assert!(Graph::from_bytes(bytes[..end].to_vec()).is_err());
+    }
+    assert!(matches!(Graph::from_bytes(b"not a file".to_vec()), Err(NirError::Hdf5 { .. })));
+    assert!(matches!(Graph::read("/nowhere/at all.nir"), Err(NirError::Io { .. })));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 400, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..Default::default()
+    })]
+
+    /// Whatever is done to the bytes, there is a graph or an error, and so a network or an error, soon and in
+    /// little memory.
+    #[test]
+    fn any_bytes_are_a_graph_or_an_error(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
+        (from, len) in (any::<prop::sample::Index>(), 0..64_usize),
+    ) {
+        thread_local! {
+            static FILE: Vec<u8> = Export::new().graph(&rich()).unwrap().0.to_bytes().unwrap();
+        }
+        let mut bytes = FILE.with(Clone::clone);
+        for (at, value) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        let from = from.index(bytes.len());
+        let to = (from + len).min(bytes.len());
+        bytes.drain(from..to);
+        let size = bytes.len() as u64;
+        let memory = allocation_counter::measure(|| {
+            if let Ok(graph) = Graph::from_bytes(bytes) {
+                let _ = Import::new().network::<f64>(&graph);
+            }
+        });
+        prop_assert!(memory.bytes_max <= 1032 * size, "{} for {size}", memory.bytes_max);
+    }
+
+    /// The same for graphs that are no damaged files but wrong in themselves.
+    #[test]
+    fn any_graph_is_a_network_or_an_error(
+        cuts in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 1..6),
+        values in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<f64>()), 0..4),
+    ) {
+        let (mut graph, _) = Export::new().delays(Delayed::Metadata).graph(&network(per_synapse)).unwrap();
+        for (edge, node) in cuts {
+            let name = graph.nodes.keys().nth(node.index(graph.nodes.len())).unwrap().clone();
+            let edge = edge.index(graph.edges.len());
+            graph.edges[edge].1 = name;
+        }
+        for (node, field, value) in values {
+            let number = node.index(graph.nodes.len());
+            let node = graph.nodes.values_mut().nth(number).unwrap();
+            let number = field.index(node.fields.len());
+            if let Some(Value::Floats(values)) = node.fields.values_mut().nth(number) {
+                values.fill(value);
+            }
+        }
+        let _ = Import::new().network::<f64>(&graph);
+    }
+}
