@@ -168,3 +168,118 @@ fn centroid(events: &[(f64, u32)]) -> Option<(f64, f64)> {
     let sum = events.iter().fold((0.0, 0.0), |(c, t), e| (c + f64::from(e.1), t + e.0));
     (!events.is_empty()).then_some((sum.0 / n, sum.1 / n))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set() -> Dataset {
+        let samples = (0..10).map(|k| {
+            let events = (0..30).map(|e| (5.0 + e as f64, (3 + k + e % 4) % 20));
+            (SpikeTrains::from_events(20, events).unwrap(), k % 2)
+        });
+        Dataset::from_samples(20, 2, 40.0, samples).unwrap()
+    }
+
+    #[test]
+    fn a_sample_depends_on_seed_epoch_and_index_alone() {
+        let data = set();
+        let all = Augmentation::default().shift(3).jitter(1.0).drop(0.1).blend(5);
+        let take = |seed, epoch, index| all.sample(&data, seed, epoch, index).unwrap();
+        let forwards: Vec<_> = (0..15).map(|k| take(1, 2, k)).collect();
+        let backwards: Vec<_> = (0..15).rev().map(|k| take(1, 2, k)).collect();
+        assert!(forwards.iter().eq(backwards.iter().rev()));
+        assert_ne!(take(1, 2, 0), take(2, 2, 0));
+        assert_ne!(take(1, 2, 0), take(1, 3, 0));
+        assert_ne!(take(1, 2, 0), take(2, 1, 0));
+    }
+
+    #[test]
+    fn nothing_asked_for_is_nothing_done() {
+        let data = set();
+        let none = Augmentation::default();
+        assert_eq!(none.epoch_len(&data), 10);
+        assert_eq!(none.sample(&data, 1, 0, 3).unwrap(), (data.spikes(3).unwrap(), 1));
+        let empty = data.subset(&[]).unwrap();
+        assert_eq!(Augmentation::default().blend(5).epoch_len(&empty), 0);
+    }
+
+    #[test]
+    fn a_shift_moves_all_events_alike_and_drops_those_that_leave() {
+        let data = set();
+        let old = data.spikes(0).unwrap();
+        let mut seen = std::collections::BTreeSet::new();
+        for epoch in 0..200 {
+            let (spikes, _) = Augmentation::default().shift(5).sample(&data, 1, epoch, 0).unwrap();
+            // Channels 3 to 6 hold all events, and two of them may leave.
+            let by = (-5..5).find(|by| {
+                (0..20).all(|c| match usize::try_from(c - by) {
+                    Ok(from) if from < 20 => spikes.channel(c as usize) == old.channel(from),
+                    _ => spikes.channel(c as usize).is_empty(),
+                })
+            });
+            seen.insert(by.expect("one shift for all"));
+        }
+        assert_eq!(seen.into_iter().collect::<Vec<_>>(), (-5..5).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn jitter_and_drop_do_what_they_say() {
+        let many = SpikeTrains::from_channels([vec![50.0; 10_000]]).unwrap();
+        let data = Dataset::from_samples(1, 1, 100.0, [(many, 0)]).unwrap();
+        let (spikes, _) = Augmentation::default().jitter(2.0).sample(&data, 1, 0, 0).unwrap();
+        let mean = spikes.times().iter().sum::<f64>() / 1e4;
+        let variance = spikes.times().iter().map(|t| (t - mean).powi(2)).sum::<f64>() / 1e4;
+        // Five standard errors.
+        assert!((mean - 50.0).abs() < 0.1 && (variance - 4.0).abs() < 0.3, "{mean} {variance}");
+        let (spikes, _) = Augmentation::default().drop(0.3).sample(&data, 1, 0, 0).unwrap();
+        assert!((6770..7230).contains(&spikes.len()), "{}", spikes.len());
+        let edge = SpikeTrains::from_channels([vec![0.0; 1000]]).unwrap();
+        let data = Dataset::from_samples(1, 1, 100.0, [(edge, 0)]).unwrap();
+        let (spikes, _) = Augmentation::default().jitter(2.0).sample(&data, 1, 0, 0).unwrap();
+        assert!((420..580).contains(&spikes.len()), "{}", spikes.len());
+    }
+
+    #[test]
+    fn blending_meets_in_the_middle() {
+        let trains = |start: f64, channel| {
+            let events = (0..1000).map(move |e| (start + f64::from(e % 20), channel));
+            (SpikeTrains::from_events(30, events).unwrap(), 0)
+        };
+        let data =
+            Dataset::from_samples(30, 1, 200.0, [trains(10.0, 4), trains(50.0, 20)]).unwrap();
+        let blend = Augmentation::default().blend(40);
+        let (mut same, mut middle) = (0, 0);
+        for index in 2..42 {
+            let (spikes, label) = blend.sample(&data, 1, 0, index).unwrap();
+            assert!(label == 0 && (840..1160).contains(&spikes.len()), "{}", spikes.len());
+            let own = |c: usize| spikes.channel(c).len() == spikes.len();
+            match (own(4) || own(20), own(12)) {
+                (true, _) => same += 1,
+                // Both are now 30 ms to 49 ms.
+                (_, true) => {
+                    let times = spikes.channel(12);
+                    assert_eq!((times[0], times[times.len() - 1]), (30.0, 49.0));
+                    middle += 1;
+                }
+                _ => panic!("a blend of other channels"),
+            }
+        }
+        // Two draws are the same sample half of the time.
+        assert!(same > 5 && middle > 5);
+    }
+
+    #[test]
+    fn settings_without_meaning_are_refused() {
+        let data = set();
+        let none = Augmentation::default;
+        for bad in
+            [none().jitter(f64::NAN), none().jitter(-1.0), none().drop(1.5), none().drop(f64::NAN)]
+        {
+            let refused = bad.sample(&data, 1, 0, 0);
+            assert!(matches!(refused, Err(DataError::BadSetting { .. })));
+        }
+        let beyond = none().blend(2).sample(&data, 1, 0, 12);
+        assert_eq!(beyond, Err(DataError::NoSample { index: 12, len: 12 }));
+    }
+}

@@ -114,6 +114,9 @@ impl DatasetBuilder {
 /// that merely claims to have many must not decide how much memory a sample takes.
 pub(crate) const MAX_CHANNELS: usize = 1 << 22;
 
+/// Classes that have no names in their file; a single large label must not make names for millions of them.
+pub(crate) const MAX_NUMBERED_CLASSES: u64 = 1 << 16;
+
 impl Header {
     pub(crate) fn check(&self) -> Result<(), DataError> {
         let rule = "it must be a finite number of ms, not negative";

@@ -1,6 +1,6 @@
 //! Why data was refused.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// Why a data set, or a sample of it, was refused. Positions count from 0.
@@ -115,8 +115,7 @@ impl DataError {
     }
 
     /// The error, with the file that it belongs to; one that has a file already keeps it.
-    #[cfg(any(feature = "files", feature = "hdf5"))]
-    pub(crate) fn in_file(self, path: &std::path::Path) -> Self {
+    pub(crate) fn in_file(self, path: &Path) -> Self {
         match self {
             Self::File { .. } => self,
             source => Self::File { path: path.into(), source: Box::new(source) },

@@ -1,13 +1,25 @@
 //! Data sets: what they are, where they come from, how they are split and changed at random.
+//!
+//! | from | by |
+//! |---|---|
+//! | spike trains in memory | [`Dataset::from_samples`], [`Dataset::builder`] |
+//! | the own format, written by [`Dataset::write`] or from Python (`docs/data.md`) | [`Dataset::open`], [`Dataset::read`] (feature `files`) |
+//! | SHD, SSC | [`Dataset::open_shd`], [`Dataset::read_shd`] (feature `hdf5`) |
+//! | N-MNIST and the like | [`Dataset::open_five_byte`] |
+//! | text | [`Dataset::read_csv`] |
+//! | a task that is made | [`YinYang::dataset`], [`Dataset::sequences`], [`Dataset::long_delays`] |
 
 mod augment;
 mod build;
 #[cfg(feature = "files")]
 mod container;
+mod csv;
 mod dataset;
 mod error;
 mod events;
+mod folders;
 mod orders;
+mod scan;
 #[cfg(feature = "hdf5")]
 mod shd;
 mod split;

@@ -1,5 +1,6 @@
 //! The Yin-Yang data set.
 
+use super::{DataError, Dataset};
 use crate::SpikeTrains;
 use rand::{Rng, RngExt};
 
@@ -58,6 +59,28 @@ impl YinYang {
                 }
             })
             .collect()
+    }
+
+    /// `n` points as a set: classes in turn, each sample of so many ms (at least 20, when the last spike can come).
+    ///
+    /// # Errors
+    /// A duration below 20 ms or not finite.
+    pub fn dataset(
+        &self,
+        n: usize,
+        duration: f64,
+        rng: &mut impl Rng,
+    ) -> Result<Dataset, DataError> {
+        if !(20.0..f64::INFINITY).contains(&duration) {
+            return Err(DataError::setting(
+                "duration",
+                duration,
+                "it must be a finite number of ms, and spikes come up to 20",
+            ));
+        }
+        let points = self.sample(n, rng);
+        let samples = points.iter().map(|point| (Self::spikes(point), point.class));
+        Dataset::from_samples(Self::CHANNELS, Self::CLASSES, duration, samples)
     }
 
     /// The class of a point; `None` outside of the disc.
@@ -123,5 +146,18 @@ mod tests {
         let again = YinYang::default().sample(2, &mut ChaCha8Rng::seed_from_u64(1));
         assert_eq!(points, again);
         assert_eq!((points[0].class, points[1].class), (0, 1));
+    }
+
+    #[test]
+    fn points_make_a_set() {
+        let data = YinYang::default().dataset(30, 30.0, &mut ChaCha8Rng::seed_from_u64(2)).unwrap();
+        let points = YinYang::default().sample(30, &mut ChaCha8Rng::seed_from_u64(2));
+        assert_eq!((data.len(), data.channels(), data.classes()), (30, 4, 3));
+        assert_eq!(data.spikes(7).unwrap(), YinYang::spikes(&points[7]));
+        for duration in [19.0, f64::NAN, f64::INFINITY] {
+            let refused =
+                YinYang::default().dataset(3, duration, &mut ChaCha8Rng::seed_from_u64(2));
+            assert!(matches!(refused, Err(DataError::BadSetting { .. })));
+        }
     }
 }

@@ -1,0 +1,144 @@
+//! Events in text files.
+
+use super::{
+    DataError, Dataset, DatasetBuilder,
+    build::{MAX_CHANNELS, MAX_NUMBERED_CLASSES},
+    dataset::About,
+};
+use std::{
+    fs::File,
+    io::{BufRead, BufReader},
+    path::Path,
+};
+
+impl Dataset {
+    /// Reads events from a text file with one `sample,channel,time` per line (numbers from 0, times in ms), in any
+    /// order, and labels from another with one `sample,label` or `sample,label,group` per line. Every sample has
+    /// one line there, with events or without. A first line without numbers is taken as a heading, and
+    /// empty lines are skipped. There are as many channels and classes as the highest number needs; the
+    /// duration is the least whole number of ms above all events.
+    ///
+    /// Without a file of labels all samples are of one class, and each must have an event.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or a line (counted from 1) that is not as above.
+    pub fn read_csv(events: impl AsRef<Path>, labels: Option<&Path>) -> Result<Self, DataError> {
+        let path = events.as_ref();
+        let about =
+            labels.map(|path| read_labels(path).map_err(|e| e.in_file(path))).transpose()?;
+        read(path, about).map_err(|e| e.in_file(path))
+    }
+}
+
+fn read(path: &Path, about: Option<Vec<About>>) -> Result<Dataset, DataError> {
+    let mut events: Vec<(u64, f64, u32)> = Vec::new();
+    let (mut channels, mut latest) = (0, 0.0_f64);
+    each_line(path, |line, fields| {
+        let [sample, channel, time] = fields else {
+            return Err(bad(line, "it must be sample,channel,time"));
+        };
+        let sample = number(line, "sample", sample)?;
+        let channel = number(line, "channel", channel)?;
+        if channel >= MAX_CHANNELS as u64 {
+            return Err(bad(line, &format!("channel {channel}, but at most 2^22 are possible")));
+        }
+        let time: f64 = time.parse().map_err(|_| bad(line, &format!("time {time:?}")))?;
+        if !(time.is_finite() && time >= 0.0) {
+            return Err(bad(line, &format!("time {time}, but it must be finite, not negative")));
+        }
+        channels = channels.max(channel as usize + 1);
+        latest = latest.max(time);
+        events.push((sample, time, channel as u32));
+        Ok(())
+    })?;
+    events.sort_by_key(|event| event.0);
+
+    let about = match about {
+        Some(about) => about,
+        None => {
+            // Each sample up to the last has an event, so there are no more of them than lines.
+            let mut samples = 0;
+            for &(sample, ..) in &events {
+                if sample > samples {
+                    let what = format!("sample {samples} has no event: give a file of labels");
+                    return Err(DataError::format(what));
+                }
+                samples = sample + 1;
+            }
+            vec![About::default(); samples as usize]
+        }
+    };
+    let classes = about.iter().map(|a| a.label as usize + 1).max().unwrap_or(0);
+    let mut builder = DatasetBuilder::new(channels, latest.floor() + 1.0).classes(classes);
+    let mut rest = &events[..];
+    for (sample, about) in about.iter().enumerate() {
+        let own = rest.partition_point(|event| event.0 == sample as u64);
+        let mut own_events: Vec<_> = rest[..own].iter().map(|&(_, t, c)| (t, c)).collect();
+        builder.push_events(&mut own_events, *about)?;
+        rest = &rest[own..];
+    }
+    if let Some(&(sample, ..)) = rest.first() {
+        return Err(DataError::format(format!("sample {sample} has events, but no label")));
+    }
+    builder.build()
+}
+
+fn read_labels(path: &Path) -> Result<Vec<About>, DataError> {
+    let mut labels = Vec::new();
+    each_line(path, |line, fields| {
+        let (sample, label, group) = match *fields {
+            [sample, label] => (sample, label, None),
+            [sample, label, group] => (sample, label, Some(group)),
+            _ => return Err(bad(line, "it must be sample,label or sample,label,group")),
+        };
+        let small = |what, text| {
+            let value = number(line, what, text)?;
+            u32::try_from(value).map_err(|_| bad(line, &format!("{what} {value} is too large")))
+        };
+        let group = group.map(|group| small("group", group)).transpose()?;
+        let about = About { label: small("label", label)?, group, ..About::default() };
+        labels.push((number(line, "sample", sample)?, about));
+        Ok(())
+    })?;
+    labels.sort_by_key(|label| label.0);
+    for (expected, &(sample, about)) in labels.iter().enumerate() {
+        if sample != expected as u64 {
+            let what = format!(
+                "samples must be numbered from 0, each once: {expected} is missing or {sample} comes twice"
+            );
+            return Err(DataError::format(what));
+        }
+        if u64::from(about.label) >= MAX_NUMBERED_CLASSES {
+            let (label, classes) = (u64::from(about.label), MAX_NUMBERED_CLASSES as usize);
+            return Err(DataError::BadLabel { sample: expected, label, classes });
+        }
+    }
+    Ok(labels.into_iter().map(|(_, about)| about).collect())
+}
+
+fn bad(line: usize, what: &str) -> DataError {
+    DataError::format(format!("line {line}: {what}"))
+}
+
+fn number(line: usize, what: &str, text: &str) -> Result<u64, DataError> {
+    text.parse().map_err(|_| bad(line, &format!("{what} {text:?} is not a number from 0")))
+}
+
+/// Calls `take` with each line's number, from 1, and its fields.
+fn each_line(
+    path: &Path,
+    mut take: impl FnMut(usize, &[&str]) -> Result<(), DataError>,
+) -> Result<(), DataError> {
+    let mut reader = BufReader::new(File::open(path)?);
+    let (mut text, mut line) = (String::new(), 0);
+    while reader.read_line(&mut text)? > 0 {
+        line += 1;
+        let fields: Vec<&str> = text.trim().split(',').map(str::trim).collect();
+        let heading = line == 1 && fields.iter().all(|field| field.parse::<f64>().is_err());
+        if !(heading || text.trim().is_empty()) {
+            take(line, &fields)?;
+        }
+        text.clear();
+    }
+    Ok(())
+}

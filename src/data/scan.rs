@@ -1,0 +1,34 @@
+//! Files that do not say how many channels and how much time they span.
+
+use super::{
+    DataError, Dataset,
+    build::{MAX_CHANNELS, check_events},
+    dataset::{About, Header, Store},
+    events::Source,
+};
+use std::sync::Arc;
+
+/// A set of events that stay where they are. All of them are read once: the set has the channels up to the
+/// highest that occurs, or those of `header` if they are more, and lasts for the least whole number of ms above all
+/// events.
+pub(super) fn scan(
+    events: Arc<dyn Source>,
+    about: Vec<About>,
+    mut header: Header,
+) -> Result<Dataset, DataError> {
+    let limits = Header { channels: MAX_CHANNELS, duration: f64::INFINITY, ..Header::default() };
+    let mut buffer = Vec::new();
+    let mut latest = 0.0_f64;
+    for sample in 0..about.len() {
+        buffer.clear();
+        events.read(sample, &mut buffer)?;
+        check_events(&buffer, sample, &limits)?;
+        for &(time, channel) in &buffer {
+            latest = latest.max(time);
+            header.channels = header.channels.max(channel as usize + 1);
+        }
+    }
+    header.duration = latest.floor() + 1.0;
+    header.check()?;
+    Ok(Dataset::new(Store { header, about, events }))
+}
