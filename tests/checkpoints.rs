@@ -5,7 +5,7 @@
 mod support;
 
 use eventprop::train::{Checkpoint, CheckpointError, Checkpoints};
-use eventprop::{Dense, Lif, Network, NetworkBuilder, SpikingNetwork};
+use eventprop::{Delays, Dense, Lif, Network, NetworkBuilder, SpikingNetwork};
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use safetensors::SafeTensors;
@@ -79,6 +79,40 @@ fn names_and_shapes_are_those_that_users_expect() {
     assert_eq!(json["format"], "eventprop checkpoint");
     assert_eq!(json["training"]["epochs"], 2);
     assert_eq!(json["training"]["settings"]["seed"], "11");
+    assert_eq!(json["delays"]["layers.hidden.delay.1"]["per"], "Source");
+    assert_eq!(json["delays"]["layers.hidden.recurrent.delay"]["smooth"], false);
+}
+
+/// Numbers alone do not tell a delay from its smooth parameter, nor a source from a target.
+#[test]
+fn delays_of_another_kind_are_refused() {
+    let build = |delays: Delays, max: f64| {
+        let mut net = NetworkBuilder::<f64>::new();
+        let input = net.input("input", 3);
+        let output = net.layer("output", Lif::new(3));
+        net.connect(input, output, Dense::weights(1.0).delays(delays).max_delay(max));
+        net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap()
+    };
+    let plain = || Delays::per_synapse(2.0);
+    let cases = [
+        (build(plain(), 9.0), build(plain().smooth(), 9.0), "smooth delays per synapse up to 9 ms"),
+        (build(plain(), 9.0), build(plain(), 5.0), "delays per synapse up to 5 ms"),
+        (build(Delays::axonal(2.0), 9.0), build(Delays::dendritic(2.0), 9.0), "delays per target"),
+        (
+            build(plain().smooth(), 9.0),
+            build(plain().smooth(), 20.0),
+            "smooth delays per synapse up to 20",
+        ),
+    ];
+    for (from, mut to, word) in cases {
+        let before = format!("{:?}", to.parameters());
+        let error = Checkpoint::new(&from).restore(&mut to).unwrap_err().to_string();
+        assert!(error.contains("layers.output.delay") && error.contains(word), "{error}");
+        assert_eq!(format!("{:?}", to.parameters()), before);
+    }
+    let mut longer = build(plain(), 20.0);
+    Checkpoint::new(&build(Delays::per_synapse(7.0), 9.0)).restore(&mut longer).unwrap();
+    assert!(longer.parameters()[1].1.values.iter().all(|&d| d == 7.0));
 }
 
 #[test]

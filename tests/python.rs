@@ -142,6 +142,8 @@ fn python_loads_a_checkpoint() {
             "layers.hidden.delay [2, 3] 1.5",
             "layers.hidden.recurrent.weight [2, 2] -2.0",
             "layers.hidden.recurrent.delay [2] 4.0",
+            "layers.hidden.delay Synapse False None",
+            "layers.hidden.recurrent.delay Source False None",
         ] {
             assert!(text.lines().any(|l| l.starts_with(line)), "{line}: {text}");
         }

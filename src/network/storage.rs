@@ -1,7 +1,8 @@
 //! Names and shapes of parameters in files.
 
 use super::{Origin, Projection, SpikingNetwork};
-use crate::{Presynaptic, Real};
+use crate::{DelayKind, ParameterKind, Presynaptic, Real};
+use std::collections::BTreeMap;
 
 /// The names and shapes under which the parameters of a network are stored.
 ///
@@ -9,7 +10,7 @@ use crate::{Presynaptic, Real};
 /// `layers.hidden.delay`, `layers.hidden.recurrent.weight`, `layers.hidden.tau_mem`. A layer that several
 /// others project to has `layers.hidden.from.SOURCE.weight`. Several delays of one projection are numbered,
 /// `delay.0`, `delay.1`. A name that is taken gets `#2`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct StorageLayout {
     /// Name and shape of each block of parameters, in the order of [`Network::parameters`](super::Network::parameters):
     /// post x pre for what there is per synapse of a dense projection, else a list.
@@ -17,12 +18,21 @@ pub struct StorageLayout {
     /// For each sparse projection, the targets and the sources of its synapses, in order:
     /// `layers.hidden.post`, `layers.hidden.pre`.
     pub indices: Vec<(String, Vec<u32>)>,
+    /// What the blocks of learned delays are, by name. Synapses from outside of the crate are not here.
+    pub delays: BTreeMap<String, DelayKind>,
 }
 
 impl StorageLayout {
     /// Adds a block of parameters.
     pub fn push(&mut self, name: String, shape: Vec<usize>) {
         let name = self.free(name);
+        self.blocks.push((name, shape));
+    }
+
+    /// Adds a block of learned delays.
+    pub fn push_delays(&mut self, name: String, shape: Vec<usize>, kind: DelayKind) {
+        let name = self.free(name);
+        self.delays.insert(name.clone(), kind);
         self.blocks.push((name, shape));
     }
 
@@ -55,6 +65,7 @@ pub(super) fn of<F: Real>(network: &SpikingNetwork<F>) -> StorageLayout {
         let listed = |post| matches!(synapses.row(post).sources, Presynaptic::List(_));
         let dense = !(0..posts).any(listed) && synapses.synapses() == posts * pres;
         let parameters = synapses.parameters();
+        let mut kinds = synapses.delay_kinds().into_iter();
         for (k, parameter) in parameters.iter().enumerate() {
             let kind = parameter.kind;
             let mut alike = parameters.iter().enumerate().filter(|(_, p)| p.kind == kind);
@@ -67,7 +78,10 @@ pub(super) fn of<F: Real>(network: &SpikingNetwork<F>) -> StorageLayout {
             };
             let len = parameter.values.len();
             let shape = if dense && len == posts * pres { vec![posts, pres] } else { vec![len] };
-            storage.push(name, shape);
+            match if kind == ParameterKind::Delay { kinds.next() } else { None } {
+                Some(kind) => storage.push_delays(name, shape, kind),
+                None => storage.push(name, shape),
+            }
         }
         if !dense {
             let edges = || {

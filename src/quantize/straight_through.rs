@@ -2,7 +2,8 @@
 
 use super::Quantization;
 use crate::{
-    DelayedSynapses, Parameter, ParameterMut, Real, Rewiring, Row, SynapseError, Synapses,
+    DelayKind, DelayedSynapses, Parameter, ParameterMut, Real, Rewiring, Row, SynapseError,
+    Synapses,
 };
 
 /// Synapses whose rows are rounded and whose parameters are exact.
@@ -43,6 +44,10 @@ impl<F: Real> DelayedSynapses<F> for StraightThrough<F> {
 
     fn parameters_mut(&mut self) -> Vec<ParameterMut<'_, F>> {
         self.exact.parameters_mut()
+    }
+
+    fn delay_kinds(&self) -> Vec<DelayKind> {
+        self.exact.delay_kinds()
     }
 
     fn update(&mut self) {

@@ -19,8 +19,8 @@ pub use penalty::DelayPenalty;
 pub use recipe::{Dense, Sparse, SynapseRecipe};
 pub use rewire::{NewSynapse, Rewiring};
 pub use synapses::Synapses;
-pub use term::DelayPer;
 use term::DelayTerm;
+pub use term::{DelayKind, DelayPer};
 
 use crate::{Parameter, ParameterKind, ParameterMut, Real};
 use dyn_clone::DynClone;
@@ -107,6 +107,11 @@ pub trait DelayedSynapses<F: Real>: DynClone + Debug + Send + Sync {
 
     /// The trainable parameters, in the same order. Call [`DelayedSynapses::update`] after a change.
     fn parameters_mut(&mut self) -> Vec<ParameterMut<'_, F>>;
+
+    /// What the blocks of learned delays among the parameters are, in order, so that files can tell. None by default.
+    fn delay_kinds(&self) -> Vec<DelayKind> {
+        Vec::new()
+    }
 
     /// Projects changed parameters on their bounds and brings the rows up to date.
     fn update(&mut self);

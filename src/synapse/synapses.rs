@@ -1,7 +1,7 @@
 //! The synapses of this crate: a pattern, weights and terms of delays.
 
 use super::rewire::{Rewired, rewired};
-use super::{DelayTerm, DelayedSynapses, Pattern, Rewiring, Row, SynapseError};
+use super::{DelayKind, DelayTerm, DelayedSynapses, Pattern, Rewiring, Row, SynapseError};
 use crate::{Bounds, Parameter, ParameterKind, ParameterMut, Real};
 
 /// Synapses, dense or sparse, with delays of any kind. Made by a [`SynapseRecipe`](crate::SynapseRecipe).
@@ -147,6 +147,10 @@ impl<F: Real> DelayedSynapses<F> for Synapses<F> {
             ParameterMut { kind: ParameterKind::Delay, values: &mut term.values, bounds }
         });
         self.learn_weights.then_some(weights).into_iter().chain(delays).collect()
+    }
+
+    fn delay_kinds(&self) -> Vec<DelayKind> {
+        self.delays.iter().filter(|term| term.learned).map(DelayTerm::kind).collect()
     }
 
     fn update(&mut self) {

@@ -50,6 +50,39 @@ impl DelayPer {
     }
 }
 
+/// What learned delays are, and where they are kept.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct DelayKind {
+    /// What has one of its own.
+    pub per: DelayPer,
+    /// Whether the parameters are those of [`Delays::smooth`](crate::Delays::smooth) in place of the delays.
+    pub smooth: bool,
+    /// The longest in ms, if there is one; the shortest is 0.
+    pub max: Option<f64>,
+}
+
+impl DelayKind {
+    /// Whether parameters of this kind mean the same as those of the other, and keep its bounds.
+    pub(crate) fn fits(&self, other: &Self) -> bool {
+        let longest = |kind: &Self| kind.max.unwrap_or(f64::INFINITY);
+        let within =
+            if self.smooth { self.max == other.max } else { longest(self) <= longest(other) };
+        (self.per, self.smooth) == (other.per, other.smooth) && within
+    }
+}
+
+impl fmt::Display for DelayKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let smooth = if self.smooth { "smooth " } else { "" };
+        write!(f, "{smooth}delays per {}", self.per)?;
+        match self.max {
+            Some(max) => write!(f, " up to {max} ms"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Delays that are added to those of other terms.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -78,6 +111,11 @@ impl<F: Real> DelayTerm<F> {
 
     fn max_delay(&self) -> F {
         self.max.unwrap_or(F::infinity())
+    }
+
+    pub fn kind(&self) -> DelayKind {
+        let max = self.max.map(F::as_f64);
+        DelayKind { per: self.per, smooth: self.smooth, max }
     }
 
     /// Those of the parameters.

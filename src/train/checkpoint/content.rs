@@ -16,17 +16,18 @@ impl Checkpoint {
         put(&mut tensors, &storage, "", &parameters(network));
         let indices = storage.indices.iter();
         tensors.extend(indices.map(|(name, list)| (name.clone(), Tensor::of_neurons(list))));
-        Self { tensors, training: None }
+        Self { tensors, delays: storage.delays, training: None }
     }
 
     /// Gives a network of the same shape the parameters of the best epoch if that was tracked, else the last
     /// ones.
     ///
     /// # Errors
-    /// Parameters of another network or precision, or that are not finite; nothing is changed then.
+    /// Parameters of another network or precision, or that are not finite, and delays of another kind or that may be
+    /// longer than in the network; nothing is changed then.
     pub fn restore<F: Real>(&self, network: &mut dyn Network<F>) -> Result<(), CheckpointError> {
         let storage = network.storage();
-        self.check_network(&storage)?;
+        self.check_network(&storage, false)?;
         let best = self.tensors.keys().any(|name| name.starts_with(BEST));
         let values: Vec<F> = self.take(&storage, if best { BEST } else { "" })?;
         set_parameters(network, &values);
@@ -40,7 +41,7 @@ impl Checkpoint {
         settings: BTreeMap<String, String>,
     ) -> Self {
         let storage = network.storage();
-        let Self { mut tensors, .. } = Self::new(network);
+        let Self { mut tensors, delays, .. } = Self::new(network);
         if let Some(best) = &run.best {
             put(&mut tensors, &storage, BEST, best);
         }
@@ -57,7 +58,7 @@ impl Checkpoint {
             bumps: run.remedies.iter_mut().filter_map(|r| r.series()).map(bits).collect(),
             history: run.history.clone(),
         };
-        Self { tensors, training: Some(training) }
+        Self { tensors, delays, training: Some(training) }
     }
 
     /// Brings a network and a run that has just begun to where this was made. Nothing is changed if it does not fit.
@@ -76,7 +77,7 @@ impl Checkpoint {
             }
         }
         let storage = network.storage();
-        self.check_network(&storage)?;
+        self.check_network(&storage, true)?;
         let mut known: BTreeSet<String> =
             storage.blocks.iter().map(|(name, _)| name.clone()).collect();
         known.extend(storage.indices.iter().map(|(name, _)| name.clone()));
@@ -121,8 +122,21 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// Refuses what has other synapses.
-    fn check_network(&self, storage: &StorageLayout) -> Result<(), CheckpointError> {
+    /// Refuses what has other synapses or delays. Unless they must be the `same`, delays may be longer in the network.
+    fn check_network(&self, storage: &StorageLayout, same: bool) -> Result<(), CheckpointError> {
+        for (name, kind) in &storage.delays {
+            match self.delays.get(name) {
+                Some(found) if found != kind && (same || !found.fits(kind)) => {
+                    return Err(CheckpointError::Tensor {
+                        name: name.clone(),
+                        found: format!("holds {found}"),
+                        expected: format!("this network has {kind}"),
+                    });
+                }
+                // Without an entry the tensor is missing too, or is of synapses that do not tell.
+                _ => {}
+            }
+        }
         for (name, list) in &storage.indices {
             let found = match self.tensors.get(name) {
                 Some(tensor) if *tensor == Tensor::of_neurons(list) => continue,

@@ -1,8 +1,8 @@
 //! The form of a checkpoint in memory and in bytes.
 
 use super::CheckpointError;
-use crate::Real;
 use crate::train::History;
+use crate::{DelayKind, Real};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -18,11 +18,12 @@ const CHECKSUM: &str = "checksum";
 ///
 /// A safetensors file. Parameters have the names of [`StorageLayout`](crate::StorageLayout), those of the best
 /// epoch `best.` before it, and each list of the optimiser `optimizer.LIST.`. All are as they are trained: kinds
-/// such as `tau_mem` are logarithms. The metadata `eventprop` is JSON. The last 8 bytes, tensor `checksum`, are the
+/// such as `tau_mem` are logarithms. The metadata `eventprop` is JSON; `delays` in it says what each block of delays is. The last 8 bytes, tensor `checksum`, are the
 /// 64-bit FNV-1a hash of all before.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     pub(super) tensors: BTreeMap<String, Tensor>,
+    pub(super) delays: BTreeMap<String, DelayKind>,
     pub(super) training: Option<Training>,
 }
 
@@ -53,6 +54,7 @@ struct Metadata {
     version: u64,
     crate_version: String,
     units: String,
+    delays: BTreeMap<String, DelayKind>,
     training: Option<Training>,
 }
 
@@ -124,6 +126,7 @@ impl Checkpoint {
             crate_version: env!("CARGO_PKG_VERSION").to_owned(),
             units: "times in ms, delays too; weights and potentials without dimension; matrices post x pre"
                 .to_owned(),
+            delays: self.delays.clone(),
             training: self.training.clone(),
         };
         let metadata = serde_json::to_string(&metadata).map_err(|e| damaged(&e))?;
@@ -160,7 +163,8 @@ impl Checkpoint {
         if found != expected {
             return Err(CheckpointError::Checksum { found, expected });
         }
-        let Metadata { training, .. } = serde_json::from_str(metadata).map_err(|e| damaged(&e))?;
+        let Metadata { delays, training, .. } =
+            serde_json::from_str(metadata).map_err(|e| damaged(&e))?;
         if let Some(Training { epochs, history, .. }) = &training {
             let numbers = history.epochs.iter().map(|report| report.epoch);
             if !numbers.eq(0..*epochs) {
@@ -173,7 +177,7 @@ impl Checkpoint {
             let (dtype, shape, data) = (view.dtype(), view.shape().to_vec(), view.data().to_vec());
             (name.to_owned(), Tensor { dtype, shape, data })
         });
-        Ok(Self { tensors: tensors.collect(), training })
+        Ok(Self { tensors: tensors.collect(), delays, training })
     }
 }
 
