@@ -25,7 +25,11 @@ struct Args {
     checkpoints: Checkpoints,
 }
 
-fn main() -> Result<()> {
+fn main() -> std::process::ExitCode {
+    recipe::exit(run())
+}
+
+fn run() -> Result<()> {
     let Args { options, data, checkpoints } = Args::parse();
     let mut report = Report::new();
     let parts = Parts::open(&data, "braille7.safetensors")?;

@@ -47,7 +47,11 @@ fn network(options: &Options, classes: usize) -> Result<SpikingNetwork> {
     Ok(net.build(&mut ChaCha8Rng::seed_from_u64(options.seed))?)
 }
 
-fn main() -> Result<()> {
+fn main() -> std::process::ExitCode {
+    recipe::exit(run())
+}
+
+fn run() -> Result<()> {
     let Args { options, checkpoints } = Args::parse();
     let mut report = Report::new();
     let draw = |samples, part| Dataset::long_delays(samples, &LAGS, 3 * options.seed + part);

@@ -12,24 +12,17 @@
 
 #[path = "recipe/mod.rs"]
 mod recipe;
+#[path = "recipe/yin_yang.rs"]
+mod yin_yang;
 
 use clap::Parser;
-use eventprop::data::{Dataset, YinYang};
+use eventprop::data::Dataset;
 use eventprop::plot::{Axis, Chart, Line, Panel};
-use eventprop::remedy::SilentNeuronLift;
-use eventprop::train::{Every, Metric, Schedule, Trainer, evaluate};
-use eventprop::{
-    Adam, CrossEntropy, Dense, FirstSpikeTime, Lif, NetworkBuilder, Objective, Quantization,
-    SpikingNetwork,
-};
+use eventprop::train::{Metric, evaluate};
+use eventprop::{Quantization, SpikingNetwork};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
-use rand_distr::Normal;
-use recipe::{Options, Pictures, Report, Result};
-
-/// The length of a trial in ms.
-const DURATION: f64 = 60.0;
-
-type Task = Objective<FirstSpikeTime, CrossEntropy>;
+use recipe::{Delays, Options, Parts, Pictures, Report, Result};
+use yin_yang::{DURATION, network, task, trainer};
 
 /// Quantises a network that has learned Yin-Yang.
 #[derive(Parser)]
@@ -38,49 +31,19 @@ struct Args {
     options: Options,
 }
 
-fn task() -> Task {
-    Objective::new(FirstSpikeTime, CrossEntropy::first_to_fire(0.3))
-}
-
-fn points(number: usize, rng: &mut ChaCha8Rng) -> Result<Dataset> {
-    let points = YinYang::default().sample(number, rng);
-    let samples = points.iter().map(|p| (YinYang::spikes(p), p.class));
-    Ok(Dataset::from_samples(YinYang::CHANNELS, YinYang::CLASSES, DURATION, samples)?)
-}
-
-struct Data {
-    train: Dataset,
-    validation: Dataset,
-    test: Dataset,
-}
-
-fn network(hidden: usize, rng: &mut ChaCha8Rng) -> Result<SpikingNetwork> {
-    let neurons = |size| Lif::new(size).tau_mem(20.0).tau_syn(10.0);
-    let mut net = NetworkBuilder::new();
-    let input = net.input("input", YinYang::CHANNELS);
-    let middle = net.layer("hidden", neurons(hidden));
-    let output = net.layer("output", neurons(YinYang::CLASSES));
-    let scale = 15.0 / hidden as f64;
-    let dense = |weights: Normal<f64>| Dense::weights(weights).delays(0.0).max_delay(30.0);
-    net.connect(input, middle, dense(Normal::new(1.5, 1.0)?));
-    net.connect(middle, output, dense(Normal::new(scale, scale)?));
-    Ok(net.build(rng)?)
-}
-
-/// Trains in place, with rates that fall from this share of the usual ones.
-fn train(net: &mut SpikingNetwork, data: &Data, epochs: usize, rate: f64, seed: u64) -> Result<()> {
-    let adam = Adam::new(0.02 * rate).delay_rate(0.1 * rate);
-    let factor = 0.05_f64.powf(1.0 / epochs as f64);
-    Trainer::new(task(), adam)
-        .epochs(epochs)
-        .batch(150)
-        .seed(seed)
-        .schedule(Schedule::Exponential { factor })
-        // Heuristic: neurons that fire too rarely have no gradient, so their weights are raised.
-        .raise(Every::Batch, 0, SilentNeuronLift::new(0.01))
-        .raise(Every::Batch, 1, SilentNeuronLift::new(0.005).share(0.1))
-        .keep_best(Metric::ValidationAccuracy)
-        .fit(net, &data.train, Some(&data.validation), &mut [])?;
+/// Trains in place, with rates that begin at this share of the usual ones.
+fn train(
+    net: &mut SpikingNetwork,
+    data: &Parts,
+    (epochs, share): (usize, f64),
+    seed: u64,
+) -> Result<()> {
+    trainer(epochs, share).seed(seed).keep_best(Metric::ValidationAccuracy).fit(
+        net,
+        &data.train,
+        Some(&data.validation),
+        &mut [],
+    )?;
     Ok(())
 }
 
@@ -102,19 +65,18 @@ fn quantization(step: Option<f64>, bits: Option<u32>) -> Quantization {
     bits.map_or(all, |bits| all.weight_bits(bits))
 }
 
-fn main() -> Result<()> {
+fn main() -> std::process::ExitCode {
+    recipe::exit(run())
+}
+
+fn run() -> Result<()> {
     let Args { options } = Args::parse();
     let mut report = Report::new();
     let folder = options.folder("quantize")?;
     let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
-    let share = if options.quick { 10 } else { 1 };
-    let data = Data {
-        train: points(5000 / share, &mut rng)?,
-        validation: points(1000 / share, &mut rng)?,
-        test: points(3000 / share, &mut rng)?,
-    };
-    let mut exact = network(options.hidden(30), &mut rng)?;
-    train(&mut exact, &data, options.epochs(60, 15), 1.0, options.seed)?;
+    let (data, _) = yin_yang::data(3000, options.quick, &mut rng)?;
+    let mut exact = network(options.hidden(30), Delays::Learned, &mut rng)?;
+    train(&mut exact, &data, (options.epochs(60, 15), 1.0), options.seed)?;
     let best = accuracy(&exact, &data.test)?;
     report.add_accuracy("exact", best);
 
@@ -134,7 +96,8 @@ fn main() -> Result<()> {
             let mut tuned = rounded;
             if step.is_some() || bits.is_some() {
                 let mut fine = quantization.straight_through(&exact)?;
-                train(&mut fine, &data, if options.quick { 5 } else { 15 }, 0.2, options.seed)?;
+                let epochs = if options.quick { 5 } else { 15 };
+                train(&mut fine, &data, (epochs, 0.2), options.seed)?;
                 tuned = accuracy(&quantization.apply(&fine)?.0, &data.test)?;
             }
             outcomes.push(Outcome { step, bits, rounded, tuned });

@@ -11,6 +11,6 @@ mod recipe;
 #[path = "recipe/speech.rs"]
 mod speech;
 
-fn main() -> recipe::Result<()> {
-    speech::run("shd")
+fn main() -> std::process::ExitCode {
+    recipe::exit(speech::run("shd"))
 }

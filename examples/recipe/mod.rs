@@ -17,7 +17,14 @@ pub use options::{Checkpoints, DataPath, Delays, Options};
 pub use pictures::Pictures;
 pub use report::Report;
 pub use stop::on_ctrl_c;
-pub use training::{Parts, trained};
+pub use training::{Fitted, Parts, fit, trained};
 
 /// Whatever went wrong, for people.
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// How a program ends; if it failed, standard error says why.
+pub fn exit(result: Result<()>) -> std::process::ExitCode {
+    let Err(error) = result else { return std::process::ExitCode::SUCCESS };
+    eprintln!("error: {error}");
+    std::process::ExitCode::FAILURE
+}

@@ -50,6 +50,13 @@ pub struct Checkpoints {
     pub resume: bool,
 }
 
+impl Checkpoints {
+    /// The same in a folder within, for a recipe of several runs.
+    pub fn within(&self, run: &str) -> Self {
+        Self { checkpoint: self.checkpoint.as_ref().map(|folder| folder.join(run)), ..*self }
+    }
+}
+
 /// What becomes of delays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delays {

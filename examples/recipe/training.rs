@@ -3,9 +3,11 @@
 use super::{Checkpoints, DataPath, Options, Pictures, Report, Result};
 use eventprop::data::{Dataset, Part};
 use eventprop::plot::{Confusion, TrainingCurves, TrainingRun};
-use eventprop::train::{self, Metric, Observer, Progress, Trainer};
+use eventprop::train::{self, History, Metric, Metrics, Observer, Progress, Trainer};
 use eventprop::{Goal, Network, Optimizer, SpikingNetwork};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// The three parts of a data set, in memory.
@@ -63,8 +65,64 @@ impl Parts {
     }
 }
 
-/// Trains by what the trainer says and the command line adds, draws the pictures, and adds the results to the report.
-/// The network of the best validation epoch is judged by the test set, once.
+/// What training left behind, beside the network.
+pub struct Fitted {
+    pub initial: SpikingNetwork,
+    pub history: History,
+    pub seconds: f64,
+}
+
+impl Fitted {
+    /// The validation accuracy of the best epoch.
+    pub fn validation_accuracy(&self) -> f64 {
+        let best = self.history.best(Metric::ValidationAccuracy);
+        let metrics = best.and_then(|best| best.validation.as_ref());
+        metrics.map_or(f64::NAN, Metrics::accuracy)
+    }
+
+    /// The curves.
+    pub fn run(&self, name: &str) -> TrainingRun {
+        let curve = |of: Metric| {
+            self.history.epochs.iter().map(|e| of.of(e).unwrap_or(f64::NAN)).collect::<Vec<_>>()
+        };
+        TrainingRun::new(name)
+            .train_loss(curve(Metric::TrainLoss))
+            .validation_loss(curve(Metric::ValidationLoss))
+            .train_accuracy(curve(Metric::TrainAccuracy))
+            .validation_accuracy(curve(Metric::ValidationAccuracy))
+    }
+}
+
+/// Trains by what the trainer says and the command line adds, and leaves the network of the best validation epoch.
+/// Writes the epochs to a table at `log`.
+pub fn fit<G, O>(
+    net: &mut SpikingNetwork,
+    trainer: Trainer<G, O>,
+    (parts, duration): (&Parts, f64),
+    (seed, checkpoints, stop): (u64, &Checkpoints, Arc<AtomicBool>),
+    log: &Path,
+) -> Result<Fitted>
+where
+    G: Goal<f64, Target = usize> + Clone,
+    O: Optimizer<f64> + Clone,
+{
+    let mut trainer =
+        trainer.duration(duration).seed(seed).keep_best(Metric::ValidationAccuracy).stop_flag(stop);
+    if let Some(folder) = &checkpoints.checkpoint {
+        let folder = train::Checkpoints::new(folder).resume(checkpoints.resume);
+        trainer = trainer.checkpoints(folder);
+    }
+    let initial = net.clone();
+    let mut bar = Progress::new();
+    let mut log = train::Log::csv(log);
+    let mut observers: [&mut dyn Observer; 2] = [&mut bar, &mut log];
+    let start = Instant::now();
+    let history = trainer.fit(net, &parts.train, Some(&parts.validation), &mut observers)?;
+    Ok(Fitted { initial, history, seconds: start.elapsed().as_secs_f64() })
+}
+
+/// Trains, draws the pictures, and adds the results to the report. The network of the best validation epoch is judged
+/// by the test set, once.
 pub fn trained<G, O>(
     name: &str,
     net: &mut SpikingNetwork,
@@ -78,54 +136,25 @@ where
     O: Optimizer<f64> + Clone,
 {
     let goal = trainer.goal().clone();
-    let mut trainer = trainer
-        .duration(duration)
-        .seed(options.seed)
-        .keep_best(Metric::ValidationAccuracy)
-        .stop_flag(super::on_ctrl_c()?);
-    if let Some(folder) = &checkpoints.checkpoint {
-        let folder = train::Checkpoints::new(folder).resume(checkpoints.resume);
-        trainer = trainer.checkpoints(folder);
-    }
-    let initial = net.clone();
-    let mut bar = Progress::new();
     let folder = options.folder(name)?;
-    let mut log = train::Log::csv(folder.join("epochs.csv"));
-    let mut observers: [&mut dyn Observer; 2] = [&mut bar, &mut log];
-    let start = Instant::now();
-    let history = trainer.fit(net, &parts.train, Some(&parts.validation), &mut observers)?;
-    let seconds = start.elapsed().as_secs_f64();
+    let given = (options.seed, checkpoints, super::on_ctrl_c()?);
+    let fitted = fit(net, trainer, (parts, duration), given, &folder.join("epochs.csv"))?;
 
     let test = train::evaluate(net, &parts.test, &goal, duration)?;
-    let best = history.best(Metric::ValidationAccuracy);
-    let validation = best.and_then(|best| best.validation.as_ref().map(train::Metrics::accuracy));
+    let (epochs, way) = (fitted.history.epochs.len(), options.delays().name());
     report.add_accuracy("test accuracy", test.accuracy());
-    report.add_accuracy("validation accuracy", validation.unwrap_or(f64::NAN));
-    report.add("delays", options.delays().name());
+    report.add_accuracy("validation accuracy", fitted.validation_accuracy());
+    report.add("delays", way);
     report.add("parameters", net.layout().iter().map(|block| block.len).sum::<usize>());
-    report.add("epochs", history.epochs.len());
-    report.add(
-        "seconds per epoch",
-        format_args!("{:.2}", seconds / history.epochs.len().max(1) as f64),
-    );
+    report.add("epochs", epochs);
+    report.add("seconds per epoch", format_args!("{:.2}", fitted.seconds / epochs.max(1) as f64));
     report.add("spikes per neuron", format_args!("{:.1}", test.spikes_per_neuron(0)));
 
     let mut pictures = Pictures::new(folder);
-    pictures.parameters(&initial, net)?;
-    let curve = |of: Metric| {
-        history.epochs.iter().map(|e| of.of(e).unwrap_or(f64::NAN)).collect::<Vec<_>>()
-    };
-    let run = TrainingRun::new(options.delays().name())
-        .train_loss(curve(Metric::TrainLoss))
-        .validation_loss(curve(Metric::ValidationLoss))
-        .train_accuracy(curve(Metric::TrainAccuracy))
-        .validation_accuracy(curve(Metric::ValidationAccuracy));
-    pictures.save("curves", TrainingCurves::new().run(run).draw())?;
+    pictures.parameters(&fitted.initial, net)?;
+    pictures.save("curves", TrainingCurves::new().run(fitted.run(way)).draw())?;
     let names: Vec<&str> = parts.test.class_names().iter().map(String::as_str).collect();
-    let counts = test.confusion.counts.iter();
-    let counts: Vec<Vec<usize>> =
-        counts.map(|row| row.iter().map(|&n| n as usize).collect()).collect();
-    pictures.save("confusion", Confusion::new(&names, &counts)?.draw())?;
+    pictures.save("confusion", Confusion::new(&names, &counts(&test))?.draw())?;
     if !parts.test.is_empty() {
         let label = &parts.test.class_names()[parts.test.label(0)];
         let samples = [(format!("a test sample of `{label}`"), &parts.test.spikes(0)?, duration)];
@@ -133,4 +162,10 @@ where
     }
     pictures.announce();
     Ok(())
+}
+
+/// How often each class was taken for each.
+fn counts(metrics: &Metrics) -> Vec<Vec<usize>> {
+    let rows = metrics.confusion.counts.iter();
+    rows.map(|row| row.iter().map(|&n| n as usize).collect()).collect()
 }
