@@ -23,6 +23,9 @@ struct Args {
     data: DataPath,
     #[command(flatten)]
     checkpoints: Checkpoints,
+    /// Connect the hidden layer with itself.
+    #[arg(long)]
+    recurrent: bool,
 }
 
 fn main() -> std::process::ExitCode {
@@ -30,12 +33,12 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run() -> Result<()> {
-    let Args { options, data, checkpoints } = Args::parse();
+    let Args { options, data, checkpoints, recurrent } = Args::parse();
     let mut report = Report::new();
     let parts = Parts::open(&data, "braille7.safetensors")?;
     let parts = if options.quick { parts.quick(70)? } else { parts };
     let duration = parts.train.duration();
-    let shape = Shape { hidden: 64, recurrent: false, spikes: 15.0, delays: 20.0, output: 0.03 };
+    let shape = Shape { hidden: 64, recurrent, spikes: 15.0, delays: 20.0, output: 0.03 };
     let mut net = shape.network(&options, &parts.train, duration)?;
     let epochs = options.epochs(30, 2);
     let objective = Objective::new(ExpWeightedMeanVoltage, CrossEntropy::temperature(0.01));

@@ -19,6 +19,9 @@ pub struct Args {
     /// Connect the hidden layer with itself.
     #[arg(long)]
     recurrent: bool,
+    /// Train without this speaker, and test on him or her alone.
+    #[arg(long, value_name = "SPEAKER")]
+    held_out: Option<usize>,
 }
 
 /// Channels that neighbours are merged to, if there are more.
@@ -29,9 +32,9 @@ const DURATION: f64 = 1000.0;
 
 /// Runs the recipe on the files `NAME_train.h5` and so on in the folder that the command line names.
 pub fn run(name: &str) -> Result<()> {
-    let Args { options, data, checkpoints, recurrent } = Args::parse();
+    let Args { options, data, checkpoints, recurrent, held_out } = Args::parse();
     let mut report = Report::new();
-    let parts = Parts::hdf5(&data.data, name, options.seed, |data| {
+    let parts = Parts::hdf5(&data.data, name, (options.seed, held_out), |data| {
         let width = (data.channels() / CHANNELS).max(1);
         Ok(data.merge_channels(width)?.cut(DURATION)?.thin(GAP)?)
     })?;

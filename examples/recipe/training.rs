@@ -33,18 +33,23 @@ impl Parts {
     }
 
     /// HDF5 files in the layout of SHD and SSC in a folder: `NAME_train.h5`, `NAME_test.h5`, and `NAME_valid.h5`.
-    /// Where the last is missing, a tenth of the training samples is for validation. `change` is what is done
-    /// to events.
+    /// Where the last is missing, a tenth of the training samples is for validation. With `held_out` the test is
+    /// on this speaker, and the others are for the rest, again a tenth for validation. `change` is what is done to
+    /// events.
     pub fn hdf5(
         folder: &Path,
         name: &str,
-        seed: u64,
+        (seed, held_out): (u64, Option<usize>),
         change: impl Fn(&Dataset) -> Result<Dataset>,
     ) -> Result<Self> {
         let file = |part: &str| folder.join(format!("{name}_{part}.h5"));
         let read = |part: &str| Dataset::read_shd(file(part));
-        let (train, test) = (read("train")?, read("test")?);
-        let (train, validation) = if file("valid").exists() {
+        let (mut train, mut test) = (read("train")?, read("test")?);
+        if let Some(speaker) = held_out {
+            let all = Dataset::join(&[(Part::Train, &train), (Part::Train, &test)])?;
+            (train, test) = all.leave_group_out(speaker)?;
+        }
+        let (train, validation) = if held_out.is_none() && file("valid").exists() {
             (train, read("valid")?)
         } else {
             let parts = train.split_stratified(&[0.9, 0.1], seed)?;

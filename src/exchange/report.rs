@@ -83,6 +83,7 @@ impl Report {
         self.add(place, Loss::Dropped { what: what.into() });
     }
 
+    #[cfg(feature = "nir")]
     pub(super) fn assume(&mut self, place: &str, what: impl Into<String>) {
         self.add(place, Loss::Assumed { what: what.into() });
     }
