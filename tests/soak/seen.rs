@@ -125,9 +125,9 @@ impl Seen {
 /// model is run with all of its numbers moved by a random share of about 1e-9, and rounding, which moves them by
 /// 1e-16, moves results by as much less. So networks that amplify (flat crossings, recurrence) get the tolerance
 /// that they need, and the others, nearly all of them, a strict one.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Noise {
-    times: Vec<f64>,
+    spikes: Vec<f64>,
     gradients: Vec<f64>,
     /// Roundings, each at most half of an epsilon.
     roundings: f64,
@@ -135,36 +135,68 @@ pub struct Noise {
 
 const JITTER: f64 = 1.0 / (1 << 30) as f64;
 
+/// Operations on a number from one event to the next: decays of three states, a jump, the steps to a crossing.
+const ROUNDINGS: usize = 32;
+
+/// What a gradient is by.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Weights,
+    Times,
+    Constants,
+}
+
+impl Kind {
+    fn of(block: &str) -> Self {
+        match block.split(' ').next() {
+            Some("weights") => Self::Weights,
+            Some("delays" | "input") => Self::Times,
+            _ => Self::Constants,
+        }
+    }
+}
+
 impl Noise {
     /// `None` if even the number of spikes depends on changes of 1e-9: then no two ways to add up the same numbers
     /// need to agree.
     pub fn of(model: &Model, base: &Seen, loss: &Loss) -> Option<Self> {
-        let (mut times, mut gradients) = (Vec::new(), Vec::new());
+        let (mut spikes, mut gradients) = (Vec::new(), Vec::new());
         let largest = |blocks: Vec<Block>| -> Vec<f64> {
             let fold = |b: Vec<f64>| b.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
             blocks.into_iter().map(|(_, b)| fold(b)).collect()
         };
-        raise(&mut times, largest(base.times()));
+        raise(&mut spikes, largest(base.times()));
         raise(&mut gradients, largest(base.gradients()));
         for seed in 0..2 {
             let moved = run(&model.jitter(JITTER, seed), Engine::Plain, loss).ok()?;
             if moved.pattern() != base.pattern() {
                 return None;
             }
-            raise(&mut times, difference(&moved.times(), &base.times()));
+            raise(&mut spikes, difference(&moved.times(), &base.times()));
             raise(&mut gradients, difference(&moved.gradients(), &base.gradients()));
         }
-        // Rounding meets each arrival by itself, but the jitter of a weight or a delay all arrivals of that synapse
-        // together, where it may cancel: with one synapse at the start of everything its delay is a shift in time, and
-        // dL/dd the same whatever else is jittered. So synapses of all projections share the largest, and delays that
-        // of the input times.
-        for kind in [&["weights"][..], &["delays", "input times"]] {
-            let of_kind = |name: &str| kind.iter().any(|kind| name.starts_with(kind));
-            let named = || base.gradients().into_iter().map(|(name, _)| name);
-            let largest = named().zip(&gradients).filter(|(name, _)| of_kind(name));
-            let largest = largest.fold(0.0, |m: f64, (_, &size)| m.max(size));
-            let all = named().zip(&mut gradients).filter(|(name, _)| of_kind(name));
-            all.for_each(|(_, size)| *size = largest);
+        // Some sums hardly depend on anything, since their terms cancel, yet each of the terms is rounded: the integral of
+        // a potential does not depend on tau_mem, and a delay of all input only shifts the trial. So what arrivals carry,
+        // the sum of |w dL/dw|, is a size as well, per ms for gradients by times; and those by the times of single
+        // arrivals are terms of those by delays. Synapses of all projections share the largest.
+        let edges = model.projections.iter().flat_map(|p| &p.edges);
+        let carried = edges.zip(base.weights.iter().flatten());
+        let carried: f64 = carried.map(|(edge, gradient)| (edge.weight * gradient).abs()).sum();
+        let taus = [ParameterKind::TauMem, ParameterKind::TauSyn];
+        let taus = model.layers.iter().flat_map(|l| taus.map(|kind| &l.constants[&kind])).flatten();
+        let shortest = taus.fold(f64::INFINITY, |m, &tau| m.min(tau));
+        let kinds: Vec<Kind> = base.gradients().iter().map(|(name, _)| Kind::of(name)).collect();
+        let largest = |kind| {
+            let of_kind = kinds.iter().zip(&gradients).filter(|(k, _)| **k == kind);
+            of_kind.fold(0.0, |m: f64, (_, &size)| m.max(size))
+        };
+        let (weights, times) = (largest(Kind::Weights), largest(Kind::Times));
+        for (kind, size) in kinds.iter().zip(&mut gradients) {
+            *size = match kind {
+                Kind::Weights => weights,
+                Kind::Times => times.max(carried / shortest),
+                Kind::Constants => size.max(carried),
+            };
         }
         // A sum over events rounds at each of them: the state of a neuron is one over its arrivals, a gradient one
         // over all spikes.
@@ -174,7 +206,14 @@ impl Noise {
         };
         let events = base.count() + model.input.iter().map(Vec::len).sum::<usize>();
         let widest = (0..model.layers.len()).map(synapses).max().unwrap_or(0);
-        Some(Self { times, gradients, roundings: (events + widest) as f64 })
+        let roundings = (ROUNDINGS * (events + widest)) as f64;
+        Some(Self { spikes, gradients, roundings })
+    }
+
+    /// Of a loss that is so many times larger.
+    pub fn times(mut self, factor: f64) -> Self {
+        self.gradients.iter_mut().for_each(|size| *size *= factor);
+        self
     }
 
     fn allowed(&self, size: f64) -> f64 {
@@ -187,7 +226,7 @@ impl Noise {
             return Err(format!("counts {:?} against {:?}", found.pattern(), expected.pattern()));
         }
         let pairs = [
-            (found.times(), expected.times(), &self.times),
+            (found.times(), expected.times(), &self.spikes),
             (found.gradients(), expected.gradients(), &self.gradients),
         ];
         for (found, expected, sizes) in pairs {
