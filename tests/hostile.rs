@@ -6,8 +6,8 @@
 use allocation_counter::measure;
 use eventprop::{
     BuildError, Constant, Delays, Dense, Engine, Init, LayerError, LeakyIntegrator, Lif, Network,
-    NetworkBuilder, PopulationId, PotentialSensitivity, Sensitivity, Simulator, Sparse,
-    SpikeTrains, SpikeTrainsError, SpikingNetwork, SynapseError, SynapseRecipe,
+    NetworkBuilder, PopulationId, PotentialSensitivity, Sensitivity, SimulationError, Simulator,
+    Sparse, SpikeTrains, SpikeTrainsError, SpikingNetwork, SynapseError, SynapseRecipe,
 };
 use ndarray::Array2;
 use proptest::prelude::*;
@@ -456,6 +456,32 @@ fn what_cannot_be_numbered_is_refused_before_memory_is_taken() {
             panic!("{error}")
         };
         assert_eq!(found, size);
+    }
+}
+
+#[test]
+fn neurons_that_fire_for_ever_end_with_the_budget() {
+    let endless: [(Lif, f64); 2] =
+        [(Lif::new(1).bias(2.0), 0.0), (Lif::new(1).adaptation(9.0, 50.0), 30.0)];
+    for (lif, weight) in endless {
+        for (engine, recurrent) in
+            [(Engine::Fast, false), (Engine::Plain, false), (Engine::Fast, true)]
+        {
+            let mut net = NetworkBuilder::new();
+            let input = net.input("input", 1);
+            let layer = net.layer("layer", lif.clone());
+            net.connect(input, layer, Dense::weights(weight));
+            if recurrent {
+                net.connect(layer, layer, Dense::weights(0.0).delays(1.0));
+            }
+            let net = net.build(&mut rng()).unwrap().with_engine(engine);
+            let input = SpikeTrains::from_channels([[1.0]]).unwrap();
+            let error = net.forward(&input, 1e15).unwrap_err();
+            let SimulationError::Runaway { budget, neuron: 0, .. } = error else {
+                panic!("{error}")
+            };
+            assert!(budget <= 1_000_000);
+        }
     }
 }
 

@@ -207,7 +207,7 @@ impl<F: Real> NetworkBuilder<F> {
     }
 
     /// How often a neuron may fire in a trial before it is called a runaway. Without it the budget
-    /// is 1000 spikes and 10 more per ms since the start of the trial.
+    /// is 1000 spikes and 10 more per ms since the start of the trial, and at most a million.
     pub fn max_spikes(&mut self, max_spikes: usize) -> &mut Self {
         self.max_spikes = Some(max_spikes);
         self
