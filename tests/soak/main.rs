@@ -331,3 +331,28 @@ fn neurons_that_say_nothing_change_nothing() {
         }
     });
 }
+
+#[test]
+fn small_errors_would_be_noticed() {
+    let (networks, late, wrong) = (Cell::new(0_u64), Cell::new(0_u64), Cell::new(0_u64));
+    let add = |counter: &Cell<u64>, found: bool| counter.set(counter.get() + u64::from(found));
+    soak("errors", |_, base, noise| {
+        if base.count() == 0 || base.weights.iter().flatten().all(|g| *g == 0.0) {
+            return Ok(0);
+        }
+        add(&networks, true);
+        let mut other = base.clone();
+        other.spikes.iter_mut().flatten().flatten().for_each(|t| *t *= 1.0 + 1e-9);
+        add(&late, noise.same(&other, base).is_err());
+        let mut other = base.clone();
+        other.weights.iter_mut().flatten().for_each(|g| *g *= 1.0 + 1e-8);
+        add(&wrong, noise.same(&other, base).is_err());
+        Ok(0)
+    });
+    let (networks, late, wrong) = (networks.get(), late.get(), wrong.get());
+    println!(
+        "of {networks} networks, {late} notice 1e-9 in times and {wrong} notice 1e-8 in gradients"
+    );
+    // The others amplify what they are given, by flat crossings or loops.
+    assert!(late * 20 > networks * 19 && wrong * 20 > networks * 17);
+}
