@@ -72,6 +72,7 @@ mod health;
 mod layer;
 mod light;
 mod loss;
+mod memory;
 mod network;
 #[cfg(feature = "serde")]
 mod number;

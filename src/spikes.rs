@@ -1,5 +1,6 @@
 //! Spike trains, the only thing that travels between layers.
 
+use crate::memory;
 use thiserror::Error;
 
 /// Why spike trains were refused.
@@ -41,6 +42,14 @@ pub enum SpikeTrainsError {
         channel: usize,
         /// The number of channels.
         channels: usize,
+    },
+    /// No memory for so many channels.
+    #[error("{channels} channels need at least {bytes} bytes of memory, which cannot be had")]
+    Memory {
+        /// The number of channels.
+        channels: usize,
+        /// What they need at least.
+        bytes: u128,
     },
     /// Offsets do not describe the times (only from stored data).
     #[error("offsets must start at 0, ascend, and end at the number of times ({times})")]
@@ -94,6 +103,9 @@ impl Default for SpikeTrains {
 
 impl SpikeTrains {
     /// Trains without a spike.
+    ///
+    /// # Panics
+    /// If there is no memory for so many channels; [`SpikeTrains::from_events`] returns an error then.
     pub fn silent(channels: usize) -> Self {
         Self { offsets: vec![0; channels + 1], times: Vec::new() }
     }
@@ -120,11 +132,15 @@ impl SpikeTrains {
     /// channel.
     ///
     /// # Errors
-    /// A time that is not finite or negative, or a channel that is not below `channels`.
+    /// A time that is not finite or negative, a channel that is not below `channels`, or no memory for so many
+    /// channels.
     pub fn from_events(
         channels: usize,
         events: impl IntoIterator<Item = (f64, usize)>,
     ) -> Result<Self, SpikeTrainsError> {
+        // Where each starts, and again while they are filled.
+        memory::check(channels as u128 + 1, 2 * size_of::<usize>())
+            .map_err(|bytes| SpikeTrainsError::Memory { channels, bytes })?;
         let events: Vec<(f64, usize)> = events.into_iter().collect();
         let mut offsets = vec![0; channels + 1];
         for (index, &(time, channel)) in events.iter().enumerate() {

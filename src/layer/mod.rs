@@ -26,6 +26,14 @@ pub enum LayerError {
     /// A population without neurons.
     #[error("the layer has no neurons; its size must be at least 1")]
     Empty,
+    /// More neurons than can be numbered.
+    #[error("the layer has {size} neurons; at most {most} are supported")]
+    TooMany {
+        /// How many there are.
+        size: usize,
+        /// The limit.
+        most: usize,
+    },
     /// A constant that must be positive and finite is not.
     #[error("{constant} is {value}, but must be finite and above 0")]
     NotPositive {

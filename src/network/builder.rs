@@ -4,6 +4,7 @@ use super::groups::groups;
 use super::spiking::{NamedLayer, Origin, Projection, SpikingNetwork};
 use crate::Real;
 use crate::layer::{Layer, LayerError};
+use crate::memory;
 use crate::synapse::{Connectivity, DelayedSynapses, SynapseError, check_count};
 use rand::Rng;
 use std::fmt;
@@ -77,6 +78,12 @@ pub enum BuildError {
         found: (usize, usize),
         /// The shape needed.
         expected: (usize, usize),
+    },
+    /// No memory for the spikes of a trial.
+    #[error("a trial of this network needs at least {bytes} bytes of memory, which cannot be had")]
+    Memory {
+        /// What it needs at least.
+        bytes: u128,
     },
     /// A projection that does not exist.
     #[error("there is no projection `{name}`; `projections` lists those there are")]
@@ -200,13 +207,17 @@ impl<F: Real> NetworkBuilder<F> {
     }
 
     /// How often a neuron may fire in a trial before it is called a runaway. Without it the budget
-    /// is 1000 spikes and 10 more per ms since the start of the trial.
+    /// is 1000 spikes and 10 more per ms since the start of the trial, and at most a million.
     pub fn max_spikes(&mut self, max_spikes: usize) -> &mut Self {
         self.max_spikes = Some(max_spikes);
         self
     }
 
     /// Draws initial values, checks everything, and makes the network.
+    ///
+    /// Layers and projections have at most 2^32 - 1 neurons and synapses. Before the values of a projection are
+    /// drawn, the memory for them is asked for: what cannot be had is an error. A system that promises more memory
+    /// than it has (Linux does, for what would fit if nothing else ran) may still end the program later.
     ///
     /// # Errors
     /// See [`BuildError`].
@@ -257,6 +268,12 @@ impl<F: Real> NetworkBuilder<F> {
     }
 }
 
+/// Neurons are numbered by `u32`, as sources of synapses are.
+fn check_size(size: usize) -> Result<(), LayerError> {
+    let most = u32::MAX as usize;
+    if size > most { Err(LayerError::TooMany { size, most }) } else { Ok(()) }
+}
+
 /// Checks the parts of a network, from the builder or from a file, and puts them together.
 pub(super) fn assemble<F: Real>(
     inputs: Vec<(String, usize)>,
@@ -277,8 +294,13 @@ pub(super) fn assemble<F: Real>(
         return Err(BuildError::DuplicateName { name: pair[0].clone() });
     }
     for NamedLayer { name, layer } in &layers {
-        layer.validate().map_err(|source| BuildError::Layer { name: name.clone(), source })?;
+        check_size(layer.size())
+            .and_then(|()| layer.validate())
+            .map_err(|source| BuildError::Layer { name: name.clone(), source })?;
     }
+    // A trace knows for each neuron where its spikes start.
+    let neurons = layers.iter().map(|named| named.layer.size() as u128).sum();
+    memory::check(neurons, size_of::<usize>()).map_err(|bytes| BuildError::Memory { bytes })?;
     let mut projected: Vec<&String> = projections.iter().map(|p| &p.name).collect();
     projected.sort();
     if let Some(pair) = projected.windows(2).find(|w| w[0] == w[1]) {

@@ -155,8 +155,9 @@ impl<F: Real> SpikingNetwork<F> {
 
     /// How often a neuron may have fired by this time of a trial, in ms.
     pub(crate) fn spike_budget(&self, time: f64) -> usize {
-        // The conversion saturates for absurd times.
-        self.max_spikes.unwrap_or((1000.0 + 10.0 * time) as usize)
+        // A neuron that fires by its bias does so for ever, and trials may be absurdly long: without a limit all memory
+        // would be filled first.
+        self.max_spikes.unwrap_or((1000.0 + 10.0 * time).min(1e6) as usize)
     }
 
     /// The same network on this engine.

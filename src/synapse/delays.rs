@@ -79,15 +79,24 @@ impl<F: Real> Delays<F> {
         self
     }
 
+    /// Whether equal delays are kept once.
+    fn are_alike(&self) -> bool {
+        !self.learned && self.groups.is_none() && matches!(self.init, Init::Constant(_))
+    }
+
+    /// Whether there will be a list with a delay for each synapse.
+    pub(super) fn one_per_synapse(&self) -> bool {
+        self.per == DelayPer::Synapse && self.groups.is_none() && !self.are_alike()
+    }
+
     pub(super) fn term(
         self,
         pattern: &Pattern,
         order: Option<&[usize]>,
         rng: &mut dyn Rng,
     ) -> Result<DelayTerm<F>, SynapseError> {
+        let alike = self.are_alike();
         let Self { per, init, groups, learned, smooth, max } = self;
-        // Equal fixed delays are kept once.
-        let alike = !learned && groups.is_none() && matches!(init, Init::Constant(_));
         let per = if alike { DelayPer::Projection } else { per };
         let members = per.members(pattern);
         let own = per == DelayPer::Synapse;

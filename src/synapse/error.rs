@@ -149,6 +149,12 @@ pub enum SynapseError {
         /// The limit.
         most: usize,
     },
+    /// No memory for the synapses.
+    #[error("the synapses need at least {bytes} bytes of memory, which cannot be had")]
+    Memory {
+        /// What they need at least.
+        bytes: u128,
+    },
     /// Stored synapses whose lists contradict each other.
     #[error("the stored lists of row starts and sources do not describe ordered rows of synapses")]
     Pattern,

@@ -81,7 +81,16 @@ impl<F: Real> Init<F> {
         let miscounted = |found| SynapseError::Count { kind, found, expected: len };
         match (self, wanted.pattern, wanted.order) {
             (Self::Constant(value), ..) => Ok(vec![value; len]),
-            (Self::Sampled(sample), ..) => Ok((0..len).map(|_| sample(rng)).collect()),
+            (Self::Sampled(sample), ..) => {
+                // A value that is refused is the last that is drawn: to find none may take long.
+                let mut good = true;
+                let mut draw = |_| {
+                    let value = if good { sample(rng) } else { F::nan() };
+                    good = value.is_finite();
+                    value
+                };
+                Ok((0..len).map(&mut draw).collect())
+            }
             (Self::Matrix(matrix), None, _) => Err(miscounted(matrix.len())),
             (Self::Matrix(matrix), Some(pattern), _) if matrix.dim() != pattern.shape() => {
                 Err(SynapseError::Shape { kind, found: matrix.dim(), expected: pattern.shape() })

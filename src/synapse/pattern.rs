@@ -1,6 +1,7 @@
 //! Which neurons are connected.
 
 use super::{Presynaptic, SynapseError};
+use crate::memory;
 use ndarray::Array2;
 use rand::{Rng, RngExt};
 use std::ops::Range;
@@ -115,6 +116,11 @@ pub(crate) fn check_count(synapses: u128) -> Result<(), SynapseError> {
     Ok(())
 }
 
+/// Fails before memory is filled that cannot be had.
+pub(super) fn check_memory(values: usize, bytes_each: usize) -> Result<(), SynapseError> {
+    memory::check(values as u128, bytes_each).map_err(|bytes| SynapseError::Memory { bytes })
+}
+
 pub(super) fn check_edge(
     post: usize,
     pre: usize,
@@ -169,9 +175,15 @@ impl Choice {
             }
             chosen => chosen,
         };
-        check_count(most.saturating_mul(copies as u128))?;
+        let most = most.saturating_mul(copies as u128);
+        check_count(most)?;
+        if copies == 1 && matches!(chosen, Self::All) {
+            return Ok((Pattern::Dense { post, pre }, None));
+        }
+        // Sparse ones are listed as pairs, then as starts and sources.
+        check_memory(most as usize, size_of::<(usize, usize)>() + size_of::<u32>())?;
+        check_memory(post, size_of::<usize>())?;
         let edges: Vec<(usize, usize)> = match chosen {
-            Self::All if copies == 1 => return Ok((Pattern::Dense { post, pre }, None)),
             Self::All => (0..post).flat_map(|j| (0..pre).map(move |i| (j, i))).collect(),
             Self::Probability(p) => thin(all as u64, p, rng)
                 .map(|k| ((k / pre as u64) as usize, (k % pre as u64) as usize))

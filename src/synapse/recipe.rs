@@ -1,7 +1,7 @@
 //! Recipes for synapses.
 
 use super::init::Wanted;
-use super::pattern::Choice;
+use super::pattern::{Choice, check_memory};
 use super::{Connectivity, DelayTerm, DelayedSynapses, Delays, Init, SynapseError, Synapses};
 use crate::{ParameterKind, Real};
 use ndarray::Array2;
@@ -141,6 +141,9 @@ impl<F: Real> SynapseRecipe<F> {
         let Sparse { choice, copies } = self.connections;
         let (pattern, order) = choice.pattern((post, pre), copies, rng)?;
         let order = order.as_deref();
+        // Before the first of them is drawn.
+        let lists = 1 + self.delays.iter().filter(|delays| delays.one_per_synapse()).count();
+        check_memory(pattern.synapses(), lists * size_of::<F>())?;
         let kind = ParameterKind::Weight;
         let wanted = Wanted { kind, len: pattern.synapses(), pattern: Some(&pattern), order };
         let weights = self.weights.values(&wanted, rng)?;
