@@ -9,7 +9,7 @@
 //! for a run that was killed and resumed (`--checkpoint DIR --resume`).
 
 use clap::Parser;
-use eventprop::data::{Dataset, YinYang};
+use eventprop::data::YinYang;
 use eventprop::distributed::{Communicator, DistributedError, Mpi};
 use eventprop::train::{Checkpoints, EpochReport, Metric, Observer, Schedule, Trainer, Verdict};
 use eventprop::{
@@ -114,12 +114,6 @@ impl Observer for Die {
     }
 }
 
-fn points(number: usize, rng: &mut ChaCha8Rng) -> Result<Dataset, Box<dyn Error>> {
-    let points = YinYang::default().sample(number, rng);
-    let samples = points.iter().map(|p| (YinYang::spikes(p), p.class));
-    Ok(Dataset::from_samples(YinYang::CHANNELS, YinYang::CLASSES, DURATION, samples)?)
-}
-
 fn network(hidden: usize, rng: &mut ChaCha8Rng) -> Result<SpikingNetwork, Box<dyn Error>> {
     let neurons = |size| Lif::new(size).tau_mem(20.0).tau_syn(10.0);
     let mut net = NetworkBuilder::new();
@@ -136,7 +130,8 @@ fn network(hidden: usize, rng: &mut ChaCha8Rng) -> Result<SpikingNetwork, Box<dy
 fn train(args: &Args, ranks: &Timed<Mpi>) -> Result<(), Box<dyn Error>> {
     // The same on all ranks.
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let (data, validation) = (points(args.samples, &mut rng)?, points(500, &mut rng)?);
+    let mut points = |number| YinYang::default().dataset(number, DURATION, &mut rng);
+    let (data, validation) = (points(args.samples)?, points(500)?);
     let mut net = network(args.hidden, &mut rng)?;
     let goal = Objective::new(FirstSpikeTime, CrossEntropy::first_to_fire(0.3));
     let mut trainer = Trainer::new(goal, Adam::new(0.02).delay_rate(0.1))
