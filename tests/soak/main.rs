@@ -19,7 +19,7 @@ use seen::{LOSS, Loss, Noise, Seen, run};
 use std::cell::Cell;
 
 /// Networks of each test.
-const NETWORKS: u32 = 100;
+const NETWORKS: u32 = 60;
 
 fn config(name: &str) -> ProptestConfig {
     let times = std::env::var("EVENTPROP_SOAK").map_or(1, |n| n.parse().unwrap());
@@ -74,7 +74,7 @@ fn soak_with(
     let [compared, spikes, unstable, runaway] =
         [compared, spikes, unstable, runaway].map(|counter| counter.get());
     println!(
-        "{name}: {compared} networks, {spikes} spikes; {unstable} networks hang on 1e-9, {runaway} run away"
+        "{name}: {compared} networks, {spikes} spikes; left out: {unstable} whose pattern depends on 1e-9, {runaway} that run away"
     );
     // What cannot be compared must stay the exception.
     assert!(5 * (unstable + runaway) <= compared && spikes > 20 * compared, "{name}");

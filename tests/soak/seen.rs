@@ -121,8 +121,7 @@ impl Seen {
 
 /// How far rounding may move what was seen.
 ///
-/// Nothing here is chosen by hand but a bound on the number of roundings. What one of them does is measured: the
-/// model is run with all of its numbers moved by a random share of about 1e-9, and rounding, which moves them by
+/// A bound on the number of roundings is counted, and what one of them does is measured: the model is run with all of its numbers moved by a random share of about 1e-9, and rounding, which moves them by
 /// 1e-16, moves results by as much less. So networks that amplify (flat crossings, recurrence) get the tolerance
 /// that they need, and the others, nearly all of them, a strict one.
 #[derive(Debug, Clone)]
