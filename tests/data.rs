@@ -1,6 +1,7 @@
 //! Files of events: what is written comes back, and what is damaged is refused.
 #![cfg(feature = "files")]
 
+use allocation_counter::measure;
 use eventprop::SpikeTrains;
 use eventprop::data::{DataError, Dataset, Part};
 use proptest::prelude::*;
@@ -68,6 +69,11 @@ fn damaged(bytes: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// What reading a file may take at the most, at one time.
+fn most_memory(bytes: &[u8]) -> u64 {
+    (1 << 16) + 16 * bytes.len() as u64
+}
+
 fn container() -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("set");
@@ -81,8 +87,9 @@ proptest! {
     #[test]
     fn damaged_containers_are_refused_or_read(bytes in damaged(container())) {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), bytes).unwrap();
-        let _ = read_all(file.path());
+        std::fs::write(file.path(), &bytes).unwrap();
+        let memory = measure(|| drop(read_all(file.path()))).bytes_max;
+        prop_assert!(memory <= most_memory(&bytes), "{memory} bytes for a file of {}", bytes.len());
     }
 }
 
@@ -127,12 +134,18 @@ mod shd {
         #[test]
         fn damaged_files_are_refused_or_read(bytes in damaged(std::fs::read(fixture()).unwrap())) {
             let file = tempfile::NamedTempFile::new().unwrap();
-            std::fs::write(file.path(), bytes).unwrap();
-            if let Ok(data) = Dataset::read_shd(file.path()) {
-                for k in 0..data.len() {
-                    data.spikes(k).unwrap();
+            std::fs::write(file.path(), &bytes).unwrap();
+            let mut channels = 0;
+            let memory = measure(|| {
+                if let Ok(data) = Dataset::read_shd(file.path()) {
+                    (0..data.len()).for_each(|k| drop(data.spikes(k).unwrap()));
+                    channels = data.channels() as u64;
                 }
-            }
+            });
+            // The HDF5 reader makes room for counts of 16 bits before it sees what is there, 6 MB at the most; and a sample
+            // knows where the spikes of each channel start, up to the highest channel that occurs.
+            let most = (8 << 20) + most_memory(&bytes) + 16 * channels;
+            prop_assert!(memory.bytes_max <= most, "{} bytes", memory.bytes_max);
         }
     }
 }
