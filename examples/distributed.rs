@@ -8,16 +8,18 @@
 //! The last line holds a digest of all bits of the trained parameters: it is the same for any number of processes, and
 //! for a run that was killed and resumed (`--checkpoint DIR --resume`).
 
+#[path = "recipe/mod.rs"]
+mod recipe;
+#[path = "recipe/yin_yang.rs"]
+mod yin_yang;
+
 use clap::Parser;
 use eventprop::data::YinYang;
 use eventprop::distributed::{Communicator, DistributedError, Mpi};
 use eventprop::train::{Checkpoints, EpochReport, Metric, Observer, Schedule, Trainer, Verdict};
-use eventprop::{
-    Adam, CrossEntropy, Dense, FirstSpikeTime, Lif, Network, NetworkBuilder, Objective,
-    SpikingNetwork,
-};
+use eventprop::{Adam, Network};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
-use rand_distr::Normal;
+use recipe::Delays;
 use std::cell::Cell;
 use std::error::Error;
 use std::hash::{DefaultHasher, Hasher};
@@ -25,9 +27,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
-
-/// The length of a trial in ms.
-const DURATION: f64 = 60.0;
+use yin_yang::{DURATION, network, task};
 
 /// Trains Yin-Yang by all processes that `mpirun` has started.
 #[derive(Parser)]
@@ -114,27 +114,14 @@ impl Observer for Die {
     }
 }
 
-fn network(hidden: usize, rng: &mut ChaCha8Rng) -> Result<SpikingNetwork, Box<dyn Error>> {
-    let neurons = |size| Lif::new(size).tau_mem(20.0).tau_syn(10.0);
-    let mut net = NetworkBuilder::new();
-    let input = net.input("input", YinYang::CHANNELS);
-    let middle = net.layer("hidden", neurons(hidden));
-    let output = net.layer("output", neurons(YinYang::CLASSES));
-    let scale = 15.0 / hidden as f64;
-    let dense = |weights: Normal<f64>| Dense::weights(weights).delays(1.0).max_delay(30.0);
-    net.connect(input, middle, dense(Normal::new(1.5, 1.0)?));
-    net.connect(middle, output, dense(Normal::new(scale, scale)?));
-    Ok(net.build(rng)?)
-}
-
 fn train(args: &Args, ranks: &Timed<Mpi>) -> Result<(), Box<dyn Error>> {
     // The same on all ranks.
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let mut points = |number| YinYang::default().dataset(number, DURATION, &mut rng);
+    let mut points =
+        |number| YinYang::dataset(&YinYang::default().sample(number, &mut rng), DURATION);
     let (data, validation) = (points(args.samples)?, points(500)?);
-    let mut net = network(args.hidden, &mut rng)?;
-    let goal = Objective::new(FirstSpikeTime, CrossEntropy::first_to_fire(0.3));
-    let mut trainer = Trainer::new(goal, Adam::new(0.02).delay_rate(0.1))
+    let mut net = network(args.hidden, (Delays::Learned, 1.0), &mut rng)?;
+    let mut trainer = Trainer::new(task(), Adam::new(0.02).delay_rate(0.1))
         .epochs(args.epochs)
         .batch(args.batch)
         .seed(1)

@@ -75,7 +75,7 @@ fn run() -> Result<()> {
     let folder = options.folder("quantize")?;
     let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
     let (data, _) = yin_yang::data(3000, options.quick, &mut rng)?;
-    let mut exact = network(options.hidden(30), Delays::Learned, &mut rng)?;
+    let mut exact = network(options.hidden(30), (Delays::Learned, 0.0), &mut rng)?;
     train(&mut exact, &data, (options.epochs(60, 15), 1.0), options.seed)?;
     let best = accuracy(&exact, &data.test)?;
     report.add_accuracy("exact", best);

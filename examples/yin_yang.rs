@@ -53,7 +53,7 @@ fn run() -> Result<()> {
         // All networks start from the same weights and see the samples in the same order.
         let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
         rng.set_stream(1);
-        let mut net = network(options.hidden(30), way, &mut rng)?;
+        let mut net = network(options.hidden(30), (way, 0.0), &mut rng)?;
         let epochs = options.epochs(100, 5);
         println!("{}: {epochs} epochs of {} samples", way.name(), data.train.len());
         let file = way.name().replace(' ', "_");

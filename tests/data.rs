@@ -1,11 +1,14 @@
 //! Files of events: what is written comes back, and what is damaged is refused.
 #![cfg(feature = "files")]
 
+#[path = "support/config.rs"]
+mod config;
+
 use allocation_counter::measure;
+use config::config;
 use eventprop::SpikeTrains;
 use eventprop::data::{DataError, Dataset, Part};
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 use std::path::{Path, PathBuf};
 
 fn small(exact: bool) -> Dataset {
@@ -50,11 +53,6 @@ fn what_is_written_comes_back() {
 fn read_all(path: &Path) -> Result<(), DataError> {
     let data = Dataset::open(path)?;
     (0..data.len()).try_for_each(|k| data.spikes(k).map(|_| ()))
-}
-
-fn config(cases: u32) -> ProptestConfig {
-    let rng_seed = RngSeed::Fixed(1);
-    ProptestConfig { cases, failure_persistence: None, rng_seed, ..Default::default() }
 }
 
 /// The bytes with some of them changed, and cut off somewhere.

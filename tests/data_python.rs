@@ -1,35 +1,18 @@
 //! Sets that Python writes and reads: the lines of `docs/data.md`, and the script for the published Braille file.
-//!
-//! `EVENTPROP_PYTHON` names the interpreter; without it that is `python3`.
 #![cfg(feature = "files")]
+
+#[path = "support/python.rs"]
+mod program;
 
 use eventprop::SpikeTrains;
 use eventprop::data::Dataset;
+use program::{python, words};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
-/// Runs a script; `None`, and a word about it, if a package that it needs is not there.
-fn python(script: &str, arguments: &[&Path]) -> Option<Output> {
-    let python = std::env::var("EVENTPROP_PYTHON").unwrap_or_else(|_| "python3".into());
-    let there = Command::new(&python).args(["-c", "import numpy, safetensors"]).output();
-    if !there.is_ok_and(|output| output.status.success()) {
-        println!(
-            "skipped: `{python}` has no numpy and safetensors; `scripts/python.sh` installs them"
-        );
-        return None;
-    }
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(script);
-    Some(Command::new(&python).arg(script).args(arguments).output().unwrap())
-}
-
-fn words(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).replace("\r\n", "\n")
-}
+const PACKAGES: &str = "numpy, safetensors";
 
 fn run(script: &str, arguments: &[&Path]) -> Option<String> {
-    let output = python(script, arguments)?;
-    assert!(output.status.success(), "{script}: {}", words(&output.stderr));
-    Some(words(&output.stdout))
+    program::run(PACKAGES, script, arguments)
 }
 
 #[test]
@@ -87,7 +70,7 @@ fn a_pickle_that_would_run_a_program_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let Some(pickle) = pickle(folder.path(), "4", true) else { return };
     let path = folder.path().join("braille.safetensors");
-    let output = python("scripts/braille_to_events.py", &[&pickle, &path]).unwrap();
+    let output = python(PACKAGES, "scripts/braille_to_events.py", &[&pickle, &path]).unwrap();
     assert!(!output.status.success() && !path.exists());
     assert!(words(&output.stderr).contains("builtins.print"), "{}", words(&output.stderr));
     assert!(!words(&output.stdout).contains("this must not run"));

@@ -1,14 +1,16 @@
 //! The fast engine does what the plain one does: the same spikes and the same gradients.
 
+#[path = "support/config.rs"]
+mod config;
 mod support;
 
+use config::config;
 use eventprop::{
     CrossEntropy, Dense, Engine, ExpWeightedMeanVoltage, FirstSpikeTime, Goal, Gradients,
     MaxVoltage, MeanSquaredError, MeanVoltage, Network, NetworkBuilder, Objective, SpikeCount,
     SpikeTimes, SpikeTrains, SpikingNetwork, Trace, VanRossum, VoltageAt,
 };
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Normal, Uniform};
 use std::ops::Range;
@@ -207,11 +209,6 @@ fn compare_all(load: &Load) -> Result<(), TestCaseError> {
         .and(count.target(|_: &Wanted| &0))
         .and(imitate.target(|wanted: &Wanted| &wanted.0));
     compare(load, &parts, &(hidden, vec![0.1, 0.4, 0.2, 0.0]))
-}
-
-fn config(cases: u32) -> ProptestConfig {
-    let rng_seed = RngSeed::Fixed(1);
-    ProptestConfig { cases, failure_persistence: None, rng_seed, ..Default::default() }
 }
 
 proptest! {

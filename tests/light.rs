@@ -1,7 +1,10 @@
 //! Small loads: the light engine does what the plain one does.
 
+#[path = "support/config.rs"]
+mod config;
 mod support;
 
+use config::config;
 use eventprop::{
     Bounds, Connectivity, CrossEntropy, DelayedSynapses, Dense, Engine, ExpWeightedMeanVoltage,
     FirstSpikeTime, Gradients, Lif, Loss, MaxVoltage, MeanSquaredError, MeanVoltage, Network,
@@ -10,7 +13,6 @@ use eventprop::{
     TimeInvariant, Trace,
 };
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 use rand::{Rng, RngExt, SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Distribution, Normal, Uniform};
 use support::{Neurons, neurons};
@@ -392,11 +394,6 @@ fn compare_reads(load: &Load) -> Result<(), TestCaseError> {
             Ok(())
         }
     }
-}
-
-fn config(cases: u32) -> ProptestConfig {
-    let rng_seed = RngSeed::Fixed(1);
-    ProptestConfig { cases, failure_persistence: None, rng_seed, ..Default::default() }
 }
 
 proptest! {

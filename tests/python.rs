@@ -1,8 +1,9 @@
 //! Against programs in Python, where there are any: `scripts/python.sh` installs them.
-//!
-//! `EVENTPROP_PYTHON` names the interpreter; without it that is `python3`.
 
 #![cfg(all(feature = "mlgenn", feature = "nir"))]
+
+#[path = "support/python.rs"]
+mod program;
 
 use eventprop::exchange::nir::{Delayed, Export, Graph, Import, Jump, TimeUnit};
 use eventprop::exchange::npy::{self, Precision};
@@ -15,33 +16,18 @@ use eventprop::{
 use ndarray::{ArrayD, arr2};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Normal, Uniform};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::ffi::OsStr;
+use std::path::PathBuf;
 
-/// Runs a script of `tests/python`; `None`, and a word about it, if a package that it needs is not there.
-fn python(packages: &str, script: &str, arguments: &[String]) -> Option<String> {
-    let python = std::env::var("EVENTPROP_PYTHON").unwrap_or_else(|_| "python3".into());
-    let there =
-        Command::new(&python).args(["-W", "ignore", "-c", &format!("import {packages}")]).output();
-    if !there.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: `{python}` has no {packages}; `scripts/python.sh` installs it");
-        return None;
-    }
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python");
-    let output = Command::new(&python).arg(folder.join(script)).args(arguments).output().unwrap();
-    let words = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{script}: {}", words(&output.stderr));
-    Some(words(&output.stdout))
+/// What a script of `tests/python` prints; `None`, and a word about it, if a package that it needs is not there.
+fn python(packages: &str, script: &str, arguments: &[impl AsRef<OsStr>]) -> Option<String> {
+    program::run(packages, &format!("tests/python/{script}"), arguments)
 }
 
 fn folder(name: &str) -> PathBuf {
     let path = std::env::temp_dir().join(format!("eventprop-python-{name}-{}", std::process::id()));
     std::fs::create_dir_all(&path).unwrap();
     path
-}
-
-fn words(paths: &[&Path]) -> Vec<String> {
-    paths.iter().map(|path| path.display().to_string()).collect()
 }
 
 fn build(net: NetworkBuilder) -> SpikingNetwork {
@@ -65,7 +51,7 @@ fn the_reference_package_reads_what_is_written_here() {
     for delays in [Delayed::Branches(5), Delayed::Metadata] {
         let (ours, theirs) = (folder.join("ours.nir"), folder.join("theirs.nir"));
         let _ = Export::new().delays(delays).write(&net, &ours).unwrap();
-        if python("nir", "nir_round_trip.py", &words(&[&ours, &theirs])).is_none() {
+        if python("nir", "nir_round_trip.py", &[&ours, &theirs]).is_none() {
             break;
         }
         let (ours, theirs) = (Graph::read(&ours).unwrap(), Graph::read(&theirs).unwrap());
@@ -86,7 +72,7 @@ fn the_reference_package_reads_what_is_written_here() {
 fn what_the_reference_package_writes_is_read_here() {
     let folder = folder("write");
     let path = folder.join("theirs.nir");
-    if python("nir", "nir_write.py", &words(&[&path])).is_some() {
+    if python("nir", "nir_write.py", &[&path]).is_some() {
         let import = Import::new().time_unit(TimeUnit::Seconds).jump(Jump::Weight);
         let (net, report) = import.read::<f64>(&path).unwrap();
         assert!(report.findings.is_empty(), "{report}");
@@ -110,7 +96,7 @@ fn numpy_reads_and_writes_the_same_arrays() {
     let thirds = array.mapv(|x| x / 3.0);
     npy::write(folder.join("single.npy"), &thirds, Precision::Single).unwrap();
     npy::write(folder.join("double.npy"), &thirds, Precision::Double).unwrap();
-    if python("numpy", "npy.py", &words(&[&folder])).is_some() {
+    if python("numpy", "npy.py", &[&folder]).is_some() {
         assert_eq!(npy::read(folder.join("c.npy")).unwrap(), thirds);
         for name in ["f.npy", "big.npy", "int.npy", "two.npy"] {
             assert_eq!(npy::read(folder.join(name)).unwrap(), array, "{name}");
@@ -135,7 +121,7 @@ fn python_loads_a_checkpoint() {
     );
     net.connect(hidden, hidden, Dense::weights(-0.5).delays(Delays::axonal(2.0)));
     Checkpoint::new(&build(net)).save(&path).unwrap();
-    if let Some(text) = python("safetensors.numpy", "checkpoint.py", &words(&[&path])) {
+    if let Some(text) = python("safetensors.numpy", "checkpoint.py", &[&path]) {
         for line in [
             "eventprop checkpoint 1 ",
             "layers.hidden.weight [2, 3] 10.5",
@@ -175,7 +161,7 @@ fn norse_finds_the_same_spikes_to_its_time_step() {
         let mut greatest: Vec<f64> = Vec::new();
         for dt in [0.1, 0.05, 0.01] {
             let _ = Export::for_norse(dt).write(&net, &path).unwrap();
-            let mut arguments = words(&[&path]);
+            let mut arguments = vec![path.display().to_string()];
             arguments.extend([dt.to_string(), (50.0 / dt).round().to_string()]);
             let each = times.iter().enumerate();
             arguments.extend(each.flat_map(|(c, t)| t.iter().map(move |t| format!("{c}:{t}"))));

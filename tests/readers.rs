@@ -1,14 +1,12 @@
 //! Files of other programs: text, recordings of event cameras, HDF5, and what Python writes.
 
+#[path = "support/config.rs"]
+mod config;
+
+use config::config;
 use eventprop::data::{DataError, Dataset, Part};
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 use std::path::{Path, PathBuf};
-
-fn config(cases: u32) -> ProptestConfig {
-    let rng_seed = RngSeed::Fixed(1);
-    ProptestConfig { cases, failure_persistence: None, rng_seed, ..Default::default() }
-}
 
 /// Reads all samples.
 fn read_all(data: Result<Dataset, DataError>) -> Result<(), DataError> {

@@ -1,5 +1,9 @@
 //! The simulator fires the spikes of a trial, however its events come.
 
+#[path = "support/config.rs"]
+mod config;
+
+use config::config;
 use eventprop::{
     Adjoint, ArrivalGradient, Connectivity, DelayedSynapses, Dense, Engine, Layer, LayerError,
     LeakyIntegrator, Lif, Network, NetworkBuilder, Parameter, ParameterMut, Presynaptic, Row,
@@ -7,7 +11,7 @@ use eventprop::{
 };
 use ndarray::{Array2, array};
 use proptest::prelude::*;
-use proptest::test_runner::{RngSeed, TestRunner};
+use proptest::test_runner::TestRunner;
 use rand::{Rng, RngExt, SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Distribution, Normal};
 use std::cell::Cell;
@@ -277,11 +281,6 @@ fn sorted(mut spikes: Vec<Spike>) -> Vec<Spike> {
 
 fn bits(spikes: &[Spike]) -> Vec<(u64, usize, usize)> {
     spikes.iter().map(|s| (s.time.to_bits(), s.layer, s.neuron)).collect()
-}
-
-fn config(cases: u32) -> ProptestConfig {
-    let rng_seed = RngSeed::Fixed(1);
-    ProptestConfig { cases, failure_persistence: None, rng_seed, ..Default::default() }
 }
 
 /// Not to rounding: the same bits.

@@ -1,5 +1,9 @@
 //! Synapses of every pattern and with delays of every kind: gradients, engines, bounds, rewiring.
 
+#[path = "support/config.rs"]
+mod config;
+
+use config::config;
 use eventprop::check::GradientCheck;
 use eventprop::{
     Adam, AdjointError, BuildError, CrossEntropy, DelayPenalty, Delays, Dense, Engine,
@@ -9,7 +13,7 @@ use eventprop::{
 };
 use ndarray::{Array2, array};
 use proptest::prelude::*;
-use proptest::test_runner::{RngSeed, TestRunner};
+use proptest::test_runner::TestRunner;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Normal, Uniform};
 use std::cell::Cell;
@@ -125,11 +129,6 @@ fn build(plan: &Plan) -> (SpikingNetwork, SpikeTrains) {
         .map(|_| (rng.random::<f64>() * duration * 0.8, rng.random_range(0..channels)));
     let input = SpikeTrains::from_events(channels, events.collect::<Vec<_>>()).unwrap();
     (net.build(rng).unwrap(), input)
-}
-
-fn config(cases: u32) -> ProptestConfig {
-    let rng_seed = RngSeed::Fixed(1);
-    ProptestConfig { cases, failure_persistence: None, rng_seed, ..Default::default() }
 }
 
 fn close(a: &[f64], b: &[f64], relative: f64) -> Result<(), TestCaseError> {

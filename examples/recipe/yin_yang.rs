@@ -1,7 +1,10 @@
 //! The Yin-Yang task: data, network and training, as in Mészáros, Knight and Nowotny (2025).
 
+// Not every example needs all of it.
+#![allow(dead_code)]
+
 use super::recipe::{Delays, Parts, Result};
-use eventprop::data::{Dataset, YinYang, YinYangPoint};
+use eventprop::data::{YinYang, YinYangPoint};
 use eventprop::remedy::SilentNeuronLift;
 use eventprop::train::{Every, Schedule, Trainer};
 use eventprop::{
@@ -24,20 +27,21 @@ pub fn task() -> Task {
 /// test.
 pub fn data(test: usize, quick: bool, rng: &mut ChaCha8Rng) -> Result<(Parts, Vec<YinYangPoint>)> {
     let mut draw = |n: usize| YinYang::default().sample(if quick { n / 10 } else { n }, &mut *rng);
-    let points = [draw(5000), draw(1000), draw(test)];
-    let set = |points: &[YinYangPoint]| {
-        let samples = points.iter().map(|point| (YinYang::spikes(point), point.class));
-        Dataset::from_samples(YinYang::CHANNELS, YinYang::CLASSES, DURATION, samples)
-    };
-    let [train, validation, test] = points;
-    let parts = Parts { train: set(&train)?, validation: set(&validation)?, test: set(&test)? };
-    Ok((parts, test))
+    let (train, validation, points) = (draw(5000), draw(1000), draw(test));
+    let set = |points: &[YinYangPoint]| YinYang::dataset(points, DURATION);
+    let parts = Parts { train: set(&train)?, validation: set(&validation)?, test: set(&points)? };
+    Ok((parts, points))
 }
 
-pub fn network(hidden: usize, delays: Delays, rng: &mut ChaCha8Rng) -> Result<SpikingNetwork> {
+/// Delays that are learned begin at `start` ms.
+pub fn network(
+    hidden: usize,
+    (delays, start): (Delays, f64),
+    rng: &mut ChaCha8Rng,
+) -> Result<SpikingNetwork> {
     let random = Uniform::new(0.0, 10.0)?;
     let projection =
-        |weights: Normal<f64>| delays.apply(Dense::weights(weights), 0.0, random, 30.0);
+        |weights: Normal<f64>| delays.apply(Dense::weights(weights), start, random, 30.0);
     let neurons = |size| Lif::new(size).tau_mem(20.0).tau_syn(10.0);
     let mut net = NetworkBuilder::new();
     let input = net.input("input", YinYang::CHANNELS);

@@ -1,6 +1,6 @@
 //! A set of samples.
 
-use super::{DataError, DatasetBuilder, build::check_events, events::Source};
+use super::{DataError, DatasetBuilder, events::Source};
 use crate::SpikeTrains;
 use std::{cmp::Ordering, fmt, sync::Arc};
 
@@ -238,8 +238,6 @@ impl Dataset {
         let len = self.len();
         let pick = *self.picks.get(index).ok_or(DataError::NoSample { index, len })?;
         self.store.events.read(pick, into)?;
-        // A file may have changed since it was opened.
-        check_events(into, pick, &self.store.header)?;
         if !into.is_sorted_by(|a, b| by_time(a, b).is_le()) {
             into.sort_unstable_by(by_time);
         }

@@ -5,7 +5,7 @@ use std::fmt;
 
 /// Events that are read per sample, from a file or from other sets.
 pub(crate) trait Source: fmt::Debug + Send + Sync {
-    /// Adds the (time in ms, channel) events of a sample to `into`, in any order.
+    /// Adds the (time in ms, channel) events of a sample to `into`: checked, in any order.
     fn read(&self, sample: usize, into: &mut Vec<(f64, u32)>) -> Result<(), DataError>;
 }
 

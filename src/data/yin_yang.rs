@@ -61,16 +61,11 @@ impl YinYang {
             .collect()
     }
 
-    /// `n` points as a set: classes in turn, each sample of so many ms (at least 20, when the last spike can come).
+    /// Points as a set of samples of so many ms (at least 20, when the last spike can come), in order.
     ///
     /// # Errors
     /// A duration below 20 ms or not finite.
-    pub fn dataset(
-        &self,
-        n: usize,
-        duration: f64,
-        rng: &mut impl Rng,
-    ) -> Result<Dataset, DataError> {
+    pub fn dataset(points: &[YinYangPoint], duration: f64) -> Result<Dataset, DataError> {
         if !(20.0..f64::INFINITY).contains(&duration) {
             return Err(DataError::setting(
                 "duration",
@@ -78,7 +73,6 @@ impl YinYang {
                 "it must be a finite number of ms, and spikes come up to 20",
             ));
         }
-        let points = self.sample(n, rng);
         let samples = points.iter().map(|point| (Self::spikes(point), point.class));
         Dataset::from_samples(Self::CHANNELS, Self::CLASSES, duration, samples)
     }
@@ -150,13 +144,12 @@ mod tests {
 
     #[test]
     fn points_make_a_set() {
-        let data = YinYang::default().dataset(30, 30.0, &mut ChaCha8Rng::seed_from_u64(2)).unwrap();
         let points = YinYang::default().sample(30, &mut ChaCha8Rng::seed_from_u64(2));
+        let data = YinYang::dataset(&points, 30.0).unwrap();
         assert_eq!((data.len(), data.channels(), data.classes()), (30, 4, 3));
         assert_eq!(data.spikes(7).unwrap(), YinYang::spikes(&points[7]));
         for duration in [19.0, f64::NAN, f64::INFINITY] {
-            let refused =
-                YinYang::default().dataset(3, duration, &mut ChaCha8Rng::seed_from_u64(2));
+            let refused = YinYang::dataset(&points, duration);
             assert!(matches!(refused, Err(DataError::BadSetting { .. })));
         }
     }

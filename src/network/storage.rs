@@ -78,8 +78,9 @@ pub(super) fn of<F: Real>(network: &SpikingNetwork<F>) -> StorageLayout {
             };
             let len = parameter.values.len();
             let shape = if dense && len == posts * pres { vec![posts, pres] } else { vec![len] };
-            match if kind == ParameterKind::Delay { kinds.next() } else { None } {
-                Some(kind) => storage.push_delays(name, shape, kind),
+            let delays = (kind == ParameterKind::Delay).then(|| kinds.next()).flatten();
+            match delays {
+                Some(delays) => storage.push_delays(name, shape, delays),
                 None => storage.push(name, shape),
             }
         }

@@ -18,8 +18,8 @@ const CHECKSUM: &str = "checksum";
 ///
 /// A safetensors file. Parameters have the names of [`StorageLayout`](crate::StorageLayout), those of the best
 /// epoch `best.` before it, and each list of the optimiser `optimizer.LIST.`. All are as they are trained: kinds
-/// such as `tau_mem` are logarithms. The metadata `eventprop` is JSON; `delays` in it says what each block of delays is. The last 8 bytes, tensor `checksum`, are the
-/// 64-bit FNV-1a hash of all before.
+/// such as `tau_mem` are logarithms. The metadata `eventprop` is JSON; `delays` in it says what each block of
+/// delays is. The last 8 bytes, tensor `checksum`, are the 64-bit FNV-1a hash of all before.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     pub(super) tensors: BTreeMap<String, Tensor>,
