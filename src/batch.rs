@@ -2,8 +2,8 @@
 
 use crate::pool::Pool;
 use crate::{
-    Assessment, BackwardOptions, Block, Error, Evaluation, Goal, Gradients, Health, Network, Real,
-    SpikeTrains, Trace,
+    Assessment, BackwardOptions, Block, Deferred, Error, Evaluation, Goal, Gradients, Health,
+    Network, Real, SpikeTrains, Trace,
 };
 use std::borrow::Borrow;
 
@@ -208,11 +208,11 @@ where
     }
     let mut total = Chunk::new(network, network.layout());
     run(gather, network, samples, duration, &mut total, |number, target, worker, chunk| {
-        let Worker { trace, assessment } = worker;
+        let Worker { trace, assessment, deferred } = worker;
         assessment.differentiate(network, trace, goal, target.borrow())?;
         let (health, sensitivity) = (&mut chunk.summary.health, &mut assessment.sensitivity);
         options.prepare(trace, counted.as_ref(), sensitivity, health);
-        network.adjoint_into(trace, sensitivity, &mut chunk.gradients)?;
+        network.adjoint_deferred(trace, sensitivity, &mut chunk.gradients, deferred)?;
         health.record(number, trace, sensitivity, network.count_arrivals(trace, options.near())?);
         Ok(())
     })?;
@@ -260,7 +260,7 @@ where
 {
     let mut total = Chunk::new(network, Vec::new());
     run(gather, network, samples, duration, &mut total, |_, target, worker, _| {
-        let Worker { trace, assessment } = worker;
+        let Worker { trace, assessment, .. } = worker;
         assessment.judge(network, trace, goal, target.borrow())
     })?;
     Ok(total.summary)
@@ -271,6 +271,7 @@ where
 struct Worker<F: Real> {
     trace: Trace<F>,
     assessment: Assessment<F>,
+    deferred: Deferred<F>,
 }
 
 /// The sums over consecutive samples.
@@ -352,6 +353,10 @@ fn run<F: Real, N: Network<F>, T: Sync + ?Sized>(
             let in_sample = |e| Error::Sample { index: start + k, source: Box::new(e) };
             one(&mut worker, chunk, start + k, sample).map_err(in_sample)
         });
+        let settled = network.settle(&mut worker.deferred, &mut chunk.gradients);
+        if chunk.result.is_ok() {
+            chunk.result = settled.map_err(Error::from);
+        }
     };
     let (rank, ranks) = gather.place();
     let most = gather.at_once().min(samples.len().div_ceil(CHUNK).div_ceil(ranks)).max(1);

@@ -96,7 +96,7 @@ mod synapse;
 mod trace;
 pub mod train;
 
-pub use adjoint::AdjointError;
+pub use adjoint::{AdjointError, Deferred};
 pub use batch::{BatchSummary, Sample, backward_batch, backward_batch_with, evaluate_batch};
 pub use error::Error;
 pub use health::{ArrivalCounts, AtSpike, Health, LayerHealth};

@@ -16,6 +16,17 @@ impl<T: Default> Pool<T> {
     }
 }
 
+impl<T: Default> Pool<T> {
+    /// The same for something that comes back by [`Pool::put_back`], or not at all.
+    pub fn take_out(&self) -> T {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    pub fn put_back(&self, value: T) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(value);
+    }
+}
+
 impl<T> Default for Pool<T> {
     fn default() -> Self {
         Self(Mutex::default())

@@ -12,6 +12,11 @@ pub enum AdjointError {
         "the trace belongs to another network or to other parameters; run `forward` again after every change"
     )]
     StaleTrace,
+    /// What was deferred belongs to another network, or to parameters before they changed.
+    #[error(
+        "what was deferred belongs to another network or to other parameters; run `settle` before they change"
+    )]
+    StaleSums,
     /// The sensitivity does not fit the trace.
     #[error("the sensitivity does not fit the trace: {what} is {found}, but must be {expected}")]
     Sensitivity {

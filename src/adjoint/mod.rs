@@ -5,13 +5,16 @@
 //! enters p by a rank-one update (Mészáros, Knight, Nowotny 2025, eqs. 7-11, in the mode form of
 //! `docs/design.md`).
 
+mod deferred;
 mod error;
 mod neuron;
 
+pub use deferred::Deferred;
+pub(crate) use deferred::Sums;
 pub use error::AdjointError;
 pub(crate) use neuron::Neuron;
 
-use crate::fast;
+use crate::fast::{self, Seen};
 use crate::light;
 use crate::network::{Engine, Origin, Scratch, Taken};
 use crate::replay::Event;
@@ -28,12 +31,6 @@ pub(crate) fn check_trace<F: Real>(
 /// What the adjoint pass needs; kept for its memory.
 #[derive(Default)]
 pub(crate) struct Memory<F> {
-    /// dL/dw of every synapse of every projection.
-    weights: Vec<Vec<F>>,
-    /// dL/dd likewise.
-    delays: Vec<Vec<F>>,
-    /// The gradient by the parameters of every layer.
-    constants: Vec<Vec<F>>,
     /// dL/dt of every spike so far, and the loss's dependence on potentials; by layer.
     layer_times: Vec<Vec<F>>,
     potentials: Vec<Vec<PotentialSensitivity<F>>>,
@@ -45,45 +42,62 @@ pub(crate) struct Memory<F> {
     queue: BinaryHeap<(u64, u32, usize)>,
 }
 
-/// Adds the gradients of a loss, given its sensitivity to spike times and potentials.
-pub(crate) fn backward<F: Real>(
+/// Adds the gradients of a loss, given its sensitivity to spike times and potentials: those by input times to
+/// `gradients`, all others to what is deferred, which is empty after an error.
+pub(crate) fn defer<F: Real>(
     network: &SpikingNetwork<F>,
     trace: &Trace<F>,
     sensitivity: &mut Sensitivity<F>,
     gradients: &mut Gradients<F>,
-    scratch: &mut Scratch<F>,
+    deferred: &mut Deferred<F>,
 ) -> Result<(), AdjointError> {
     gradients.input_times.clear();
+    let done = add(network, trace, sensitivity, gradients, deferred);
+    if done.is_err() {
+        gradients.input_times.clear();
+        deferred.clear();
+    }
+    done
+}
+
+fn add<F: Real>(
+    network: &SpikingNetwork<F>,
+    trace: &Trace<F>,
+    sensitivity: &mut Sensitivity<F>,
+    gradients: &mut Gradients<F>,
+    deferred: &mut Deferred<F>,
+) -> Result<(), AdjointError> {
     check_trace(network, trace)?;
     check_sensitivity(network, trace, sensitivity)?;
-    if gradients.layout() != network.layout {
-        return Err(AdjointError::Layout);
-    }
+    check_layout(network, gradients)?;
+    let sums = deferred.of(network)?;
+    let scratch = &mut *network.scratch.take();
     scratch.adjoint.begin(network, sensitivity);
     scratch.adjoint.swap(sensitivity);
     gradients.input_times.resize(trace.input.len(), F::zero());
     let input_times = &mut gradients.input_times;
     let mut groups = network.groups.iter().rev();
     let done = groups.try_for_each(|group| {
-        differentiate(network, trace, group, input_times, scratch).map(|_| ())
+        differentiate(network, trace, group, input_times, sums, scratch).map(|_| ())
     });
     scratch.adjoint.swap(sensitivity);
-    if done.is_err() {
-        gradients.input_times.clear();
-        return done;
-    }
-    let mut rest = gradients.values_mut();
-    let Memory { weights, delays, constants, .. } = &scratch.adjoint;
-    let parts = network.projections.iter().zip(&network.parameter_counts);
-    for ((projection, &len), (weights, delays)) in parts.zip(weights.iter().zip(delays)) {
-        let (part, others) = rest.split_at_mut(len);
-        projection.synapses.pull_back(weights, delays, part);
-        rest = others;
-    }
-    for (total, part) in rest.iter_mut().zip(constants.iter().flatten()) {
-        *total += *part;
-    }
-    Ok(())
+    done
+}
+
+/// Adds what is deferred to the gradients, and leaves nothing.
+pub(crate) fn settle<F: Real>(
+    network: &SpikingNetwork<F>,
+    deferred: &mut Deferred<F>,
+    gradients: &mut Gradients<F>,
+) -> Result<(), AdjointError> {
+    deferred.settle(network, gradients)
+}
+
+fn check_layout<F: Real>(
+    network: &SpikingNetwork<F>,
+    gradients: &Gradients<F>,
+) -> Result<(), AdjointError> {
+    if gradients.layout() == network.layout { Ok(()) } else { Err(AdjointError::Layout) }
 }
 
 /// Gradients by projection and by population, as they are gathered.
@@ -91,19 +105,40 @@ pub(crate) struct Gathered<'a, F> {
     pub weights: &'a mut [Vec<F>],
     pub delays: &'a mut [Vec<F>],
     pub constants: &'a mut [Vec<F>],
+    /// What the fast engine has read, by projection.
+    pub seen: &'a mut [Seen<F>],
     pub input_times: &'a mut [F],
     pub layer_times: &'a mut [Vec<F>],
     /// By layer: what stands in for smaller slopes.
     pub slope_floors: &'a [F],
 }
 
-impl<F: Real> Gathered<'_, F> {
+impl<'a, F: Real> Gathered<'a, F> {
+    fn new(
+        sums: &'a mut Sums<F>,
+        input_times: &'a mut [F],
+        layer_times: &'a mut [Vec<F>],
+        slope_floors: &'a [F],
+    ) -> Self {
+        let Sums { weights, delays, constants, seen, .. } = sums;
+        Self { weights, delays, constants, seen, input_times, layer_times, slope_floors }
+    }
+
     /// Those by the spikes of a population.
     pub fn times(&mut self, origin: Origin) -> &mut [F] {
-        match origin {
-            Origin::Input { .. } => self.input_times,
-            Origin::Layer(l) => &mut self.layer_times[l],
-        }
+        times_of(origin, self.input_times, self.layer_times)
+    }
+}
+
+/// The gradients by the spikes of a population, among those of all.
+pub(crate) fn times_of<'a, F>(
+    origin: Origin,
+    input_times: &'a mut [F],
+    layer_times: &'a mut [Vec<F>],
+) -> &'a mut [F] {
+    match origin {
+        Origin::Input { .. } => input_times,
+        Origin::Layer(layer) => &mut layer_times[layer],
     }
 }
 
@@ -113,6 +148,7 @@ pub(crate) fn differentiate<F: Real>(
     trace: &Trace<F>,
     group: &[usize],
     input_times: &mut [F],
+    sums: &mut Sums<F>,
     scratch: &mut Scratch<F>,
 ) -> Result<Taken, AdjointError> {
     let Scratch { adjoint: memory, light, fast, .. } = scratch;
@@ -121,10 +157,8 @@ pub(crate) fn differentiate<F: Real>(
     }
     let recurrent = network.is_recurrent(group);
     if network.engine == Engine::Fast {
-        let Memory { weights, delays, constants, layer_times, potentials, slope_floors, .. } =
-            memory;
-        let mut gathered =
-            Gathered { weights, delays, constants, input_times, layer_times, slope_floors };
+        let Memory { layer_times, potentials, slope_floors, .. } = memory;
+        let mut gathered = Gathered::new(sums, input_times, layer_times, slope_floors);
         let potentials = potentials.as_slice();
         let alone = group.first().copied().filter(|_| !recurrent);
         let (input, layers) = (&trace.input, &trace.layers);
@@ -147,28 +181,16 @@ pub(crate) fn differentiate<F: Real>(
             return Ok(taken);
         }
     }
-    Backward { network, trace, input_times, memory }.group(group, recurrent)?;
+    Backward { network, trace, input_times, sums, memory }.group(group, recurrent)?;
     Ok(Taken::Plainly)
 }
 
 impl<F: Real> Memory<F> {
-    /// Sets all gradients of synapses to zero, and takes over the floors of slopes.
+    /// Makes room for all layers, and takes over the floors of slopes.
     pub fn begin(&mut self, network: &SpikingNetwork<F>, sensitivity: &Sensitivity<F>) {
         self.slope_floors.clear();
         self.slope_floors.extend(sensitivity.layers.iter().map(|layer| layer.slope_floor));
-        for all in [&mut self.weights, &mut self.delays] {
-            all.resize_with(network.projections.len(), Vec::new);
-            for (values, projection) in all.iter_mut().zip(&network.projections) {
-                values.clear();
-                values.resize(projection.synapses.synapses(), F::zero());
-            }
-        }
         let layers = network.layers.len();
-        self.constants.resize_with(layers, Vec::new);
-        for (values, &count) in self.constants.iter_mut().zip(&network.constant_counts) {
-            values.clear();
-            values.resize(count, F::zero());
-        }
         self.layer_times.resize_with(layers, Vec::new);
         self.potentials.resize_with(layers, Vec::new);
     }
@@ -246,6 +268,7 @@ struct Backward<'a, F: Real> {
     network: &'a SpikingNetwork<F>,
     trace: &'a Trace<F>,
     input_times: &'a mut [F],
+    sums: &'a mut Sums<F>,
     memory: &'a mut Memory<F>,
 }
 
@@ -296,8 +319,8 @@ impl<F: Real> Backward<'_, F> {
         group: &[usize],
         (layer, index): (usize, usize),
     ) -> Result<(), AdjointError> {
-        let Self { network, trace, memory, .. } = self;
-        let Memory { neurons, potentials, constants, .. } = &mut **memory;
+        let Self { network, trace, memory, sums, .. } = self;
+        let Memory { neurons, potentials, .. } = &mut **memory;
         if slot == neurons.len() {
             neurons.push(Neuron::default());
         }
@@ -316,17 +339,15 @@ impl<F: Real> Backward<'_, F> {
         neuron.listen(probes, integrals);
         let Neuron { replay, probe_times, .. } = neuron;
         replay.run(network, trace, group, (layer, index), probe_times)?;
-        neuron.start(network, trace.duration, &mut constants[layer]);
+        neuron.start(network, trace.duration, &mut sums.constants[layer]);
         Ok(())
     }
 
     /// Takes one neuron back over its last event, and over the segment before that.
     fn step(&mut self, slot: usize) {
-        let Self { network, trace, input_times, memory } = self;
-        let Memory { weights, delays, constants, layer_times, neurons, slope_floors, .. } =
-            &mut **memory;
-        let mut gathered =
-            Gathered { weights, delays, constants, input_times, layer_times, slope_floors };
+        let Self { network, trace, input_times, sums, memory } = self;
+        let Memory { layer_times, neurons, slope_floors, .. } = &mut **memory;
+        let mut gathered = Gathered::new(sums, input_times, layer_times, slope_floors);
         neurons[slot].step(network, trace, &mut gathered);
     }
 }

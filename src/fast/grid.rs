@@ -22,6 +22,12 @@ const FEWEST: f64 = 64.0;
 /// Buckets of all neurons of a group that are in memory.
 const SLAB: usize = 32_768;
 
+/// Backward: mean spikes of a neuron per bucket, as reads of a bucket with a spike look closer; buckets of a leg; and
+/// those of all neurons that are in memory.
+const SPIKES_PER_BUCKET: f64 = 1.0 / 32.0;
+const FEWEST_PER_LEG: f64 = 32.0;
+const READ_SLAB: usize = 65_536;
+
 /// More slabs than a trial or a leg may have.
 const MOST_SLABS: f64 = 65_536.0;
 
@@ -75,6 +81,17 @@ impl Grid {
         let pays = arrivals >= FEWEST && buckets <= MOST_BUCKETS * arrivals && width > 0.0;
         let fits = duration / span < MOST_SLABS && leg / span < MOST_SLABS;
         (pays && fits).then_some(Self { width, span, leg, slab })
+    }
+
+    /// The grid for the way back of neurons that fired `spikes` times on average. Between its spikes the adjoint of a
+    /// neuron is the same in all buckets of a slab, so they may be as wide as the spikes allow.
+    pub fn backward(self, duration: f64, spikes: f64, neurons: usize) -> Self {
+        let wide = (duration * SPIKES_PER_BUCKET / spikes).log2().floor().exp2();
+        let width = wide.clamp(self.width, (self.leg / FEWEST_PER_LEG).max(self.width));
+        let most = (READ_SLAB / neurons.max(1)).max(1);
+        let slab = (1 << most.ilog2()).min((self.leg / width) as usize);
+        let span = width * slab as f64;
+        if span < self.span { self } else { Self { width, span, slab, ..self } }
     }
 
     /// The slab of a time.

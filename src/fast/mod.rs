@@ -23,6 +23,7 @@ use crate::network::Projection;
 use crate::trace::{Fired, LayerTrace};
 use crate::{PotentialSensitivity, Real, SimulationError, SpikeTrains, SpikingNetwork, Trace};
 use afferent::inside;
+pub(crate) use backward::Seen;
 pub(crate) use cache::Cache;
 use grid::Grid;
 pub(crate) use integrator::voltage_integrals;
@@ -116,7 +117,7 @@ pub(crate) fn forward<F: Real>(
         }
     }
     let trains = |p: &Projection<F>| p.origin.spikes(input, layers);
-    let plan = match plan(network, group, (recurrent, false), duration, &trains)? {
+    let plan = match plan(network, group, (recurrent, false), (duration, None), &trains)? {
         Ok(plan) => plan,
         Err(error) => return Some(Err(error)),
     };
@@ -152,7 +153,7 @@ fn plan<'a, F: Real>(
     network: &'a SpikingNetwork<F>,
     group: &[usize],
     (recurrent, learning): (bool, bool),
-    duration: f64,
+    (duration, spikes): (f64, Option<usize>),
     trains: &impl Fn(&Projection<F>) -> &'a SpikeTrains,
 ) -> Option<Result<Arc<Plan<F>>, SimulationError>> {
     let mut shortest = f64::INFINITY;
@@ -192,7 +193,10 @@ fn plan<'a, F: Real>(
     }
     let block = (BLOCK_SYNAPSES / sources.max(1)).max(LEAST_BLOCK);
     let block = if recurrent { neurons } else { block.min(neurons) };
-    let grid = Grid::new(duration, most, block, grid::leg::<F>(shortest))?;
+    let mut grid = Grid::new(duration, most, block, grid::leg::<F>(shortest))?;
+    if let Some(spikes) = spikes {
+        grid = grid.backward(duration, spikes as f64 / neurons as f64, block);
+    }
     Some(network.cache.plan(network, group, grid, block, own))
 }
 
@@ -227,7 +231,9 @@ pub(crate) fn backward<F: Real>(
     let trains = |p: &Projection<F>| trace.sources(p.origin);
     // A network that made a trace has no synapses without meaning.
     let learning = group.iter().any(|&layer| network.constant_counts[layer] > 0);
-    let plan = plan(network, group, (recurrent, learning), trace.duration, &trains)?.ok()?;
+    let spikes = group.iter().map(|&layer| trace.layers[layer].spikes.len()).sum();
+    let length = (trace.duration, Some(spikes));
+    let plan = plan(network, group, (recurrent, learning), length, &trains)?.ok()?;
     macro_rules! run {
         ($memory:expr) => {
             if learning {

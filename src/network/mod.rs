@@ -18,9 +18,9 @@ pub(crate) use taken::Taken;
 
 use crate::readout::Recording;
 use crate::{
-    AdjointError, ArrivalCounts, Assessment, BackwardOptions, Block, Error, Evaluation, Goal,
-    Gradients, Health, Parameter, ParameterMut, Real, Sensitivity, SimulationError, SpikeTrains,
-    Trace,
+    AdjointError, ArrivalCounts, Assessment, BackwardOptions, Block, Deferred, Error, Evaluation,
+    Goal, Gradients, Health, Parameter, ParameterMut, Real, Sensitivity, SimulationError,
+    SpikeTrains, Trace,
 };
 
 /// A network that can be simulated, differentiated and trained.
@@ -89,6 +89,35 @@ pub trait Network<F: Real>: Send + Sync {
         sensitivity: &mut Sensitivity<F>,
         gradients: &mut Gradients<F>,
     ) -> Result<(), AdjointError>;
+
+    /// The same for one of several trials: gradients by parameters are only complete after
+    /// [`Network::settle`], which does once what need not be done for each trial.
+    ///
+    /// # Errors
+    /// As [`Network::adjoint_into`], and what is deferred belongs to other parameters. Nothing is deferred then.
+    fn adjoint_deferred(
+        &self,
+        trace: &Trace<F>,
+        sensitivity: &mut Sensitivity<F>,
+        gradients: &mut Gradients<F>,
+        deferred: &mut Deferred<F>,
+    ) -> Result<(), AdjointError> {
+        let _ = deferred;
+        self.adjoint_into(trace, sensitivity, gradients)
+    }
+
+    /// Adds to the gradients by parameters what is deferred, and leaves nothing of it.
+    ///
+    /// # Errors
+    /// What is deferred belongs to another network or to other parameters, or gradients with other blocks.
+    fn settle(
+        &self,
+        deferred: &mut Deferred<F>,
+        gradients: &mut Gradients<F>,
+    ) -> Result<(), AdjointError> {
+        let _ = (deferred, gradients);
+        Ok(())
+    }
 
     /// The gradients of a loss by all parameters and input times.
     ///

@@ -11,8 +11,8 @@ use crate::simulate;
 use crate::synapse::{DelayedSynapses, Rewiring};
 use crate::trace::LayerTrace;
 use crate::{
-    AdjointError, ArrivalCounts, Block, Gradients, Parameter, ParameterMap, ParameterMut, Real,
-    Sensitivity, SimulationError, SpikeTrains, Trace,
+    AdjointError, ArrivalCounts, Block, Deferred, Gradients, Parameter, ParameterMap, ParameterMut,
+    Real, Sensitivity, SimulationError, SpikeTrains, Trace,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -98,6 +98,7 @@ pub struct SpikingNetwork<F: Real = f64> {
     pub(crate) version: u64,
     pub(crate) cache: fast::Cache<F>,
     pub(crate) scratch: Pool<Scratch<F>>,
+    pub(crate) sums: Pool<Box<adjoint::Sums<F>>>,
 }
 
 fn fresh_version() -> u64 {
@@ -143,6 +144,7 @@ impl<F: Real> SpikingNetwork<F> {
             version: fresh_version(),
             cache: fast::Cache::default(),
             scratch: Pool::default(),
+            sums: Pool::default(),
         }
     }
 
@@ -273,7 +275,27 @@ impl<F: Real> Network<F> for SpikingNetwork<F> {
         sensitivity: &mut Sensitivity<F>,
         gradients: &mut Gradients<F>,
     ) -> Result<(), AdjointError> {
-        adjoint::backward(self, trace, sensitivity, gradients, &mut self.scratch.take())
+        let mut deferred = Deferred::new();
+        adjoint::defer(self, trace, sensitivity, gradients, &mut deferred)?;
+        adjoint::settle(self, &mut deferred, gradients)
+    }
+
+    fn adjoint_deferred(
+        &self,
+        trace: &Trace<F>,
+        sensitivity: &mut Sensitivity<F>,
+        gradients: &mut Gradients<F>,
+        deferred: &mut Deferred<F>,
+    ) -> Result<(), AdjointError> {
+        adjoint::defer(self, trace, sensitivity, gradients, deferred)
+    }
+
+    fn settle(
+        &self,
+        deferred: &mut Deferred<F>,
+        gradients: &mut Gradients<F>,
+    ) -> Result<(), AdjointError> {
+        adjoint::settle(self, deferred, gradients)
     }
 
     fn count_arrivals(

@@ -16,8 +16,8 @@ mod tests {
     use super::Taken::{self, InBuckets, Lightly, Plainly};
     use crate::network::Scratch;
     use crate::{
-        Constant, Dense, Lif, NetworkBuilder, PotentialSensitivity, Sensitivity, SpikeTrains,
-        SpikingNetwork, Trace, adjoint, simulate,
+        Constant, Deferred, Dense, Lif, NetworkBuilder, PotentialSensitivity, Sensitivity,
+        SpikeTrains, SpikingNetwork, Trace, adjoint, simulate,
     };
     use rand::{SeedableRng, rngs::ChaCha8Rng};
     use rand_distr::{Normal, Uniform};
@@ -56,7 +56,9 @@ mod tests {
             scratch.adjoint.begin(net, sensitivity);
             scratch.adjoint.swap(sensitivity);
             let mut input_times = vec![0.0; input.len()];
-            adjoint::differentiate(net, &trace, &[0], &mut input_times, &mut scratch).unwrap()
+            let mut deferred = Deferred::new();
+            let sums = deferred.of(net).unwrap();
+            adjoint::differentiate(net, &trace, &[0], &mut input_times, sums, &mut scratch).unwrap()
         };
         let mut times = Sensitivity::none(&trace);
         times.layers[0].spike_times.fill(1.0);

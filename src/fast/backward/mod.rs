@@ -17,6 +17,7 @@
 
 mod adjoint;
 mod own;
+mod seen;
 
 use super::afferent::{Flight, Queue, Traffic};
 use super::fan::Fan;
@@ -24,20 +25,12 @@ use super::grid::{Window, exp_of};
 use super::own::{Back, Sums};
 use super::plan::{Block, Plan};
 use super::prefetch::prefetch_back;
-use crate::adjoint::Gathered;
+use crate::adjoint::{Gathered, times_of};
 use crate::{Real, SpikingNetwork, Trace};
 use adjoint::{Adjoint, Aside, Segment};
 use own::{release, tells_releases};
+pub(crate) use seen::Seen;
 use std::cmp::Reverse;
-
-/// The spikes of one afferent, whose arrivals are read latest first.
-#[derive(Debug, Default)]
-struct Reads<F> {
-    traffic: Traffic<F>,
-    /// Of every branch, the sums of the modes that its arrivals saw; for targets with constants of their own
-    /// the sums of dL/dw, and of dL/dt for weight 1.
-    seen: Vec<(F, F)>,
-}
 
 /// A spike of the group, or the release of V after it.
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +52,8 @@ struct Event<F> {
 /// The memory of a backward pass, to be used again.
 #[derive(Debug)]
 pub(super) struct Space<F, const R: usize, const OWN: bool, const K: usize> {
-    reads: Vec<Reads<F>>,
+    /// The spikes of each afferent, whose arrivals are read latest first.
+    traffic: Vec<Traffic<F>>,
     /// Latest first.
     events: Vec<Event<F>>,
     /// The source and the number of the spikes that are on their way.
@@ -73,8 +67,8 @@ impl<F: Real, const R: usize, const OWN: bool, const K: usize> Space<F, R, OWN, 
     pub fn new() -> Self {
         let (present, aside, rows) = (Vec::new(), Vec::new(), Vec::new());
         let adjoint = Adjoint { present, aside, rows, segments: Vec::new() };
-        let (reads, events, active) = (Vec::new(), Vec::new(), Vec::new());
-        Self { reads, events, active, sums: Vec::new(), adjoint }
+        let (traffic, events, active) = (Vec::new(), Vec::new(), Vec::new());
+        Self { traffic, events, active, sums: Vec::new(), adjoint }
     }
 
     /// Differentiates a group, or leaves it to another engine if the one that fired did not tell all.
@@ -88,10 +82,11 @@ impl<F: Real, const R: usize, const OWN: bool, const K: usize> Space<F, R, OWN, 
         if OWN && !tells_releases(trace, plan) {
             return None;
         }
-        self.reads.resize_with(plan.afferents.len().max(self.reads.len()), Reads::default);
-        for (afferent, reads) in plan.afferents.iter().zip(&mut self.reads) {
+        self.traffic.resize_with(plan.afferents.len().max(self.traffic.len()), Traffic::default);
+        for (afferent, traffic) in plan.afferents.iter().zip(&mut self.traffic) {
             let trains = trace.sources(afferent.origin);
-            afferent.flights(&plan.grid, trains, trace.duration, &mut reads.traffic);
+            afferent.flights(&plan.grid, trains, trace.duration, traffic);
+            gathered.seen[afferent.number].begin(afferent);
         }
         for block in plan.blocks() {
             let window = plan.grid.window(0, trace.duration);
@@ -152,9 +147,9 @@ impl<F: Real, const R: usize, const OWN: bool, const K: usize> Run<'_, '_, F, R,
 
     fn prepare(&mut self) {
         let Self { trace, plan, block, space, .. } = self;
-        let Space { reads, events, sums, adjoint, .. } = &mut **space;
-        for (afferent, reads) in plan.afferents.iter().zip(reads) {
-            reads.prepare(&afferent.fans.blocks[block.number], trace.duration);
+        let Space { traffic, events, sums, adjoint, .. } = &mut **space;
+        for (afferent, traffic) in plan.afferents.iter().zip(traffic) {
+            at_last_arrival(traffic, &afferent.fans.blocks[block.number], trace.duration);
         }
         events.clear();
         for (population, p) in plan.populations.iter().enumerate() {
@@ -254,10 +249,11 @@ impl<F: Real, const R: usize, const OWN: bool, const K: usize> Run<'_, '_, F, R,
         let target = &self.plan.populations[afferent.target];
         let place = (self.block.slots(target).start, self.block.owns(target));
         let offsets = self.trace.sources(afferent.origin).offsets();
-        let times = self.gathered.times(afferent.origin);
-        let Space { reads, adjoint, active, sums, .. } = &mut *self.space;
-        let Reads { traffic, seen } = &mut reads[k];
-        let queues = traffic.queues();
+        let Gathered { seen, input_times, layer_times, .. } = &mut *self.gathered;
+        let times = times_of(afferent.origin, input_times, layer_times);
+        let seen = seen[afferent.number].block(self.block.number);
+        let Space { traffic, adjoint, active, sums, .. } = &mut *self.space;
+        let queues = traffic[k].queues();
         active.clear();
         for (source, Queue { flights, flying }) in queues.iter_mut().enumerate() {
             let Some(last) = fan.branches[fan.of(source)].last() else { continue };
@@ -287,13 +283,13 @@ impl<F: Real, const R: usize, const OWN: bool, const K: usize> Run<'_, '_, F, R,
         let target = &self.plan.populations[afferent.target];
         let place = (self.block.slots(target).start, self.block.owns(target));
         let fan = &afferent.fans.blocks[self.block.number];
-        let Space { reads, adjoint, sums, .. } = &mut *self.space;
-        let Reads { traffic, seen } = &mut reads[k];
-        let flight = &mut traffic.queues()[source].flights[number];
+        let seen = self.gathered.seen[afferent.number].block(self.block.number);
+        let Space { traffic, adjoint, sums, .. } = &mut *self.space;
+        let flight = &mut traffic[k].queues()[source].flights[number];
         adjoint.read(afferent, fan, place, flight, (seen, sums), &self.window)
     }
 
-    /// From what the branches saw to the gradients of their synapses, and from sums to those of constants.
+    /// From sums to the gradients by constants.
     fn finish(&mut self) {
         for population in self.plan.populations.iter().filter(|_| K > 1) {
             let layer = population.layer;
@@ -307,46 +303,23 @@ impl<F: Real, const R: usize, const OWN: bool, const K: usize> Run<'_, '_, F, R,
                 });
             }
         }
-        for (afferent, reads) in self.plan.afferents.iter().zip(&self.space.reads) {
-            let fan = &afferent.fans.blocks[self.block.number];
-            let weights = &mut self.gathered.weights[afferent.number];
-            let delays = &mut self.gathered.delays[afferent.number];
-            let Some((tau_mem, tau_syn)) = afferent.taus else {
-                for (branch, seen) in fan.branches.iter().zip(&reads.seen) {
-                    weights[branch.synapse as usize] += seen.0;
-                    delays[branch.synapse as usize] += branch.syn * seen.1;
-                }
-                continue;
-            };
-            let (rate_mem, rate_syn) = (tau_mem.recip(), tau_syn.recip());
-            for ((branch, unit), seen) in fan.branches.iter().zip(&fan.units).zip(&reads.seen) {
-                let synapse = branch.synapse as usize;
-                weights[synapse] += unit.0 * seen.0 + unit.1 * seen.1;
-                delays[synapse] += rate_mem * branch.mem * seen.0 + rate_syn * branch.syn * seen.1;
-            }
-        }
     }
 }
 
-impl<F: Real> Reads<F> {
-    /// All flights at their last arrival.
-    fn prepare(&mut self, fan: &Fan<F>, duration: f64) {
-        let Self { traffic, seen } = self;
-        for (source, Queue { flights, flying }) in traffic.queues().iter_mut().enumerate() {
-            let range = fan.of(source);
-            let branches = &fan.branches[range.clone()];
-            *flying = flights.len()..flights.len();
-            for flight in flights {
-                let within = match branches.last() {
-                    Some(last) if flight.time + last.delay >= duration => {
-                        branches.partition_point(|b| flight.time + b.delay < duration)
-                    }
-                    _ => branches.len(),
-                };
-                flight.next = (range.start + within) as u32;
-            }
+/// All spikes at their last arrival.
+fn at_last_arrival<F: Real>(traffic: &mut Traffic<F>, fan: &Fan<F>, duration: f64) {
+    for (source, Queue { flights, flying }) in traffic.queues().iter_mut().enumerate() {
+        let range = fan.of(source);
+        let branches = &fan.branches[range.clone()];
+        *flying = flights.len()..flights.len();
+        for flight in flights {
+            let within = match branches.last() {
+                Some(last) if flight.time + last.delay >= duration => {
+                    branches.partition_point(|b| flight.time + b.delay < duration)
+                }
+                _ => branches.len(),
+            };
+            flight.next = (range.start + within) as u32;
         }
-        seen.clear();
-        seen.resize(fan.branches.len(), (F::zero(), F::zero()));
     }
 }

@@ -1,0 +1,60 @@
+//! What arrivals have read, summed up by synapse until it is turned into gradients.
+
+use crate::Real;
+use crate::fast::afferent::Afferent;
+use crate::fast::fan::Fans;
+use std::sync::Arc;
+
+/// Of a projection: of every branch, the sums of the modes that its arrivals saw; for targets with constants of their own
+/// the sums of dL/dw, and of dL/dt for weight 1.
+#[derive(Default)]
+pub(crate) struct Seen<F> {
+    /// The branches, and the constants that their targets share; none if nothing was seen.
+    of: Option<(Arc<Fans<F>>, Option<(F, F)>)>,
+    blocks: Vec<Vec<(F, F)>>,
+}
+
+impl<F: Real> Seen<F> {
+    /// Nothing.
+    pub fn clear(&mut self) {
+        self.of = None;
+    }
+
+    /// Makes room for what will be seen through an afferent, unless there is.
+    pub(super) fn begin(&mut self, afferent: &Afferent<F>) {
+        if self.of.is_none() {
+            self.of = Some((afferent.fans.clone(), afferent.taus));
+            let fans = &afferent.fans.blocks;
+            self.blocks.resize_with(fans.len(), Vec::new);
+            for (seen, fan) in self.blocks.iter_mut().zip(fans) {
+                seen.clear();
+                seen.resize(fan.branches.len(), (F::zero(), F::zero()));
+            }
+        }
+    }
+
+    /// That of a block of targets.
+    pub(super) fn block(&mut self, number: usize) -> &mut [(F, F)] {
+        &mut self.blocks[number]
+    }
+
+    /// Adds the gradients by the synapses, and is empty then.
+    pub fn finish(&mut self, weights: &mut [F], delays: &mut [F]) {
+        let Some((fans, taus)) = self.of.take() else { return };
+        for (fan, seen) in fans.blocks.iter().zip(&self.blocks) {
+            let Some((tau_mem, tau_syn)) = taus else {
+                for (branch, seen) in fan.branches.iter().zip(seen) {
+                    weights[branch.synapse as usize] += seen.0;
+                    delays[branch.synapse as usize] += branch.syn * seen.1;
+                }
+                continue;
+            };
+            let (rate_mem, rate_syn) = (tau_mem.recip(), tau_syn.recip());
+            for ((branch, unit), seen) in fan.branches.iter().zip(&fan.units).zip(seen) {
+                let synapse = branch.synapse as usize;
+                weights[synapse] += unit.0 * seen.0 + unit.1 * seen.1;
+                delays[synapse] += rate_mem * branch.mem * seen.0 + rate_syn * branch.syn * seen.1;
+            }
+        }
+    }
+}
