@@ -43,7 +43,7 @@ fn group<'a>(c: &'a mut Criterion, name: &str) -> Option<BenchmarkGroup<'a, Wall
 fn set_up(load: &Load, samples: usize) -> (Inputs, SpikingNetwork) {
     let inputs = Inputs::generate(load, samples);
     let weights = load.weights(&inputs).unwrap();
-    let net = load.network(&inputs, weights).unwrap();
+    let net = load.network::<f64>(&inputs, weights).unwrap();
     (inputs, net)
 }
 
@@ -72,7 +72,7 @@ fn steps(
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     group.throughput(Throughput::Elements(samples as u64));
     group.bench_function(name, |b| {
-        let start = || (net.clone(), load.adam());
+        let start = || (net.clone(), load.adam::<f64>());
         let train = |(mut net, mut adam): (SpikingNetwork, _)| {
             for first in (0..samples).step_by(batch) {
                 let range = first..samples.min(first + batch);

@@ -21,6 +21,9 @@ pub struct Args {
     /// are bounded by it [default: 250; feedforward 150; yin_yang 30].
     #[arg(long)]
     pub max_delay: Option<f64>,
+    /// What parameters and states are numbers of.
+    #[arg(long, value_enum, default_value = "f64")]
+    pub precision: Precision,
     /// Threads that samples are spread over.
     #[arg(long, default_value_t = 1)]
     pub threads: usize,
@@ -61,9 +64,17 @@ pub struct Args {
     pub out: PathBuf,
 }
 
+/// The numbers that a network consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Precision {
+    F64,
+    F32,
+}
+
 /// Flags of a single load.
-const SINGLE: [&str; 10] = [
+const SINGLE: [&str; 11] = [
     "workload",
+    "precision",
     "hidden",
     "max_delay",
     "threads",

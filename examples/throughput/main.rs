@@ -11,9 +11,9 @@ mod load;
 mod memory;
 mod sweep;
 
-use args::Args;
+use args::{Args, Precision};
 use clap::Parser;
-use eventprop::{Network, SpikingNetwork, Trace};
+use eventprop::{Network, Real, SpikingNetwork, Trace};
 use load::{Inputs, Load, Stepped, Workload};
 use memory::Memory;
 use rayon::ThreadPool;
@@ -32,7 +32,11 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::from(error.use_stderr()));
         }
     };
-    let done = if args.sweep { sweep::run(&args.out, args.quick) } else { measure(&args) };
+    let done = match (args.sweep, args.precision) {
+        (true, _) => sweep::run(&args.out, args.quick),
+        (false, Precision::F64) => measure::<f64>(&args),
+        (false, Precision::F32) => measure::<f32>(&args),
+    };
     match done {
         Ok(result) => {
             println!("result: {result}");
@@ -46,7 +50,7 @@ fn main() -> ExitCode {
 }
 
 /// Measures one load.
-fn measure(args: &Args) -> Result<String> {
+fn measure<F: Real>(args: &Args) -> Result<String> {
     let load = args.load()?;
     let (samples, all) = args.samples(&load)?;
     let inputs = match &args.data {
@@ -66,7 +70,7 @@ fn measure(args: &Args) -> Result<String> {
     }
     let trained = match args.batch() {
         Some(batch) => {
-            let net = load.network(&inputs, weights)?;
+            let net = load.network::<F>(&inputs, weights)?;
             let seconds = pool.install(|| train(&load, net, &inputs, batch))?;
             let what = "forward, backward and update in batches of";
             eprintln!("{all} samples, {what} {batch}: {seconds:.3} s");
@@ -74,7 +78,7 @@ fn measure(args: &Args) -> Result<String> {
         }
         None => None,
     };
-    let net = load.network(&inputs, weights)?;
+    let net = load.network::<F>(&inputs, weights)?;
     let passes = Passes::run(&load, &net, &inputs, samples, &pool)?;
     let count = samples as f64;
     let (ms_per_sample, peak) = match trained {
@@ -95,9 +99,9 @@ fn measure(args: &Args) -> Result<String> {
 }
 
 /// Trains on all samples once, and returns the seconds that it took.
-fn train(
+fn train<F: Real>(
     load: &Load,
-    mut net: SpikingNetwork,
+    mut net: SpikingNetwork<F>,
     inputs: &Inputs,
     batch: usize,
 ) -> std::result::Result<f64, eventprop::Error> {
@@ -122,9 +126,9 @@ struct Passes {
 }
 
 impl Passes {
-    fn run(
+    fn run<F: Real>(
         load: &Load,
-        net: &SpikingNetwork,
+        net: &SpikingNetwork<F>,
         inputs: &Inputs,
         samples: usize,
         pool: &ThreadPool,
@@ -156,7 +160,7 @@ impl Passes {
 }
 
 /// The spikes of all hidden neurons, which is all layers but the last, per neuron.
-fn spikes_per_neuron(trace: &Trace) -> f64 {
+fn spikes_per_neuron<F: Real>(trace: &Trace<F>) -> f64 {
     let hidden = (0..trace.layers() - 1).map(|layer| trace.spikes(layer));
     let (spikes, neurons) =
         hidden.fold((0, 0), |(s, n), trains| (s + trains.len(), n + trains.channels()));
@@ -164,7 +168,7 @@ fn spikes_per_neuron(trace: &Trace) -> f64 {
 }
 
 /// ns per addition of the time-stepped loop on one thread, best of three.
-fn stepped(net: &SpikingNetwork, inputs: &Inputs) -> f64 {
+fn stepped<F: Real>(net: &SpikingNetwork<F>, inputs: &Inputs) -> f64 {
     let Some(mut stepped) = Stepped::new(net, inputs) else { return f64::NAN };
     let mut run = || {
         let start = Instant::now();

@@ -223,9 +223,7 @@ pub(crate) fn backward<F: Real>(
             return done;
         }
     }
-    // At ties inside a group the order of firing decides, which only the plain engine follows.
-    let unsuited = |&layer: &usize| !potentials[layer].is_empty();
-    if group.iter().any(unsuited) || (recurrent && trace.ties > 0) {
+    if group.iter().any(|&layer| !potentials[layer].is_empty()) {
         return None;
     }
     let trains = |p: &Projection<F>| trace.sources(p.origin);

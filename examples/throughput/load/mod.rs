@@ -9,12 +9,12 @@ pub use stepped::Stepped;
 pub use weights::Weights;
 
 use eventprop::{
-    Adam, CrossEntropy, Dense, Error, ExpWeightedMeanVoltage, FirstSpikeTime, LeakyIntegrator, Lif,
-    Network, NetworkBuilder, Objective, Optimizer, Sample, SpikingNetwork, SynapseRecipe, Trace,
+    Adam, CrossEntropy, Dense, Error, ExpWeightedMeanVoltage, FirstSpikeTime, Init, LeakyIntegrator, Lif,
+    Network, NetworkBuilder, Objective, Optimizer, Real, Sample, SpikingNetwork, SynapseRecipe, Trace,
     backward_batch,
 };
 use rand::{SeedableRng, rngs::ChaCha8Rng};
-use rand_distr::{Normal, Uniform};
+use rand_distr::{Distribution, Normal, Uniform};
 use std::error::Error as StdError;
 use std::ops::Range;
 
@@ -82,20 +82,21 @@ impl Load {
     }
 
     /// The network for these inputs.
-    pub fn network(
+    pub fn network<F: Real>(
         &self,
         inputs: &Inputs,
         weights: Weights,
-    ) -> Result<SpikingNetwork, Box<dyn StdError>> {
+    ) -> Result<SpikingNetwork<F>, Box<dyn StdError>> {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let mut net = NetworkBuilder::new();
+        let mut net = NetworkBuilder::<F>::new();
+        let f = F::of;
         let input = net.input("input", inputs.channels);
         if self.workload == Workload::YinYang {
-            let lif = |size| Lif::new(size).tau_mem(20.0).tau_syn(10.0);
+            let lif = |size| Lif::new(size).tau_mem(f(20.0)).tau_syn(f(10.0));
             let hidden = net.layer("hidden", lif(self.hidden));
             let output = net.layer("output", lif(inputs.classes));
             let scale = 15.0 / self.hidden as f64;
-            let late = |dense: SynapseRecipe| dense.delays(0.0).max_delay(self.max_delay);
+            let late = |dense: SynapseRecipe<F>| dense.delays(f(0.0)).max_delay(f(self.max_delay));
             net.connect(input, hidden, late(normal(weights.input, weights.input / 1.5)?));
             net.connect(hidden, output, late(normal(scale, scale)?));
             return Ok(net.build(&mut rng)?);
@@ -112,19 +113,19 @@ impl Load {
             last = net.layer("hidden2", lif(self.hidden));
             net.connect(hidden, last, late(inner, inner * Weights::INNER_SPREAD)?);
         }
-        let readout = LeakyIntegrator::new(inputs.classes).tau_mem(20.0).tau_syn(5.0);
+        let readout = LeakyIntegrator::new(inputs.classes).tau_mem(f(20.0)).tau_syn(f(5.0));
         let output = net.layer("output", readout);
-        net.connect(last, output, normal(0.0, 0.03)?.delays(0.0));
+        net.connect(last, output, normal(0.0, 0.03)?.delays(f(0.0)));
         Ok(net.build(&mut rng)?)
     }
 
     /// Loss and gradients of a trace; returns the loss.
-    pub fn backward(
+    pub fn backward<F: Real>(
         &self,
-        net: &SpikingNetwork,
-        trace: &Trace,
+        net: &SpikingNetwork<F>,
+        trace: &Trace<F>,
         label: usize,
-    ) -> Result<f64, Error> {
+    ) -> Result<F, Error> {
         let evaluation = match self.workload {
             Workload::YinYang => net.backward(trace, &first_to_fire(), &label)?.0,
             _ => net.backward(trace, &mean_voltage(), &label)?.0,
@@ -133,10 +134,10 @@ impl Load {
     }
 
     /// One training step on some of the samples: a batch, forward and backward, and the update.
-    pub fn step(
+    pub fn step<F: Real>(
         &self,
-        net: &mut SpikingNetwork,
-        adam: &mut Adam,
+        net: &mut SpikingNetwork<F>,
+        adam: &mut Adam<F>,
         inputs: &Inputs,
         range: Range<usize>,
     ) -> Result<(), Error> {
@@ -151,13 +152,13 @@ impl Load {
     }
 
     /// An optimiser with the rates that the workload is trained with.
-    pub fn adam(&self) -> Adam {
+    pub fn adam<F: Real>(&self) -> Adam<F> {
         let rate = if self.workload == Workload::YinYang { 0.02 } else { 0.001 };
-        Adam::new(rate).delay_rate(0.1)
+        Adam::new(F::of(rate)).delay_rate(F::of(0.1))
     }
 
     /// The number of synaptic events of a trial: spikes times the synapses that each passes.
-    pub fn events(&self, net: &SpikingNetwork, trace: &Trace) -> usize {
+    pub fn events<F: Real>(&self, net: &SpikingNetwork<F>, trace: &Trace<F>) -> usize {
         let size = |layer: usize| net.layer_info(layer).1;
         let mut events = trace.input().len() * size(0);
         for layer in 0..trace.layers() - 1 {
@@ -171,25 +172,29 @@ impl Load {
 }
 
 /// The neurons of all workloads but Yin-Yang.
-fn lif(size: usize) -> Lif {
-    Lif::new(size).tau_mem(20.0).tau_syn(5.0)
+fn lif<F: Real>(size: usize) -> Lif<F> {
+    Lif::new(size).tau_mem(F::of(20.0)).tau_syn(F::of(5.0))
 }
 
 /// Normal weights; a negative deviation draws mirrored ones.
-fn normal(mean: f64, sd: f64) -> Result<SynapseRecipe, Box<dyn StdError>> {
-    Ok(Dense::weights(Normal::new(mean, sd)?))
+fn normal<F: Real>(mean: f64, sd: f64) -> Result<SynapseRecipe<F>, Box<dyn StdError>> {
+    Ok(Dense::weights(Init::sampled(Normal::new(mean, sd)?.map(F::of))))
 }
 
 /// Normal weights, and delays that are spread evenly from 0 to the longest.
-fn delayed(mean: f64, sd: f64, longest: f64) -> Result<SynapseRecipe, Box<dyn StdError>> {
-    let delays = Uniform::new_inclusive(0.0, longest)?;
-    Ok(normal(mean, sd)?.delays(delays).max_delay(longest))
+fn delayed<F: Real>(
+    mean: f64,
+    sd: f64,
+    longest: f64,
+) -> Result<SynapseRecipe<F>, Box<dyn StdError>> {
+    let delays = Init::sampled(Uniform::new_inclusive(0.0, longest)?.map(F::of));
+    Ok(normal(mean, sd)?.delays(delays).max_delay(F::of(longest)))
 }
 
-fn first_to_fire() -> Objective<FirstSpikeTime, CrossEntropy> {
-    Objective::new(FirstSpikeTime, CrossEntropy::first_to_fire(0.3))
+fn first_to_fire<F: Real>() -> Objective<FirstSpikeTime, CrossEntropy<F>> {
+    Objective::new(FirstSpikeTime, CrossEntropy::first_to_fire(F::of(0.3)))
 }
 
-fn mean_voltage() -> Objective<ExpWeightedMeanVoltage, CrossEntropy> {
+fn mean_voltage<F: Real>() -> Objective<ExpWeightedMeanVoltage, CrossEntropy<F>> {
     Objective::new(ExpWeightedMeanVoltage, CrossEntropy::new())
 }

@@ -1,7 +1,7 @@
 //! The loop of a time-stepped code, to compare with.
 
 use super::Inputs;
-use eventprop::SpikingNetwork;
+use eventprop::{Real, SpikingNetwork};
 
 /// More steps than this are not summed: the loop would measure the memory of the machine.
 const MOST_STEPS: f64 = 1e7;
@@ -16,11 +16,11 @@ pub struct Stepped {
 
 impl Stepped {
     /// The loop for the first sample, if it is not too long.
-    pub fn new(net: &SpikingNetwork, inputs: &Inputs) -> Option<Self> {
+    pub fn new<F: Real>(net: &SpikingNetwork<F>, inputs: &Inputs) -> Option<Self> {
         let synapses = net.synapses("input->hidden")?;
         let rows = 0..synapses.shape().0;
         let delays = rows.clone().flat_map(|post| synapses.row(post).delays);
-        let longest = delays.fold(0.0, |a: f64, d| a.max(*d));
+        let longest = delays.fold(0.0, |a: f64, d| a.max(d.as_f64()));
         let times = inputs.samples.first()?.iter().flatten();
         let last = times.fold(0.0, |a: f64, t| a.max(*t));
         if longest + last > MOST_STEPS {
@@ -28,7 +28,7 @@ impl Stepped {
         }
         let row = |post| {
             let row = synapses.row(post);
-            row.weights.iter().zip(row.delays).map(|(&w, &d)| (w, d as u32)).collect()
+            row.weights.iter().zip(row.delays).map(|(w, d)| (w.as_f64(), d.as_f64() as u32)).collect()
         };
         let trains = inputs.samples.first()?.iter().enumerate();
         let mut spikes: Vec<(u32, u32)> = trains

@@ -25,7 +25,7 @@ impl Weights {
         let mut weights = Self { input: 0.0, inner: Self::INNER };
         weights.input = search(load, inputs.duration, samples, Self::INPUT_SPREAD)?;
         if load.workload == Workload::Fig8 {
-            let net = load.network(inputs, weights)?;
+            let net = load.network::<f64>(inputs, weights)?;
             let first = |s| net.forward(s, inputs.duration).map(|trace| trace.spikes(0).clone());
             let trains = samples.iter().map(first).collect::<Result<Vec<_>, _>>()?;
             weights.inner = search(load, inputs.duration, &trains, Self::INNER_SPREAD)?;
@@ -49,7 +49,7 @@ fn search(
     let channels = samples.first().map_or(1, SpikeTrains::channels);
     let neurons = (4_000_000 / all).clamp(8, 64);
     let spikes = |weight: f64| -> Result<f64, Box<dyn Error>> {
-        let mut net = NetworkBuilder::new();
+        let mut net = NetworkBuilder::<f64>::new();
         let input = net.input("input", channels);
         let layer = net.layer("layer", lif(neurons));
         net.connect(input, layer, delayed(weight, spread * weight, load.max_delay)?);
