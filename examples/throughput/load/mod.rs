@@ -9,9 +9,9 @@ pub use stepped::Stepped;
 pub use weights::Weights;
 
 use eventprop::{
-    Adam, CrossEntropy, Dense, Error, ExpWeightedMeanVoltage, FirstSpikeTime, Init, LeakyIntegrator, Lif,
-    Network, NetworkBuilder, Objective, Optimizer, Real, Sample, SpikingNetwork, SynapseRecipe, Trace,
-    backward_batch,
+    Adam, CrossEntropy, Dense, Error, ExpWeightedMeanVoltage, FirstSpikeTime, Init,
+    LeakyIntegrator, Lif, Network, NetworkBuilder, Objective, Optimizer, Real, Sample,
+    SpikingNetwork, SynapseRecipe, Trace, backward_batch,
 };
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Distribution, Normal, Uniform};

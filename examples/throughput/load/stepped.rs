@@ -28,7 +28,11 @@ impl Stepped {
         }
         let row = |post| {
             let row = synapses.row(post);
-            row.weights.iter().zip(row.delays).map(|(w, d)| (w.as_f64(), d.as_f64() as u32)).collect()
+            row.weights
+                .iter()
+                .zip(row.delays)
+                .map(|(w, d)| (w.as_f64(), d.as_f64() as u32))
+                .collect()
         };
         let trains = inputs.samples.first()?.iter().enumerate();
         let mut spikes: Vec<(u32, u32)> = trains

@@ -147,9 +147,12 @@ impl<F: Real, const R: usize, const OWN: bool, const K: usize> Adjoint<F, R, OWN
                 }
                 _ => 0,
             };
-            // To look back where this ends also brings it into the cache, all at once.
             let within = |b: &&Branch<F>| time + b.delay >= window.start;
-            let arrive = branches[in_leg..].iter().rev().take_while(within).count();
+            let arrive = match &branches[in_leg..] {
+                all @ [first, ..] if within(&first) => all.len(),
+                // To look back where this ends also brings it into the cache, all at once.
+                all => all.iter().rev().take_while(within).count(),
+            };
             let from = branches.len() - arrive;
             let (branches, seen) = (&branches[from..], &mut seen[from..]);
             flight.next -= arrive as u32;
