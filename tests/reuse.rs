@@ -1,9 +1,9 @@
 //! Traces, sensitivities and gradients that are used again are as good as new ones.
 
 use eventprop::{
-    AdjointError, CrossEntropy, Dense, Engine, Error, FirstSpikeTime, Gradients, LeakyIntegrator,
-    Lif, MeanVoltage, Network, NetworkBuilder, Objective, Sensitivity, SimulationError,
-    SpikeTrains, SpikingNetwork, Trace,
+    AdjointError, Assessment, CrossEntropy, Deferred, Dense, Engine, Error, FirstSpikeTime,
+    Gradients, LeakyIntegrator, Lif, MeanVoltage, Network, NetworkBuilder, Objective, Sensitivity,
+    SimulationError, SpikeTrains, SpikingNetwork, Trace,
 };
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::Normal;
@@ -109,4 +109,63 @@ fn gradients_add_up_and_input_times_are_those_of_the_last_trace() {
     let mut other = Gradients::zeros(network(7, Engine::Fast).layout());
     let error = net.adjoint_into(&trace, &mut Sensitivity::none(&trace), &mut other).unwrap_err();
     assert_eq!(error, AdjointError::Layout);
+}
+
+#[test]
+fn what_is_deferred_comes_to_the_same() {
+    let objective = Objective::new(MeanVoltage, CrossEntropy::new());
+    for (hidden, engine) in [(6, Engine::Plain), (6, Engine::Fast), (40, Engine::Fast)] {
+        let net = network(hidden, engine);
+        let (mut at_once, mut later) =
+            (Gradients::zeros(net.layout()), Gradients::zeros(net.layout()));
+        let (mut deferred, mut assessment) = (Deferred::new(), Assessment::default());
+        // Twice, as the memory is used again.
+        for _ in 0..2 {
+            for input in &inputs() {
+                let trace = net.forward(input, 50.0).unwrap();
+                assessment.differentiate(&net, &trace, &objective, &1).unwrap();
+                net.adjoint_into(&trace, &mut assessment.sensitivity, &mut at_once).unwrap();
+                assessment.differentiate(&net, &trace, &objective, &1).unwrap();
+                let sensitivity = &mut assessment.sensitivity;
+                net.adjoint_deferred(&trace, sensitivity, &mut later, &mut deferred).unwrap();
+                assert_eq!(later.input_times, at_once.input_times);
+            }
+            assert!(!deferred.is_empty());
+            net.settle(&mut deferred, &mut later).unwrap();
+            assert!(deferred.is_empty());
+            // Nothing is left.
+            net.settle(&mut deferred, &mut later).unwrap();
+            let largest = at_once.values().iter().fold(0.0, |a: f64, g| a.max(g.abs()));
+            for (a, b) in later.values().iter().zip(at_once.values()) {
+                // Only the order of the additions differs.
+                assert!((a - b).abs() <= 1e-14 * largest, "{a} {b}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_deferred_is_refused_by_other_parameters_and_dropped_after_an_error() {
+    let mut net = network(6, Engine::Fast);
+    let mut gradients = Gradients::zeros(net.layout());
+    let mut deferred = Deferred::new();
+    let trace = net.forward(&inputs()[0], 50.0).unwrap();
+    let mut defer = |net: &SpikingNetwork, trace: &Trace, deferred: &mut Deferred<f64>| {
+        net.adjoint_deferred(trace, &mut Sensitivity::none(trace), &mut gradients, deferred)
+    };
+    defer(&net, &trace, &mut deferred).unwrap();
+    let before = net.clone();
+    net.update();
+    let mut sum = Gradients::zeros(net.layout());
+    assert_eq!(net.settle(&mut deferred, &mut sum).unwrap_err(), AdjointError::StaleSums);
+    // They are still good for those that they belong to, with gradients that fit.
+    let mut other = Gradients::zeros(network(7, Engine::Fast).layout());
+    assert_eq!(before.settle(&mut deferred, &mut other).unwrap_err(), AdjointError::Layout);
+    assert!(!deferred.is_empty());
+    let new = net.forward(&inputs()[0], 50.0).unwrap();
+    assert_eq!(defer(&net, &new, &mut deferred).unwrap_err(), AdjointError::StaleSums);
+    assert!(deferred.is_empty());
+    defer(&net, &new, &mut deferred).unwrap();
+    assert_eq!(defer(&net, &trace, &mut deferred).unwrap_err(), AdjointError::StaleTrace);
+    assert!(deferred.is_empty());
 }

@@ -11,7 +11,7 @@ use std::fmt;
 /// [`Network::adjoint_deferred`](crate::Network::adjoint_deferred) only adds to sums, and
 /// [`Network::settle`](crate::Network::settle) goes that way. Where synapses are many and events few per synapse this saves
 /// much of the time.
-pub struct Deferred<F> {
+pub struct Deferred<F = f64> {
     sums: Option<Box<Sums<F>>>,
 }
 

@@ -7,16 +7,18 @@
 //! a slab all spikes on their way deliver what arrives in it. What a spike of the group sends to the
 //! present slab is added at once, and may call a neuron back that was not expected to fire.
 
-use super::afferent::{Flight, Queue, Traffic};
-use super::grid::Window;
-use super::inbox::{Bucket, Inbox};
-use super::own::{Beyond, Own};
-use super::plan::{Block, Pair, Plan, Population, State};
-use super::prefetch::prefetch;
-use super::walk::{Arrival, Walk};
+mod hot;
+
+use crate::fast::afferent::{Queue, Traffic};
+use crate::fast::grid::Window;
+use crate::fast::inbox::{Bucket, Inbox};
+use crate::fast::own::{Beyond, Own};
+use crate::fast::plan::{Block, Pair, Plan, Population, State};
+use crate::fast::prefetch::prefetch;
 use crate::network::Projection;
 use crate::trace::Fired;
 use crate::{Real, SimulationError, SpikeTrains, SpikingNetwork};
+use hot::Hot;
 
 /// What is known of a neuron besides its state.
 #[derive(Debug, Clone, Default)]
@@ -58,17 +60,6 @@ impl Neuron {
         own.take(&bucket.sum, state, beyond);
         *bucket = Bucket::empty();
     }
-}
-
-/// A neuron that is stepped through a bucket.
-#[derive(Debug)]
-struct Hot<F, const N: usize> {
-    slot: usize,
-    arrivals: Vec<Arrival<F>>,
-    /// What is certain, and what follows unless more arrives.
-    now: Walk<F, N>,
-    ahead: Walk<F, N>,
-    fires: bool,
 }
 
 /// The memory of a forward pass, to be used again.
@@ -286,190 +277,5 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
             }
         }
         self.cool()
-    }
-
-    /// The hot neuron that fires next. Where none drives another any will do.
-    fn first_to_fire(&self) -> Option<usize> {
-        let mut firing = self.space.hot[..self.hots].iter().enumerate().filter(|(_, h)| h.fires);
-        let key = |h: &Hot<F, N>| (h.ahead.time.to_bits(), h.slot);
-        let first =
-            if self.plan.recurrent { firing.min_by_key(|(_, h)| key(h)) } else { firing.next() };
-        first.map(|(k, _)| k)
-    }
-
-    fn population(&self, slot: usize) -> &Population<F> {
-        &self.plan.populations[self.space.neurons[slot].population as usize]
-    }
-
-    /// The end of the present bucket.
-    fn end(&self) -> f64 {
-        self.window.start + (self.bucket + 1) as f64 * self.plan.grid.width
-    }
-
-    /// Steps a neuron through the present bucket from its start.
-    fn heat(&mut self, slot: usize) {
-        let (end, duration, plan) = (self.end(), self.duration, self.plan);
-        let start = self.window.start + self.bucket as f64 * plan.grid.width;
-        let Space { inbox, states, beyond, neurons, hot: all, .. } = &mut *self.space;
-        let neuron = &mut neurons[slot];
-        let population = &plan.populations[neuron.population as usize];
-        let bank = population.bank(self.block.neuron(population, slot));
-        let beyond = if OWN { beyond[slot] } else { Beyond::none() };
-        let now = Walk::new(bank, (&states[slot], &beyond), start, neuron.last_spike);
-        if self.hots == all.len() {
-            all.push(Hot { slot, arrivals: Vec::new(), now, ahead: now, fires: false });
-        }
-        let hot = &mut all[self.hots];
-        hot.slot = slot;
-        hot.now = now;
-        hot.ahead = now;
-        hot.arrivals.clear();
-        let from = (&plan.afferents[..], self.block.number);
-        inbox.collect((self.bucket, slot), from, &mut hot.arrivals);
-        hot.arrivals.sort_unstable_by_key(Arrival::key);
-        hot.fires = hot.ahead.on(bank, &hot.arrivals, end, duration);
-        self.hots += 1;
-        neuron.hot = self.hots as u32;
-    }
-
-    /// The hot neuron `which` fires; its spike goes to all targets that it reaches in the slab.
-    fn fire(&mut self, which: usize) -> Result<(), SimulationError> {
-        let (end, duration, plan) = (self.end(), self.duration, self.plan);
-        let rank = self.space.fired.len();
-        if rank >= u32::MAX as usize - 1 {
-            return Err(SimulationError::TooManySpikes { most: u32::MAX as usize - 1 });
-        }
-        let rank = rank as u32;
-        let Space { neurons, hot, fired, .. } = &mut *self.space;
-        let hot = &mut hot[which];
-        let slot = hot.slot;
-        let neuron = &mut neurons[slot];
-        let source = neuron.population as usize;
-        let population = &plan.populations[source];
-        let number = self.block.neurons.start + slot;
-        let time = hot.ahead.time;
-        let budget = self.network.spike_budget(time);
-        if neuron.spikes as usize >= budget {
-            return Err(SimulationError::Runaway {
-                layer: self.network.layers[population.layer].name.clone(),
-                neuron: number - population.slots.start,
-                time,
-                budget,
-            });
-        }
-        neuron.spikes += 1;
-        let arrivals = neuron.received + hot.ahead.next as u32;
-        let bank = population.bank(number - population.slots.start);
-        hot.ahead.tell_release(fired);
-        let slope = hot.ahead.fire(bank, rank);
-        neuron.last_spike = hot.ahead.last_spike;
-        fired.push(Fired { neuron: number, time, slope, arrivals, rank, release: F::nan() });
-        hot.now = hot.ahead;
-        hot.fires = hot.ahead.on(bank, &hot.arrivals, end, duration);
-        for (k, afferent) in plan.afferents.iter().enumerate() {
-            if afferent.source == Some(source) {
-                let flight = afferent.flight(&plan.grid, time, number - population.slots.start);
-                self.send(k, Flight { rank: rank + 1, ..flight })?;
-            }
-        }
-        Ok(())
-    }
-
-    /// A spike of the group starts.
-    fn send(&mut self, k: usize, flight: Flight<F>) -> Result<(), SimulationError> {
-        let afferent = &self.plan.afferents[k];
-        let fan = &afferent.fans.blocks[self.block.number];
-        let branches = fan.of(flight.source as usize);
-        let source = flight.source as usize;
-        let mut flight = Flight { next: branches.start as u32, ..flight };
-        let target = &self.plan.populations[afferent.target];
-        let slot = self.block.slots(target).start;
-        let place = (slot, self.block.owns(target));
-        let first = self.space.inbox.len();
-        let inbox = &mut self.space.inbox;
-        if !inbox.deliver::<OWN>((k, afferent), fan, place, &mut flight, &self.window) {
-            return Err(SimulationError::TooManySpikes { most: u32::MAX as usize });
-        }
-        self.space.traffic[k].queues()[source].flights.push(flight);
-        for number in first..self.space.inbox.len() {
-            let from = (&self.plan.afferents[..], self.block.number);
-            let (arrival, post) = self.space.inbox.arrival(number, from);
-            if self.window.bucket(arrival.time) > self.bucket {
-                break;
-            }
-            self.recall(slot + post, arrival, flight.time);
-        }
-        Ok(())
-    }
-
-    /// Something more, sent at `sent`, arrives at a neuron in the bucket that is being simulated.
-    fn recall(&mut self, slot: usize, arrival: Arrival<F>, sent: f64) {
-        let Some(which) = (self.space.neurons[slot].hot as usize).checked_sub(1) else {
-            let population = self.population(slot);
-            let rise = &self.space.inbox.bucket(self.bucket, slot).rise;
-            let state = &self.space.states[slot];
-            let may_fire = if OWN {
-                let own = self.block.owns(population).of(slot - self.block.slots(population).start);
-                own.may_fire(state, &self.space.beyond[slot], rise)
-            } else {
-                population.may_fire(&population.decays(self.bucket), state, rise)
-            };
-            if may_fire {
-                self.heat(slot);
-            }
-            return;
-        };
-        let (end, duration) = (self.end(), self.duration);
-        let population = &self.plan.populations[self.space.neurons[slot].population as usize];
-        let bank = population.bank(self.block.neuron(population, slot));
-        let hot = &mut self.space.hot[which];
-        // Of two synapses from the same source, the first call brought both.
-        if hot.arrivals.binary_search_by_key(&arrival.key(), Arrival::key).is_ok() {
-            return;
-        }
-        // No spike is earlier than this one. If the neuron is about to fire at the same time, then
-        // before it receives what arrives then.
-        let about_to = hot.fires && hot.ahead.time <= sent;
-        let certain = |time: f64| if about_to { time < sent } else { time <= sent };
-        hot.now.settle(bank, &hot.arrivals, certain);
-        let pending = &hot.arrivals[hot.now.next..];
-        let place = hot.now.next + pending.partition_point(|a| a.key() < arrival.key());
-        hot.arrivals.insert(place, arrival);
-        // What comes after the next spike does not change it.
-        if hot.fires && hot.ahead.time <= arrival.time && hot.ahead.next <= place {
-            return;
-        }
-        hot.ahead = hot.now;
-        hot.fires = hot.ahead.on(bank, &hot.arrivals, end, duration);
-    }
-
-    /// Ends a bucket for those that were stepped through it.
-    fn cool(&mut self) -> Result<(), SimulationError> {
-        for k in 0..self.hots {
-            let Space { hot, states, beyond, neurons, fired, .. } = &mut *self.space;
-            let Hot { slot, ahead, .. } = &mut hot[k];
-            let slot = *slot;
-            let population = &self.plan.populations[neurons[slot].population as usize];
-            let bank = population.bank(self.block.neuron(population, slot));
-            ahead.tell_release(fired);
-            let (state, time) = (ahead.state(bank), ahead.time);
-            states[slot] = state;
-            if OWN {
-                beyond[slot] = ahead.beyond(bank);
-            }
-            neurons[slot].hot = 0;
-            self.ties += ahead.ties;
-            // What is not a number is hot from then on.
-            if !state.is_finite() {
-                let population = self.population(slot);
-                return Err(SimulationError::Overflow {
-                    layer: self.network.layers[population.layer].name.clone(),
-                    neuron: self.block.neuron(population, slot),
-                    time,
-                });
-            }
-        }
-        self.hots = 0;
-        Ok(())
     }
 }
