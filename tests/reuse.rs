@@ -1,9 +1,9 @@
 //! Traces, sensitivities and gradients that are used again are as good as new ones.
 
 use eventprop::{
-    AdjointError, Assessment, CrossEntropy, Deferred, Dense, Engine, Error, FirstSpikeTime,
-    Gradients, LeakyIntegrator, Lif, MeanVoltage, Network, NetworkBuilder, Objective, Sensitivity,
-    SimulationError, SpikeTrains, SpikingNetwork, Trace,
+    AdjointError, CrossEntropy, Deferred, Dense, Engine, Error, FirstSpikeTime, Gradients,
+    LeakyIntegrator, Lif, MeanVoltage, Network, NetworkBuilder, Objective, PotentialSensitivity,
+    Sensitivity, SimulationError, SpikeTrains, SpikingNetwork, Trace,
 };
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::Normal;
@@ -113,21 +113,26 @@ fn gradients_add_up_and_input_times_are_those_of_the_last_trace() {
 
 #[test]
 fn what_is_deferred_comes_to_the_same() {
-    let objective = Objective::new(MeanVoltage, CrossEntropy::new());
+    let fill = |sensitivity: &mut Sensitivity, trace: &Trace| {
+        sensitivity.reset(trace);
+        let times = &mut sensitivity.layers[0].spike_times;
+        times.iter_mut().zip(1..).for_each(|(g, k)| *g = 1.0 / f64::from(k));
+        let read = PotentialSensitivity::Integral { neuron: 1, rate: 0.02, gradient: 3.0 };
+        sensitivity.layers[1].potentials.push(read);
+    };
     for (hidden, engine) in [(6, Engine::Plain), (6, Engine::Fast), (40, Engine::Fast)] {
         let net = network(hidden, engine);
         let (mut at_once, mut later) =
             (Gradients::zeros(net.layout()), Gradients::zeros(net.layout()));
-        let (mut deferred, mut assessment) = (Deferred::new(), Assessment::default());
+        let (mut deferred, mut sensitivity) = (Deferred::new(), Sensitivity::default());
         // Twice, as the memory is used again.
         for _ in 0..2 {
             for input in &inputs() {
                 let trace = net.forward(input, 50.0).unwrap();
-                assessment.differentiate(&net, &trace, &objective, &1).unwrap();
-                net.adjoint_into(&trace, &mut assessment.sensitivity, &mut at_once).unwrap();
-                assessment.differentiate(&net, &trace, &objective, &1).unwrap();
-                let sensitivity = &mut assessment.sensitivity;
-                net.adjoint_deferred(&trace, sensitivity, &mut later, &mut deferred).unwrap();
+                fill(&mut sensitivity, &trace);
+                net.adjoint_into(&trace, &mut sensitivity, &mut at_once).unwrap();
+                fill(&mut sensitivity, &trace);
+                net.adjoint_deferred(&trace, &mut sensitivity, &mut later, &mut deferred).unwrap();
                 assert_eq!(later.input_times, at_once.input_times);
             }
             assert!(!deferred.is_empty());
