@@ -57,8 +57,11 @@ pub struct Assessment<F = f64> {
 }
 
 impl<F: Real> Assessment<F> {
-    /// Evaluates a trace.
-    pub(crate) fn judge<N: Network<F>, G: Goal<F> + ?Sized>(
+    /// Evaluates a trace, in memory that is there.
+    ///
+    /// # Errors
+    /// See [`Goal::assess`].
+    pub fn judge<N: Network<F>, G: Goal<F> + ?Sized>(
         &mut self,
         network: &N,
         trace: &Trace<F>,
@@ -69,8 +72,12 @@ impl<F: Real> Assessment<F> {
         goal.assess(network, trace, target, self)
     }
 
-    /// Evaluates a trace, and finds the sensitivity of the loss.
-    pub(crate) fn differentiate<N: Network<F>, G: Goal<F> + ?Sized>(
+    /// Evaluates a trace, and finds the sensitivity of the loss, for
+    /// [`Network::adjoint_into`](crate::Network::adjoint_into).
+    ///
+    /// # Errors
+    /// See [`Goal::assess`].
+    pub fn differentiate<N: Network<F>, G: Goal<F> + ?Sized>(
         &mut self,
         network: &N,
         trace: &Trace<F>,

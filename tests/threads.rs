@@ -2,8 +2,9 @@
 
 use eventprop::data::YinYang;
 use eventprop::{
-    BatchSummary, CrossEntropy, Dense, Error, FirstSpikeTime, Gradients, Health, Lif, Network,
-    NetworkBuilder, Objective, Sample, SpikeTrains, SpikingNetwork, backward_batch, evaluate_batch,
+    Assessment, BatchSummary, CrossEntropy, Deferred, Dense, Error, FirstSpikeTime, Gradients,
+    Health, Lif, Network, NetworkBuilder, Objective, Sample, SpikeTrains, SpikingNetwork,
+    backward_batch, evaluate_batch,
 };
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::Normal;
@@ -33,13 +34,15 @@ fn one_after_the_other(net: &SpikingNetwork, samples: &[Sample<'_, usize>]) -> (
     let mut total = (0.0, Gradients::zeros(net.layout()));
     for chunk in samples.chunks(8) {
         let mut sum = (0.0, Gradients::zeros(net.layout()));
+        let (mut deferred, mut assessment) = (Deferred::new(), Assessment::default());
         for sample in chunk {
             let trace = net.forward(sample.input, DURATION).unwrap();
-            let (evaluation, gradients) =
-                net.backward(&trace, &objective(), sample.target).unwrap();
+            assessment.differentiate(net, &trace, &objective(), sample.target).unwrap();
+            let Assessment { evaluation, sensitivity, .. } = &mut assessment;
+            net.adjoint_deferred(&trace, sensitivity, &mut sum.1, &mut deferred).unwrap();
             sum.0 += evaluation.loss;
-            sum.1.add(&gradients);
         }
+        net.settle(&mut deferred, &mut sum.1).unwrap();
         total.0 += sum.0;
         total.1.add(&sum.1);
     }

@@ -51,6 +51,8 @@ mod tests {
         let mut trace = Trace::new();
         simulate::forward(net, &input, 100.0, &mut trace, &mut scratch).unwrap();
         assert!(!trace.spikes(0).is_empty());
+        // Ties are no reason to be slow: in single precision most long trials have some.
+        trace.ties += 1;
         let forward = simulate::simulate(net, &[0], 100.0, &mut trace, &mut scratch).unwrap();
         let mut back = |sensitivity: &mut Sensitivity| {
             scratch.adjoint.begin(net, sensitivity);
