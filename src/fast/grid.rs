@@ -48,7 +48,7 @@ pub(super) fn exp_of<F: Real>(x: f64, tau: F) -> F {
 
 /// The length of a leg in ms: exponentials of it stay far from overflow, and from losing digits.
 pub(super) fn leg<F: Real>(shortest_tau: f64) -> f64 {
-    let largest = F::max_value().as_f64().ln() / 4.0;
+    let largest = F::max_value().as_f64().ln() / 3.2;
     (shortest_tau * largest.min(64.0)).log2().floor().exp2()
 }
 
@@ -207,6 +207,6 @@ mod tests {
     #[test]
     fn legs_are_powers_of_two() {
         assert_eq!(leg::<f64>(5.0), 256.0);
-        assert_eq!(leg::<f32>(5.0), 64.0);
+        assert_eq!(leg::<f32>(5.0), 128.0);
     }
 }

@@ -124,14 +124,9 @@ impl<F: Real, const R: usize> Inbox<F, R> {
                 break;
             }
             let (by_mem, by_syn, leg) = afferent.1.leg(flight, delay, window.number);
-            let ahead = &fan.branches[first..end];
-            let in_leg = match ahead.last() {
-                Some(last) if last.delay >= leg.end => ahead.partition_point(|b| b.delay < leg.end),
-                _ => ahead.len(),
-            };
             // To look ahead where this ends also brings it into the cache, all at once.
-            let within = |b: &&Branch<F>| flight.time + b.delay < window.end;
-            let arrives = ahead[..in_leg].iter().take_while(within).count();
+            let within = |b: &&Branch<F>| flight.time + b.delay < window.end && b.delay < leg.end;
+            let arrives = fan.branches[first..end].iter().take_while(within).count();
             let so_far = self.arrivals;
             let most = so_far + arrives;
             if most > u32::MAX as usize {

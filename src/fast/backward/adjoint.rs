@@ -141,17 +141,11 @@ impl<F: Real, const R: usize, const OWN: bool, const K: usize> Adjoint<F, R, OWN
                 break;
             };
             let (by_mem, by_syn, leg) = afferent.leg(flight, last.delay, window.number);
-            let in_leg = match branches.first() {
-                Some(first) if first.delay < leg.start => {
-                    branches.partition_point(|b| b.delay < leg.start)
-                }
-                _ => 0,
-            };
-            let within = |b: &&Branch<F>| time + b.delay >= window.start;
-            let arrive = match &branches[in_leg..] {
-                all @ [first, ..] if within(&first) => all.len(),
+            let within = |b: &&Branch<F>| time + b.delay >= window.start && b.delay >= leg.start;
+            let arrive = match branches {
+                [first, ..] if within(&first) => branches.len(),
                 // To look back where this ends also brings it into the cache, all at once.
-                all => all.iter().rev().take_while(within).count(),
+                _ => branches.iter().rev().take_while(within).count(),
             };
             let from = branches.len() - arrive;
             let (branches, seen) = (&branches[from..], &mut seen[from..]);
