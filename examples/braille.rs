@@ -38,7 +38,16 @@ fn run() -> Result<()> {
     let parts = Parts::open(&data, "braille7.safetensors")?;
     let parts = if options.quick { parts.quick(70)? } else { parts };
     let duration = parts.train.duration();
-    let shape = Shape { hidden: 64, recurrent, spikes: 15.0, delays: 20.0, output: 0.03 };
+    let shape = Shape {
+        hidden: 64,
+        recurrent,
+        spikes: 15.0,
+        tau_syn: 5.0,
+        delays: 20.0,
+        longest: 300.0,
+        outputs: 1,
+        output: 0.03,
+    };
     let mut net = shape.network(&options, &parts.train, duration)?;
     let epochs = options.epochs(30, 2);
     let objective = Objective::new(ExpWeightedMeanVoltage, CrossEntropy::temperature(0.01));

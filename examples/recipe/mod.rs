@@ -11,6 +11,7 @@ mod pictures;
 mod report;
 mod stop;
 mod training;
+mod windows;
 
 pub use network::Shape;
 pub use options::{Checkpoints, DataPath, Delays, Options};
@@ -18,6 +19,7 @@ pub use pictures::Pictures;
 pub use report::Report;
 pub use stop::on_ctrl_c;
 pub use training::{Fitted, Parts, fit, trained};
+pub use windows::Windows;
 
 /// Whatever went wrong, for people.
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;

@@ -8,8 +8,6 @@ use eventprop::{
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Normal, Uniform};
 
-/// The longest delay in ms that is learned.
-const LONGEST: f64 = 300.0;
 /// Delays within the hidden layer start below this many ms.
 const WITHIN: f64 = 50.0;
 
@@ -21,8 +19,14 @@ pub struct Shape {
     pub recurrent: bool,
     /// How often one fires in a trial before training: the scale of the input weights follows from it.
     pub spikes: f64,
+    /// Time constant in ms of the hidden neurons' synapses.
+    pub tau_syn: f64,
     /// Delays from the inputs start below this many ms.
     pub delays: f64,
+    /// The longest delay in ms that is learned.
+    pub longest: f64,
+    /// Output neurons per class.
+    pub outputs: usize,
     /// Standard deviation of the weights onto the integrators.
     pub output: f64,
 }
@@ -38,15 +42,20 @@ impl Shape {
         let build = |scale: f64| {
             let mut net = NetworkBuilder::new();
             let input = net.input("input", data.channels());
-            let hidden = net.layer("hidden", Lif::new(options.hidden(self.hidden)));
-            let output = net.layer("output", LeakyIntegrator::new(data.classes()));
+            let hidden =
+                net.layer("hidden", Lif::new(options.hidden(self.hidden)).tau_syn(self.tau_syn));
+            let output = net.layer("output", LeakyIntegrator::new(data.classes() * self.outputs));
             let delays = Uniform::new(0.0, self.delays)?;
             let synapses = Dense::weights(Normal::new(0.0, scale)?);
-            net.connect(input, hidden, options.delays().apply(synapses, delays, delays, LONGEST));
+            net.connect(
+                input,
+                hidden,
+                options.delays().apply(synapses, delays, delays, self.longest),
+            );
             if self.recurrent {
                 let delays = Uniform::new(0.0, WITHIN)?;
                 let synapses = Dense::weights(Normal::new(0.0, 0.05)?);
-                let synapses = options.delays().apply(synapses, delays, delays, LONGEST);
+                let synapses = options.delays().apply(synapses, delays, delays, self.longest);
                 net.connect(hidden, hidden, synapses);
             }
             net.connect(hidden, output, Dense::weights(Normal::new(0.0, self.output)?));

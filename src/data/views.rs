@@ -46,6 +46,18 @@ impl Dataset {
         self.view(self.header().clone(), Change { gap, ..Change::default() })
     }
 
+    /// The same samples with every `n`-th event of each channel only, where the first of a channel that is kept differs
+    /// between channels: fewer events, at rates that keep their proportions.
+    ///
+    /// # Errors
+    /// An `n` of 0.
+    pub fn every(&self, n: u32) -> Result<Self, DataError> {
+        if n == 0 {
+            return Err(DataError::setting("n", n, "it must be at least 1"));
+        }
+        self.view(self.header().clone(), Change { every: n, ..Change::default() })
+    }
+
     /// The same samples with more channels, the new ones silent.
     ///
     /// # Errors
@@ -100,11 +112,12 @@ struct Change {
     merge: u32,
     before: f64,
     gap: f64,
+    every: u32,
 }
 
 impl Default for Change {
     fn default() -> Self {
-        Self { merge: 1, before: f64::INFINITY, gap: 0.0 }
+        Self { merge: 1, before: f64::INFINITY, gap: 0.0, every: 1 }
     }
 }
 
@@ -117,7 +130,7 @@ struct View {
 
 impl Source for View {
     fn read(&self, sample: usize, into: &mut Vec<(f64, u32)>) -> Result<(), DataError> {
-        let Change { merge, before, gap } = self.change;
+        let Change { merge, before, gap, every } = self.change;
         self.data.events(sample, into)?;
         into.retain(|&(time, _)| time < before);
         into.iter_mut().for_each(|event| event.1 /= merge);
@@ -129,6 +142,15 @@ impl Source for View {
                     last.insert(channel, time);
                 }
                 kept
+            });
+        }
+        if every > 1 {
+            let mut seen: HashMap<u32, u32> = HashMap::new();
+            into.retain(|&(_, channel)| {
+                // Channels that start together, as after an onset, should not be kept together.
+                let seen = seen.entry(channel).or_insert(channel.wrapping_mul(7) % every);
+                *seen = (*seen + 1) % every;
+                *seen == 0
             });
         }
         Ok(())
@@ -177,6 +199,12 @@ mod tests {
         assert_eq!((thin.channel(0), thin.channel(1)), (&[1.0, 5.0][..], &[4.0][..]));
         assert_eq!(merged.thin(0.0).unwrap().spikes(0), merged.spikes(0));
         assert!(merged.thin(-1.0).is_err() && merged.thin(f64::NAN).is_err());
+        let few = data.merge_channels(3).unwrap().every(2).unwrap().spikes(0).unwrap();
+        assert_eq!(few.channel(0), [1.0, 5.0]);
+        let apart = data.every(2).unwrap().spikes(0).unwrap();
+        assert_eq!(apart.events(), [(1.0, 1), (5.0, 0)]);
+        assert_eq!(data.every(1).unwrap().spikes(0), data.spikes(0));
+        assert!(data.every(0).is_err());
         assert!(data.merge_channels(0).is_err());
         assert!(data.cut(f64::NAN).is_err());
     }
