@@ -31,11 +31,25 @@
 //! | several processes | `distributed`, with the feature of this name; over MPI with `mpi` |
 //! | hardware | [`Quantization`]: delays on a grid, weights of a few bits, fine-tuning |
 //!
+//! | feature | default | what for |
+//! |---|---|---|
+//! | `serde` | yes | store and load spike trains, networks, gradients, reports and optimisers |
+//! | `rayon` | yes | spread the samples of a batch over the cores |
+//! | `files` | yes | event files and checkpoints |
+//! | `hdf5` | no | SHD and SSC files |
+//! | `plot` | no | pictures as SVG |
+//! | `progress` | no | a progress bar for training |
+//! | `distributed`, `mpi` | no | training by several processes; the second with an MPI of the system |
+//! | `nir`, `mlgenn` | no | files of other programs |
+//!
 //! Extend it by implementing [`Layer`] (or only [`LinearLayer`]), [`DelayedSynapses`], [`Readout`],
 //! [`Loss`], [`Optimizer`] or [`Network`].
 //!
 //! Units: times, delays and time constants are in ms; potentials, weights and currents have no
 //! dimension; gradients by times are per ms. Matrices are post x pre.
+//!
+//! A guide, a cookbook, a comparison with other libraries, the derivation and the design are in the folder `docs` of the
+//! package; start with `docs/guide/README.md`.
 //!
 //! ```
 //! use eventprop::{CrossEntropy, Dense, LeakyIntegrator, Lif, MeanVoltage, Network, NetworkBuilder, Objective, SpikeTrains};
@@ -137,6 +151,8 @@ mod guide {
     struct Neurons;
     #[doc = include_str!("../docs/guide/exactness.md")]
     struct Exactness;
+    #[doc = include_str!("../docs/guide/performance.md")]
+    struct Performance;
     #[doc = include_str!("../docs/data.md")]
     struct Data;
     #[doc = include_str!("../docs/training.md")]

@@ -158,6 +158,31 @@ impl<R, L> Objective<R, L> {
     pub fn and<G>(self, other: G) -> Combined<Self, G> {
         Combined { first: self, second: other }
     }
+
+    /// The class that a trace stands for, of which no label is known; `None` if the loss is none of a classifier.
+    ///
+    /// # Errors
+    /// A layer that cannot be read, or a trace of another network.
+    pub fn predict<F: Real>(
+        &self,
+        network: &dyn Network<F>,
+        trace: &Trace<F>,
+    ) -> Result<Option<usize>, Error>
+    where
+        R: Readout<F>,
+        L: Loss<F>,
+    {
+        let mut y = Reading::new(trace.duration());
+        self.readout.read(&network.record(trace, self.layer_of(network)?)?, &mut y)?;
+        Ok(self.loss.predict(&y))
+    }
+
+    /// The number of the layer that is read.
+    fn layer_of<F: Real>(&self, network: &dyn Network<F>) -> Result<usize, ReadoutError> {
+        let layers = network.layers();
+        let layer = self.layer.unwrap_or(layers.saturating_sub(1));
+        if layer < layers { Ok(layer) } else { Err(ReadoutError::NoSuchLayer { layer, layers }) }
+    }
 }
 
 impl<F: Real, R: Readout<F>, L: Loss<F>> Goal<F> for Objective<R, L> {
@@ -170,11 +195,7 @@ impl<F: Real, R: Readout<F>, L: Loss<F>> Goal<F> for Objective<R, L> {
         target: &L::Target,
         assessment: &mut Assessment<F>,
     ) -> Result<(), Error> {
-        let layers = network.layers();
-        let layer = self.layer.unwrap_or(layers.saturating_sub(1));
-        if layer >= layers {
-            return Err(ReadoutError::NoSuchLayer { layer, layers }.into());
-        }
+        let layer = self.layer_of(network)?;
         if !self.weight.is_finite() {
             let (what, rule) = ("the weight of the objective", "a number");
             return Err(LossError::Constant { what, value: self.weight, rule }.into());

@@ -436,3 +436,25 @@ fn single_precision() {
     assert!(evaluation.losses.iter().all(|&loss| loss > 0.0));
     assert!(gradients.values().iter().all(|g| *g != 0.0));
 }
+
+#[test]
+fn a_prediction_needs_no_label() {
+    for engine in ENGINES {
+        let mut net = network(engine);
+        let trace = trace(&net);
+        let classify = Objective::new(MaxVoltage, CrossEntropy::new());
+        let evaluation = net.evaluate(&trace, &classify, &1).unwrap();
+        assert_eq!(classify.predict(&net, &trace).unwrap(), Some(0));
+        assert_eq!(evaluation.prediction, Some(0));
+        // The first neuron of layer 0 fires, the second never does.
+        let first = Objective::new(FirstSpikeTime, CrossEntropy::first_to_fire(1.0)).on_layer(0);
+        assert_eq!(first.predict(&net, &trace).unwrap(), Some(0));
+        let squares = Objective::new(MaxVoltage, MeanSquaredError);
+        assert_eq!(squares.predict(&net, &trace).unwrap(), None);
+
+        let error = classify.on_layer(2).predict(&net, &trace).unwrap_err();
+        assert!(matches!(error, Error::Readout(ReadoutError::NoSuchLayer { layer: 2, layers: 2 })));
+        net.update();
+        assert!(classify.predict(&net, &trace).is_err(), "the trace is of other parameters");
+    }
+}

@@ -42,6 +42,12 @@ impl<F> From<Vec<F>> for Constant<F> {
     }
 }
 
+impl<F, const N: usize> From<[F; N]> for Constant<F> {
+    fn from(values: [F; N]) -> Self {
+        Self { values: values.into(), trainable: false }
+    }
+}
+
 /// The reset is kept at most at this share of the threshold, when one of them is trained.
 const NEAREST_RESET: f64 = 0.99;
 

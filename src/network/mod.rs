@@ -7,6 +7,7 @@ mod spiking;
 mod storage;
 #[cfg(feature = "serde")]
 mod store;
+mod summary;
 mod taken;
 
 pub use builder::{BuildError, NetworkBuilder, PopulationId};

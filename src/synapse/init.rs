@@ -10,8 +10,17 @@ use std::fmt;
 
 /// Where initial values come from: a number, a matrix (post x pre), a list, or a distribution.
 ///
-/// Numbers, `ndarray` matrices, vectors and `rand_distr`'s `Normal` and `Uniform` convert into it. For
-/// anything else there is [`Init::sampled`].
+/// Numbers, `ndarray` matrices, vectors, arrays and `rand_distr`'s `Normal` and `Uniform` convert into it. For
+/// any other distribution there is [`Init::sampled`].
+///
+/// ```
+/// use eventprop::{Dense, Init};
+/// use rand_distr::LogNormal;
+/// let matrix = Dense::weights([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]]); // 2 targets, 3 sources
+/// let skewed = Dense::weights(Init::sampled(LogNormal::new(-3.0, 0.5)?));
+/// # let _: [eventprop::SynapseRecipe; 2] = [matrix, skewed];
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub enum Init<F> {
     /// The same value everywhere.
@@ -131,6 +140,20 @@ impl<F: Real> From<Array2<F>> for Init<F> {
 impl<F: Real> From<Vec<F>> for Init<F> {
     fn from(list: Vec<F>) -> Self {
         Self::List(list)
+    }
+}
+
+/// A list.
+impl<F: Real, const N: usize> From<[F; N]> for Init<F> {
+    fn from(list: [F; N]) -> Self {
+        Self::List(list.into())
+    }
+}
+
+/// A matrix, post x pre.
+impl<F: Real, const PRE: usize, const POST: usize> From<[[F; PRE]; POST]> for Init<F> {
+    fn from(rows: [[F; PRE]; POST]) -> Self {
+        Self::Matrix(Array2::from(rows.to_vec()))
     }
 }
 

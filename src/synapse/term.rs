@@ -64,6 +64,7 @@ pub struct DelayKind {
 
 impl DelayKind {
     /// Whether parameters of this kind mean the same as those of the other, and keep its bounds.
+    #[cfg(feature = "files")]
     pub(crate) fn fits(&self, other: &Self) -> bool {
         let longest = |kind: &Self| kind.max.unwrap_or(f64::INFINITY);
         let within =
