@@ -4,11 +4,13 @@
 mod config;
 mod support;
 
+use approx::assert_relative_eq;
 use config::config;
 use eventprop::{
     CrossEntropy, Dense, Engine, ExpWeightedMeanVoltage, FirstSpikeTime, Goal, Gradients,
-    MaxVoltage, MeanSquaredError, MeanVoltage, Network, NetworkBuilder, Objective, SpikeCount,
-    SpikeTimes, SpikeTrains, SpikingNetwork, Trace, VanRossum, VoltageAt,
+    LeakyIntegrator, Lif, MaxVoltage, MeanSquaredError, MeanVoltage, Network, NetworkBuilder,
+    Objective, PotentialSensitivity, Sensitivity, SpikeCount, SpikeTimes, SpikeTrains,
+    SpikingNetwork, Trace, VanRossum, VoltageAt,
 };
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
@@ -243,5 +245,54 @@ proptest! {
         load in load(5_000..25_000, any_linear()),
     ) {
         compare_all(&load)?;
+    }
+}
+
+#[test]
+fn integrals_of_potentials_at_several_rates_agree() {
+    let mut builder = NetworkBuilder::new();
+    let input = builder.input("input", 5);
+    let hidden = builder.layer("hidden", Lif::new(12));
+    let output = builder.layer("output", LeakyIntegrator::new(3).tau_syn(8.0));
+    let delays = || Uniform::new(0.0, 30.0).unwrap();
+    builder.connect(input, hidden, Dense::weights(Normal::new(0.6, 0.2).unwrap()).delays(delays()));
+    builder.connect(
+        hidden,
+        output,
+        Dense::weights(Normal::new(0.0, 0.3).unwrap()).delays(delays()),
+    );
+    let fast = builder.build(&mut ChaCha8Rng::seed_from_u64(4)).unwrap();
+    let plain = fast.clone().with_engine(Engine::Plain);
+    let events: Vec<_> = (0..900).map(|k| ((k * 7919 % 900) as f64 / 5.0, k % 5)).collect();
+    let trains = SpikeTrains::from_events(5, events).unwrap();
+    let traces = [&fast, &plain].map(|net| net.forward(&trains, 200.0).unwrap());
+    assert!(traces[0].spikes(0).len() > 50);
+    // Few rates, shared and not; and more than are looked at for all neurons.
+    for rates in [2, 3, 12] {
+        let terms: Vec<(usize, f64, f64)> = (0..2 * rates)
+            .map(|k| (k % 3, 0.003 * (1 + k / 2) as f64, 1.0 - 0.3 * k as f64))
+            .collect();
+        let [(read, gradients), (expected, wanted)] = [(&fast, &traces[0]), (&plain, &traces[1])]
+            .map(|(net, trace)| {
+                let recording = net.record(trace, 1).unwrap();
+                let read: Vec<f64> = terms
+                    .iter()
+                    .map(|&(n, rate, _)| recording.integral(n, rate).unwrap())
+                    .collect();
+                let mut sensitivity = Sensitivity::none(trace);
+                let all = terms.iter().map(|&(neuron, rate, gradient)| {
+                    PotentialSensitivity::Integral { neuron, rate, gradient }
+                });
+                sensitivity.layers[1].potentials.extend(all);
+                (read, net.adjoint(trace, sensitivity).unwrap())
+            });
+        for (a, b) in read.iter().zip(&expected) {
+            assert_relative_eq!(a, b, max_relative = 1e-10);
+        }
+        let largest = wanted.values().iter().fold(0.0, |a: f64, g| a.max(g.abs()));
+        assert!(largest > 1e-3);
+        for (a, b) in gradients.values().iter().zip(wanted.values()) {
+            assert!((a - b).abs() <= 1e-10 * largest, "{a} {b}");
+        }
     }
 }

@@ -61,8 +61,9 @@ impl<F: Real> Unit<F> {
 pub(super) struct Space<F> {
     /// The spikes of a source.
     spikes: Vec<(f64, Parts<F>)>,
-    /// What the loss depends on, by neuron.
+    /// What the loss depends on, by neuron, and at which rates.
     gradients: Vec<F>,
+    rates: Vec<F>,
 }
 
 /// One arrival, as [`visit`] shows it.
@@ -79,21 +80,24 @@ struct Visit<F> {
     by_time: F,
 }
 
+/// Rates at which all neurons are looked at, one after the other.
+pub(crate) const MOST_RATES: usize = 8;
+
 /// Exponents that a product of two factors may split without overflow.
 const MOST_EXPONENT: f64 = 300.0;
 
-/// Shows all arrivals at a layer; `None` if its model does not allow the closed form.
+/// Shows all arrivals at the neurons of a layer that count; `None` if its model does not allow the closed form.
 fn visit<F: Real>(
     network: &SpikingNetwork<F>,
     trace: &Trace<F>,
     layer: usize,
-    rate: F,
+    (rate, counts): (F, impl Fn(usize) -> bool),
     spikes: &mut Vec<(f64, Parts<F>)>,
     mut each: impl FnMut(Visit<F>),
 ) -> Option<()> {
     let named = &network.layers[layer];
     let bank = named.layer.linear()?.common_bank().filter(|b| b.threshold().is_none())?;
-    if !constants_apart(bank) || too_short(bank, rate, trace.duration) {
+    if !is_suited(bank, rate, trace.duration) {
         return None;
     }
     let duration = F::of(trace.duration);
@@ -110,7 +114,7 @@ fn visit<F: Real>(
             (time, parts)
         }));
         let fastest = unit.rate.max(unit.rate_mem).max(unit.rate_syn).as_f64();
-        for neuron in 0..named.layer.size() {
+        for neuron in (0..named.layer.size()).filter(|&neuron| counts(neuron)) {
             let row = projection.synapses.row(neuron);
             for (k, (&weight, &delay)) in row.weights.iter().zip(row.delays).enumerate() {
                 let lag = delay.as_f64();
@@ -164,12 +168,12 @@ pub(crate) fn voltage_integrals<F: Real>(
 ) -> Option<()> {
     values.clear();
     values.resize(network.layers[layer].layer.size(), F::zero());
-    visit(network, trace, layer, rate, &mut scratch.integrals.spikes, |v| {
+    visit(network, trace, layer, (rate, |_| true), &mut scratch.integrals.spikes, |v| {
         values[v.neuron] += v.weight * v.by_weight
     })
 }
 
-/// Differentiates a layer that never fires, if the loss reads integrals of it at one rate.
+/// Differentiates a layer that never fires, if the loss reads integrals of it at few rates.
 pub(super) fn backward<F: Real>(
     network: &SpikingNetwork<F>,
     trace: &Trace<F>,
@@ -180,27 +184,49 @@ pub(super) fn backward<F: Real>(
 ) -> Option<()> {
     let model = &network.layers[layer].layer;
     let neurons = model.linear().filter(|neurons| !neurons.fire())?;
-    let Space { spikes, gradients } = space;
-    let Some(first) = potentials.first() else { return Some(()) };
+    if potentials.is_empty() {
+        return Some(());
+    }
     if neurons.learn() {
         return None;
     }
-    let PotentialSensitivity::Integral { rate: common, .. } = *first else { return None };
-    gradients.clear();
-    gradients.resize(model.size(), F::zero());
+    let Space { spikes, gradients, rates } = space;
+    rates.clear();
     for term in potentials {
         match *term {
-            PotentialSensitivity::Integral { neuron, rate, gradient } if rate == common => {
-                gradients[neuron] += gradient;
+            PotentialSensitivity::Integral { rate, .. } if rates.contains(&rate) => {}
+            PotentialSensitivity::Integral { rate, .. } if rates.len() < MOST_RATES => {
+                rates.push(rate);
             }
             _ => return None,
         }
     }
-    visit(network, trace, layer, common, spikes, |v| {
-        let gradient = gradients[v.neuron];
-        let by_time = gradient * v.weight * v.by_time;
-        gathered.weights[v.projection][v.synapse] += gradient * v.by_weight;
-        gathered.delays[v.projection][v.synapse] += by_time;
-        gathered.times(v.origin)[v.place] += by_time;
-    })
+    // Those of all rates, or none: nothing has been added when one of them is refused.
+    let bank = neurons.common_bank()?;
+    if rates.iter().any(|&rate| !is_suited(bank, rate, trace.duration)) {
+        return None;
+    }
+    for &common in &*rates {
+        gradients.clear();
+        gradients.resize(model.size(), F::zero());
+        for term in potentials {
+            if let PotentialSensitivity::Integral { neuron, rate, gradient } = *term {
+                gradients[neuron] += if rate == common { gradient } else { F::zero() };
+            }
+        }
+        let counts = |neuron: usize| gradients[neuron] != F::zero();
+        visit(network, trace, layer, (common, counts), spikes, |v| {
+            let gradient = gradients[v.neuron];
+            let by_time = gradient * v.weight * v.by_time;
+            gathered.weights[v.projection][v.synapse] += gradient * v.by_weight;
+            gathered.delays[v.projection][v.synapse] += by_time;
+            gathered.times(v.origin)[v.place] += by_time;
+        })?;
+    }
+    Some(())
+}
+
+/// Whether the closed form keeps its digits.
+fn is_suited<F: Real>(bank: &ModeBank<F>, rate: F, duration: f64) -> bool {
+    constants_apart(bank) && !too_short(bank, rate, duration)
 }

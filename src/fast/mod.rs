@@ -26,7 +26,7 @@ use afferent::inside;
 pub(crate) use backward::Seen;
 pub(crate) use cache::Cache;
 use grid::Grid;
-pub(crate) use integrator::voltage_integrals;
+pub(crate) use integrator::{MOST_RATES, voltage_integrals};
 use own::MOST_CURRENTS;
 use plan::{Plan, Population};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! What read-outs see of a layer.
 
 use super::ReadoutError;
-use crate::fast::voltage_integrals;
+use crate::fast::{MOST_RATES, voltage_integrals};
 use crate::layer::Layer;
 use crate::network::{Engine, Scratch};
 use crate::pool::Loan;
@@ -32,11 +32,43 @@ pub(crate) struct Memory<F> {
     /// The neuron whose trial this is.
     replayed: Option<usize>,
     peaks: Vec<Option<Peak<F>>>,
-    /// The first rate asked for, and whether the fast engine has the integrals at it.
-    rate: Option<(F, bool)>,
-    integrals: Vec<F>,
+    /// Those of the first few rates asked for; the others are left from other trials.
+    integrals: Vec<Integrals<F>>,
+    rates: usize,
     state: Vec<F>,
     stationary: Vec<F>,
+}
+
+/// What the fast engine says of all neurons.
+#[derive(Default)]
+struct Integrals<F> {
+    rate: F,
+    /// Whether it can tell.
+    found: bool,
+    values: Vec<F>,
+}
+
+impl<F: Real> Memory<F> {
+    /// The integrals at a rate; `find` writes them, or cannot tell. `None` also after many other rates: for a
+    /// neuron with a rate of its own it does not pay to look at all.
+    fn integrals(&mut self, rate: F, find: impl FnOnce(&mut Vec<F>) -> Option<()>) -> Option<&[F]> {
+        let at = match self.integrals[..self.rates].iter().position(|all| all.rate == rate) {
+            Some(at) => at,
+            None if self.rates == MOST_RATES => return None,
+            None => {
+                self.rates += 1;
+                if self.integrals.len() < self.rates {
+                    self.integrals.push(Integrals::default());
+                }
+                let all = &mut self.integrals[self.rates - 1];
+                all.rate = rate;
+                all.found = find(&mut all.values).is_some();
+                self.rates - 1
+            }
+        };
+        let all = &self.integrals[at];
+        all.found.then_some(&all.values)
+    }
 }
 
 /// The greatest potential of a trial.
@@ -105,11 +137,11 @@ impl<'a, F: Real> Recording<'a, F> {
         self.with_scratch(|Scratch { recording: memory, fast, .. }| {
             if self.network.engine == Engine::Fast {
                 let Self { network, trace, number, .. } = *self;
-                let Memory { rate: first, integrals, .. } = memory;
-                let mut all = || voltage_integrals(network, trace, number, rate, integrals, fast);
-                let (first, found) = *first.get_or_insert_with(|| (rate, all().is_some()));
-                if found && first == rate {
-                    return Ok(memory.integrals[neuron]);
+                let find = |values: &mut Vec<F>| {
+                    voltage_integrals(network, trace, number, rate, values, fast)
+                };
+                if let Some(values) = memory.integrals(rate, find) {
+                    return Ok(values[neuron]);
                 }
             }
             self.replay(neuron, memory)?;
@@ -213,8 +245,8 @@ impl<'a, F: Real> Recording<'a, F> {
         let mut place = self.scratch.borrow_mut();
         let scratch = place.get_or_insert_with(|| {
             let mut scratch = self.network.scratch.take();
-            let Memory { replayed, peaks, rate, .. } = &mut scratch.recording;
-            (*replayed, *rate) = (None, None);
+            let Memory { replayed, peaks, rates, .. } = &mut scratch.recording;
+            (*replayed, *rates) = (None, 0);
             peaks.clear();
             peaks.resize(self.neurons(), None);
             scratch
