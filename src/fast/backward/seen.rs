@@ -9,21 +9,24 @@ use std::sync::Arc;
 /// the sums of dL/dw, and of dL/dt for weight 1.
 #[derive(Default)]
 pub(crate) struct Seen<F> {
-    /// The branches, and the constants that their targets share; none if nothing was seen.
-    of: Option<(Arc<Fans<F>>, Option<(F, F)>)>,
+    /// The branches; none if nothing was seen.
+    fans: Option<Arc<Fans<F>>>,
+    /// tau_mem and tau_syn, if the targets share them.
+    taus: Option<(F, F)>,
     blocks: Vec<Vec<(F, F)>>,
 }
 
 impl<F: Real> Seen<F> {
     /// Nothing.
     pub fn clear(&mut self) {
-        self.of = None;
+        self.fans = None;
     }
 
     /// Makes room for what will be seen through an afferent, unless there is.
     pub(super) fn begin(&mut self, afferent: &Afferent<F>) {
-        if self.of.is_none() {
-            self.of = Some((afferent.fans.clone(), afferent.taus));
+        if self.fans.is_none() {
+            self.fans = Some(afferent.fans.clone());
+            self.taus = afferent.taus;
             let fans = &afferent.fans.blocks;
             self.blocks.resize_with(fans.len(), Vec::new);
             for (seen, fan) in self.blocks.iter_mut().zip(fans) {
@@ -40,9 +43,9 @@ impl<F: Real> Seen<F> {
 
     /// Adds the gradients by the synapses, and is empty then.
     pub fn finish(&mut self, weights: &mut [F], delays: &mut [F]) {
-        let Some((fans, taus)) = self.of.take() else { return };
+        let Some(fans) = self.fans.take() else { return };
         for (fan, seen) in fans.blocks.iter().zip(&self.blocks) {
-            let Some((tau_mem, tau_syn)) = taus else {
+            let Some((tau_mem, tau_syn)) = self.taus else {
                 for (branch, seen) in fan.branches.iter().zip(seen) {
                     weights[branch.synapse as usize] += seen.0;
                     delays[branch.synapse as usize] += branch.syn * seen.1;
