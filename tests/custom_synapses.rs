@@ -5,7 +5,9 @@
 mod custom_synapses;
 
 use eventprop::check::GradientCheck;
-use eventprop::{CrossEntropy, Engine, MeanVoltage, Network, Objective, SpikeTrains};
+use eventprop::{
+    CrossEntropy, Engine, MeanVoltage, Network, Objective, Rewiring, SpikeTrains, SynapseError,
+};
 
 #[test]
 fn low_rank_weights_and_delays_by_distance() {
@@ -19,4 +21,18 @@ fn low_rank_weights_and_delays_by_distance() {
         assert!(report.passed(), "{report}");
         assert_eq!(report.skipped() + report.inconclusive(), 0, "{report}");
     }
+}
+
+#[test]
+fn what_they_do_not_offer_is_refused() {
+    let mut net = custom_synapses::network().unwrap();
+    let name = net.projections().next().unwrap().to_owned();
+    let before: Vec<f64> = net.parameters()[0].1.values.to_vec();
+    let change = Rewiring { remove: vec![0], ..Rewiring::default() };
+    let error = net.rewire(&name, &change).unwrap_err();
+    let source = SynapseError::Rigid;
+    assert_eq!(error, eventprop::BuildError::Synapses { name: name.clone(), source });
+    assert_eq!(net.parameters()[0].1.values, before);
+    let error = serde_json::to_string(&net).unwrap_err().to_string();
+    assert!(error.contains(&format!("`{name}`")), "{error}");
 }

@@ -5,8 +5,8 @@ mod support;
 
 use eventprop::data::Dataset;
 use eventprop::train::{
-    BatchReport, EpochReport, History, Log, Metric, Observer, Schedule, Start, TrainError, Trainer,
-    Verdict, evaluate,
+    BatchReport, EpochReport, History, Log, Metric, Observer, Progress, Schedule, Start,
+    TrainError, Trainer, Verdict, evaluate,
 };
 use eventprop::{
     Adam, Gradients, Network, OptimizeError, Optimizer, OptimizerState, Sample, Sgd,
@@ -274,4 +274,38 @@ fn settings_without_meaning_are_refused() {
     assert!(still.fit(&mut network(), &set, None, &mut []).is_ok());
     let still = still.schedule(Schedule::ease_in());
     assert!(matches!(still.fit(&mut network(), &set, None, &mut []), Err(TrainError::NoRates)));
+}
+
+#[test]
+fn watching_changes_nothing_and_metrics_are_what_they_are_called() {
+    let (train, validation) = (data(12, 1), data(9, 2));
+    let fit = |observers: &mut [&mut dyn Observer]| {
+        let mut net = network();
+        let trainer = Trainer::new(objective(), Adam::new(0.05)).epochs(4).batch(6);
+        let history = trainer.fit(&mut net, &train, Some(&validation), observers).unwrap();
+        (net, history)
+    };
+    let (alone, history) = fit(&mut []);
+    // Without a terminal the bar is not drawn, but counts all the same.
+    let (watched, _) = fit(&mut [&mut Progress::new()]);
+    assert_eq!(values(&alone), values(&watched));
+
+    for metric in [Metric::TrainAccuracy, Metric::ValidationAccuracy] {
+        let of = |e: &EpochReport| metric.of(e).unwrap();
+        let most = history.epochs.iter().map(of).fold(0.0, f64::max);
+        let best = history.best(metric).unwrap();
+        assert_eq!(of(best), most);
+        // Of equal ones the first.
+        assert!(history.epochs[..best.epoch].iter().all(|e| of(e) < most));
+        assert!(metric.is_better(0.9, 0.8) && !metric.is_better(0.8, 0.8));
+    }
+    let names: Vec<_> = [Metric::TrainLoss, Metric::TrainAccuracy].map(|m| m.to_string()).into();
+    assert_eq!(names, ["training loss", "training accuracy"]);
+
+    let metrics = evaluate(&alone, &validation, &objective(), 30.0).unwrap();
+    let spikes: usize = (0..validation.len())
+        .map(|k| alone.forward(&validation.spikes(k).unwrap(), 30.0).unwrap().spikes(0).len())
+        .sum();
+    assert_eq!(metrics.spikes_per_neuron(0), spikes as f64 / (9.0 * 8.0));
+    assert!(spikes > 0);
 }

@@ -221,6 +221,72 @@ mod tests {
         assert_relative_eq!(far, (-10.0f64).exp() / 9.99, max_relative = 1e-14);
     }
 
+    /// The root, and how often the function was asked.
+    fn root(low: f64, high: f64, f: impl Fn(f64) -> (f64, f64)) -> (f64, usize) {
+        let asked = std::cell::Cell::new(0);
+        let root = ascending_root(low, high, |x| {
+            asked.set(asked.get() + 1);
+            assert!(x >= low && x <= high);
+            f(x)
+        });
+        (root, asked.get())
+    }
+
+    #[test]
+    fn roots_are_certain_and_take_few_steps() {
+        // Newton's steps are few where they converge; where they do not, each round halves the bracket.
+        let root_of = |low, high, most, right: f64, f: &dyn Fn(f64) -> (f64, f64)| {
+            let (found, asked) = root(low, high, f);
+            assert_relative_eq!(found, right, max_relative = 5e-16);
+            assert!(asked <= most, "{asked} steps to {right}");
+        };
+        root_of(0.0, 10.0, 3, 3.0, &|x| (x - 3.0, 1.0));
+        root_of(0.0, 10.0, 10, 5f64.ln(), &|x| (1.0 - 5.0 * (-x).exp(), 5.0 * (-x).exp()));
+        root_of(0.0, 1e6, 30, 5f64.ln(), &|x| (1.0 - 5.0 * (-x).exp(), 5.0 * (-x).exp()));
+        root_of(0.0, 2.0, 8, 2f64.sqrt(), &|x| (x * x - 2.0, 2.0 * x));
+        let far = |x: f64| ((50.0 * (x - 0.7)).atan(), 50.0 / (1.0 + (50.0 * (x - 0.7)).powi(2)));
+        root_of(0.0, 10.0, 15, 0.7, &far);
+        // Flat at the root: no quadratic convergence, but an end.
+        root_of(0.0, 3.0, 120, 2.0, &|x| ((x - 2.0).powi(3), 3.0 * (x - 2.0).powi(2)));
+        // At the upper end, which is outside for Newton: by bisection.
+        root_of(0.0, 1.0, 60, 1.0, &|x| (x - 1.0, 1.0));
+        // A jump has no slope to go by.
+        root_of(0.0, 1.0, 60, 0.3, &|x| (if x < 0.3 { -1.0 } else { 1.0 }, 0.0));
+    }
+
+    #[test]
+    fn the_order_of_terms_and_those_that_cancel_do_not_matter() {
+        let term = |coefficient: f64, rate| Term { coefficient, rate };
+        let plain = [term(-1.0, 0.1), term(2.5, 0.3), term(-1.7, 0.9)];
+        let roots = sign_changes(&plain, 50.0);
+        assert_eq!(roots.len(), 2);
+        let turned = sign_changes(&[plain[2], plain[0], plain[1]], 50.0);
+        let split = [term(4.0, 0.5), plain[0], plain[2], term(-4.0, 0.5), plain[1]];
+        for other in [turned, sign_changes(&split, 50.0)] {
+            assert_eq!(other.len(), 2);
+            for (a, b) in other.into_iter().zip(&roots) {
+                assert_relative_eq!(a, *b, max_relative = 1e-14);
+            }
+        }
+        for root in roots {
+            assert!(sum(&plain, root).abs() < 1e-15);
+        }
+        assert!(sign_changes(&[term(1.0, 0.2), term(2.0, 0.1)], 50.0).is_empty());
+        assert!(sign_changes(&[term(-1.0, 0.2), term(-2.0, 0.1)], 50.0).is_empty());
+        assert!(sign_changes(&[term(1.0, 0.2), term(-1.0, 0.2)], 50.0).is_empty());
+    }
+
+    #[test]
+    fn differences_do_not_depend_on_the_order() {
+        for [x, y, z] in [[0.5, 2.5, 4.0], [0.5, 0.6, 4.0], [1.0, 1.2, 1.3]] {
+            let first = |a: f64, b: f64| ((-a).exp() - (-b).exp()) / (b - a);
+            let right = (first(x, y) - first(y, z)) / (z - x);
+            for order in [[x, y, z], [z, y, x], [y, z, x], [z, x, y]] {
+                assert_relative_eq!(decreasing_difference(order), right, max_relative = 1e-13);
+            }
+        }
+    }
+
     #[test]
     fn the_forms_of_the_integral_meet() {
         // Simpson's rule is exact enough for comparison with all of them.

@@ -128,3 +128,65 @@ impl<F: Real, const R: usize> Dynamics<'_, F, R> {
         found.or_else(|| self.bank.next_spike(&state[..=R], horizon))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::rest;
+    use super::*;
+    use crate::layer::ModeBank;
+    use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
+
+    /// What came of random states.
+    #[derive(Debug, Default)]
+    struct Tally {
+        spikes: usize,
+        /// Those that the quick search found, of those it was asked for.
+        quick: usize,
+        asked: usize,
+    }
+
+    /// Compares with the bank, for neurons with the first `R` of these time constants.
+    fn compare<const R: usize>(tau_mem: f64, taus: [f64; 2], least: f64, seed: u64) -> Tally {
+        let bank = ModeBank::new(tau_mem, taus[..R].to_vec(), Some(1.0), 0.0);
+        let dynamics = Dynamics::<f64, R>::new(&bank);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut tally = Tally::default();
+        for _ in 0..4000 {
+            let mut state: State<f64> = rest();
+            state[0] = rng.random_range(-1.0..1.02);
+            state[1..=R].fill_with(|| rng.random_range(least..8.0 / R as f64));
+            let horizon = 10f64.powf(rng.random_range(-2.0..2.5));
+            let found = dynamics.crossing(&state, 1.0, horizon);
+            let known = bank.next_spike(&state[..=R], horizon);
+            assert_eq!(found.is_some(), known.is_some(), "{state:?} within {horizon}");
+            let (Some(found), Some(known)) = (found, known) else { continue };
+            tally.spikes += 1;
+            let at = dynamics.flow(known, &state);
+            let slope = ((at[1..=R].iter().sum::<f64>() - at[0]) / tau_mem).max(1e-9);
+            let rounding = 1e-14 * (1.0 + known) + 1e-15 * (1.0 + state[1].abs()) / slope;
+            assert!((found - known).abs() <= rounding, "{state:?}: {found}, not {known}");
+            if state[0] < 1.0 && state[1..=R].iter().all(|i| *i >= 0.0) {
+                tally.asked += 1;
+                tally.quick += usize::from(dynamics.search(&state, 1.0, horizon, false).is_some());
+            }
+        }
+        tally
+    }
+
+    #[test]
+    fn crossings_are_those_of_the_bank_and_most_are_found_quickly() {
+        // Slower, faster, nearly and exactly as the membrane.
+        for (k, tau) in [5.0, 40.0, 20.0 * (1.0 + 1e-9), 20.0].into_iter().enumerate() {
+            let k = k as u64;
+            for tally in [
+                compare::<1>(20.0, [tau, 0.0], 0.0, k),
+                compare::<1>(20.0, [tau, 0.0], -2.0, k),
+                compare::<2>(20.0, [tau, 8.0], 0.0, k),
+                compare::<2>(20.0, [tau, 8.0], -4.0, k),
+            ] {
+                assert!(tally.spikes > 150, "tau {tau}: {tally:?}");
+                assert!(2 * tally.quick > tally.asked, "tau {tau}: {tally:?}");
+            }
+        }
+    }
+}
