@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Things that are lent out and come back, so that what they have allocated is used again. It holds as
 /// many as were out at one time. A clone starts empty.
@@ -11,19 +11,22 @@ pub(crate) struct Pool<T>(Mutex<Vec<T>>);
 impl<T: Default> Pool<T> {
     /// Lends one out, new if need be. It is as its last user left it.
     pub fn take(&self) -> Loan<'_, T> {
-        let value = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        Loan { pool: self, value: Some(value.unwrap_or_default()) }
+        Loan { pool: self, value: Some(self.take_out()) }
+    }
+
+    /// The same for something that comes back by [`Pool::put_back`], or not at all.
+    pub fn take_out(&self) -> T {
+        self.all().pop().unwrap_or_default()
     }
 }
 
-impl<T: Default> Pool<T> {
-    /// The same for something that comes back by [`Pool::put_back`], or not at all.
-    pub fn take_out(&self) -> T {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+impl<T> Pool<T> {
+    pub fn put_back(&self, value: T) {
+        self.all().push(value);
     }
 
-    pub fn put_back(&self, value: T) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(value);
+    fn all(&self) -> MutexGuard<'_, Vec<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -71,7 +74,7 @@ impl<T> Drop for Loan<'_, T> {
     fn drop(&mut self) {
         // What a panic left half-done is not used again.
         if !std::thread::panicking() {
-            self.pool.0.lock().unwrap_or_else(PoisonError::into_inner).extend(self.value.take());
+            self.value.take().into_iter().for_each(|value| self.pool.put_back(value));
         }
     }
 }

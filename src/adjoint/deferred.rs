@@ -75,7 +75,7 @@ impl<F: Real> Deferred<F> {
     }
 
     /// Adds the gradients by all parameters, and is empty then.
-    pub(super) fn settle(
+    pub(crate) fn settle(
         &mut self,
         network: &SpikingNetwork<F>,
         gradients: &mut Gradients<F>,
@@ -107,7 +107,6 @@ impl<F: Real> Sums<F> {
             values.resize(count, F::zero());
         }
         self.seen.resize_with(network.projections.len(), Seen::default);
-        self.seen.iter_mut().for_each(Seen::clear);
     }
 
     fn pull_back(&mut self, network: &SpikingNetwork<F>, gradients: &mut Gradients<F>) {

@@ -51,7 +51,6 @@ pub(crate) fn defer<F: Real>(
     gradients: &mut Gradients<F>,
     deferred: &mut Deferred<F>,
 ) -> Result<(), AdjointError> {
-    gradients.input_times.clear();
     let done = add(network, trace, sensitivity, gradients, deferred);
     if done.is_err() {
         gradients.input_times.clear();
@@ -74,6 +73,7 @@ fn add<F: Real>(
     let scratch = &mut *network.scratch.take();
     scratch.adjoint.begin(network, sensitivity);
     scratch.adjoint.swap(sensitivity);
+    gradients.input_times.clear();
     gradients.input_times.resize(trace.input.len(), F::zero());
     let input_times = &mut gradients.input_times;
     let mut groups = network.groups.iter().rev();
@@ -82,15 +82,6 @@ fn add<F: Real>(
     });
     scratch.adjoint.swap(sensitivity);
     done
-}
-
-/// Adds what is deferred to the gradients, and leaves nothing.
-pub(crate) fn settle<F: Real>(
-    network: &SpikingNetwork<F>,
-    deferred: &mut Deferred<F>,
-    gradients: &mut Gradients<F>,
-) -> Result<(), AdjointError> {
-    deferred.settle(network, gradients)
 }
 
 fn check_layout<F: Real>(

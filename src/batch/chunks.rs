@@ -96,14 +96,12 @@ pub(super) fn run<F: Real, N: Network<F>, T: Sync + ?Sized>(
     let all = |chunk: &mut Chunk<F>, start: usize, samples: &[Sample<'_, T>]| {
         let mut worker = workers.take();
         chunk.clear();
-        chunk.result = samples.iter().enumerate().try_for_each(|(k, sample)| {
+        let done = samples.iter().enumerate().try_for_each(|(k, sample)| {
             let in_sample = |e| Error::Sample { index: start + k, source: Box::new(e) };
             one(&mut worker, chunk, start + k, sample).map_err(in_sample)
         });
         let settled = network.settle(&mut worker.deferred, &mut chunk.gradients);
-        if chunk.result.is_ok() {
-            chunk.result = settled.map_err(Error::from);
-        }
+        chunk.result = done.and(settled.map_err(Error::from));
     };
     let (rank, ranks) = gather.place();
     let most = gather.at_once().min(samples.len().div_ceil(CHUNK).div_ceil(ranks)).max(1);

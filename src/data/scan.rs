@@ -22,9 +22,9 @@ impl Source for Scanned {
     }
 }
 
-/// A set of events that stay where they are and that `events` does not check. All of them are read once: the set has the channels up to the
-/// highest that occurs, or those of `header` if they are more, and lasts for the least whole number of ms above all
-/// events.
+/// A set of events that stay where they are and that `events` does not check. All of them are read once: the set has the
+/// channels up to the highest that occurs, or those of `header` if they are more, and lasts for the least whole number
+/// of ms above all events.
 pub(super) fn scan(
     events: Arc<dyn Source>,
     about: Vec<About>,

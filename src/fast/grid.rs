@@ -52,6 +52,11 @@ pub(super) fn leg<F: Real>(shortest_tau: f64) -> f64 {
     (shortest_tau * largest.min(64.0)).log2().floor().exp2()
 }
 
+/// The greatest power of two for which the buckets of all neurons are no more than `all`, or 1.
+fn buckets_per_slab(all: usize, neurons: usize) -> usize {
+    1 << (all / neurons.max(1)).max(1).ilog2()
+}
+
 /// Buckets, slabs and legs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Grid {
@@ -73,9 +78,7 @@ impl Grid {
         let coarsest = leg / if is_sparse { COARSEST / 2.0 } else { COARSEST };
         let width = enough.clamp(leg / FINEST, coarsest);
         let buckets = (duration / width).ceil();
-        let most = (SLAB / neurons.max(1)).max(1);
-        // The greatest power of two that is no more.
-        let slab = (1 << most.ilog2()).min((leg / width) as usize);
+        let slab = buckets_per_slab(SLAB, neurons).min((leg / width) as usize);
         let span = width * slab as f64;
         // Also false if anything overflowed.
         let pays = arrivals >= FEWEST && buckets <= MOST_BUCKETS * arrivals && width > 0.0;
@@ -88,8 +91,7 @@ impl Grid {
     pub fn backward(self, duration: f64, spikes: f64, neurons: usize) -> Self {
         let wide = (duration * SPIKES_PER_BUCKET / spikes).log2().floor().exp2();
         let width = wide.clamp(self.width, (self.leg / FEWEST_PER_LEG).max(self.width));
-        let most = (READ_SLAB / neurons.max(1)).max(1);
-        let slab = (1 << most.ilog2()).min((self.leg / width) as usize);
+        let slab = buckets_per_slab(READ_SLAB, neurons).min((self.leg / width) as usize);
         let span = width * slab as f64;
         if span < self.span { self } else { Self { width, span, slab, ..self } }
     }

@@ -277,7 +277,7 @@ impl<F: Real> Network<F> for SpikingNetwork<F> {
     ) -> Result<(), AdjointError> {
         let mut deferred = Deferred::new();
         adjoint::defer(self, trace, sensitivity, gradients, &mut deferred)?;
-        adjoint::settle(self, &mut deferred, gradients)
+        deferred.settle(self, gradients)
     }
 
     fn adjoint_deferred(
@@ -295,7 +295,7 @@ impl<F: Real> Network<F> for SpikingNetwork<F> {
         deferred: &mut Deferred<F>,
         gradients: &mut Gradients<F>,
     ) -> Result<(), AdjointError> {
-        adjoint::settle(self, deferred, gradients)
+        deferred.settle(self, gradients)
     }
 
     fn count_arrivals(

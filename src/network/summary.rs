@@ -26,7 +26,7 @@ impl<F: Real> fmt::Display for SpikingNetwork<F> {
         for projection in &self.projections {
             let synapses = &projection.synapses;
             let (post, pre) = synapses.shape();
-            let count: usize = (0..post).map(|j| synapses.row(j).weights.len()).sum();
+            let count = synapses.synapses();
             write!(f, "projection `{}`: synapses {count} of {post} x {pre}", projection.name)?;
             trained(f, synapses.parameters())?;
         }

@@ -17,11 +17,6 @@ pub(crate) struct Seen<F> {
 }
 
 impl<F: Real> Seen<F> {
-    /// Nothing.
-    pub fn clear(&mut self) {
-        self.fans = None;
-    }
-
     /// Makes room for what will be seen through an afferent, unless there is.
     pub(super) fn begin(&mut self, afferent: &Afferent<F>) {
         if self.fans.is_none() {
