@@ -248,6 +248,18 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(config(20))]
+
+    /// Trials and delays of hundreds of time constants.
+    #[test]
+    fn the_engines_agree_on_long_trials(load in load(5_000..15_000, plain())) {
+        let (duration, longest_delay) = (20.0 * load.duration, 10.0 * load.longest_delay);
+        let recurrent = load.recurrent.map(|(strength, longest)| (strength, 20.0 * longest));
+        compare_all(&Load { duration, longest_delay, recurrent, ..load })?;
+    }
+}
+
 #[test]
 fn integrals_of_potentials_at_several_rates_agree() {
     let mut builder = NetworkBuilder::new();

@@ -25,6 +25,9 @@ pub(super) struct Flight<F> {
     pub rank: u32,
 }
 
+/// exp(x / tau_mem) and exp(x / tau_syn), or sums that belong to the two.
+pub(super) type Both = (f64, f64);
+
 /// The spikes of one source.
 #[derive(Debug)]
 pub(super) struct Queue<F> {
@@ -128,6 +131,24 @@ impl<F: Real> Afferent<F> {
         let ahead = slab.saturating_sub(flight.slab as usize + leg * per_leg).min(per_leg + 1);
         let (mem, syn) = self.hops[ahead];
         (flight.mem * mem, flight.syn * syn, start..start + self.leg)
+    }
+
+    /// The leg that a delay ends in.
+    pub fn leg_of(&self, delay: f64) -> Range<f64> {
+        let start = (delay / self.leg).floor() * self.leg;
+        start..start + self.leg
+    }
+
+    /// Those of a time for targets that share their constants.
+    pub fn factors(&self, x: f64) -> Both {
+        factors(x, self.taus.map(|(tau_mem, tau_syn)| (tau_mem.as_f64(), tau_syn.as_f64())))
+    }
+
+    /// dL/dt of a spike for such targets, given its factors and the sums over its branches.
+    pub fn by_time(&self, factors: Both, sums: Both) -> f64 {
+        self.taus.map_or(0.0, |(tau_mem, tau_syn)| {
+            factors.0 * sums.0 / tau_mem.as_f64() + factors.1 * sums.1 / tau_syn.as_f64()
+        })
     }
 }
 

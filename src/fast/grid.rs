@@ -28,6 +28,10 @@ const SPIKES_PER_BUCKET: f64 = 1.0 / 32.0;
 const FEWEST_PER_LEG: f64 = 32.0;
 const READ_SLAB: usize = 65_536;
 
+/// Of neurons that share their constants: time constants of a slab, and buckets of all neurons in it.
+const RANGE: f64 = 512.0;
+const TABLE: usize = 262_144;
+
 /// More slabs than a trial or a leg may have.
 const MOST_SLABS: f64 = 65_536.0;
 
@@ -86,12 +90,23 @@ impl Grid {
         (pays && fits).then_some(Self { width, span, leg, slab })
     }
 
-    /// The grid for the way back of neurons that fired `spikes` times on average. Between its spikes the adjoint of a
-    /// neuron is the same in all buckets of a slab, so they may be as wide as the spikes allow.
+    /// The grid for the way back of neurons with constants of their own that fired `spikes` times on average: there
+    /// buckets may be as wide as the spikes allow.
     pub fn backward(self, duration: f64, spikes: f64, neurons: usize) -> Self {
         let wide = (duration * SPIKES_PER_BUCKET / spikes).log2().floor().exp2();
         let width = wide.clamp(self.width, (self.leg / FEWEST_PER_LEG).max(self.width));
         let slab = buckets_per_slab(READ_SLAB, neurons).min((self.leg / width) as usize);
+        let span = width * slab as f64;
+        if span < self.span { self } else { Self { width, span, slab, ..self } }
+    }
+
+    /// The grid for the way back of neurons that share their constants, whose slabs are as long as double precision
+    /// allows: a neuron's adjoint has as many pieces as it fired, and buckets serve to find them.
+    pub fn stretches(self, duration: f64, spikes: f64, neurons: usize, shortest_tau: f64) -> Self {
+        let longest = (shortest_tau * RANGE).min(2.0 * duration).log2().floor().exp2();
+        let wide = (duration * SPIKES_PER_BUCKET / spikes).log2().floor().exp2();
+        let width = wide.min(longest);
+        let slab = buckets_per_slab(TABLE, neurons).min((longest / width) as usize);
         let span = width * slab as f64;
         if span < self.span { self } else { Self { width, span, slab, ..self } }
     }

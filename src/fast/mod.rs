@@ -24,6 +24,7 @@ use crate::trace::{Fired, LayerTrace};
 use crate::{PotentialSensitivity, Real, SimulationError, SpikeTrains, SpikingNetwork, Trace};
 use afferent::inside;
 pub(crate) use backward::Seen;
+use backward::{OwnSpace, SharedSpace};
 pub(crate) use cache::Cache;
 use grid::Grid;
 pub(crate) use integrator::{MOST_RATES, voltage_integrals};
@@ -43,19 +44,32 @@ const LEAST_BLOCK: usize = 8;
 /// Spikes per ms that neurons of a recurrent group are expected to fire. Only the width of buckets depends on it.
 const GUESSED_RATE: f64 = 0.008;
 
-/// The memory of the engine, to be used again: for `R` currents and states of at most `N` numbers. `OWN` is for
-/// neurons with constants of their own.
+/// The memory of the engine, to be used again, for neurons that share their constants and have `R` currents and states of
+/// `N` numbers.
 #[derive(Debug)]
-struct Memory<F, const R: usize, const N: usize, const OWN: bool> {
-    forward: forward::Space<F, R, N, OWN>,
-    backward: backward::Space<F, R, OWN, 1>,
-    /// The same with what trained constants need.
-    learning: backward::Space<F, R, OWN, 3>,
+struct Shared<F, const R: usize, const N: usize> {
+    forward: forward::Space<F, R, N, false>,
+    backward: SharedSpace<R>,
 }
 
-impl<F: Real, const R: usize, const N: usize, const OWN: bool> Default for Memory<F, R, N, OWN> {
+impl<F: Real, const R: usize, const N: usize> Default for Shared<F, R, N> {
     fn default() -> Self {
-        let (backward, learning) = (backward::Space::new(), backward::Space::new());
+        Self { forward: forward::Space::new(), backward: SharedSpace::new() }
+    }
+}
+
+/// The same for neurons with constants of their own.
+#[derive(Debug)]
+struct Own<F, const R: usize, const N: usize> {
+    forward: forward::Space<F, R, N, true>,
+    backward: OwnSpace<F, R, 1>,
+    /// With what trained constants need.
+    learning: OwnSpace<F, R, 3>,
+}
+
+impl<F: Real, const R: usize, const N: usize> Default for Own<F, R, N> {
+    fn default() -> Self {
+        let (backward, learning) = (OwnSpace::new(), OwnSpace::new());
         Self { forward: forward::Space::new(), backward, learning }
     }
 }
@@ -69,21 +83,21 @@ const MOST_NUMBERS: usize = MOST_CURRENTS + 3;
 /// is what most models have.
 #[derive(Debug)]
 pub(crate) struct Scratch<F> {
-    one: Memory<F, 1, 2, false>,
-    several: Memory<F, MOST_RECEPTORS, { MOST_RECEPTORS + 1 }, false>,
-    few_own: Memory<F, FEW_CURRENTS, FEW_NUMBERS, true>,
-    most_own: Memory<F, MOST_CURRENTS, MOST_NUMBERS, true>,
+    one: Shared<F, 1, 2>,
+    several: Shared<F, MOST_RECEPTORS, { MOST_RECEPTORS + 1 }>,
+    few_own: Own<F, FEW_CURRENTS, FEW_NUMBERS>,
+    most_own: Own<F, MOST_CURRENTS, MOST_NUMBERS>,
     integrals: integrator::Space<F>,
 }
 
-/// Calls a macro with the memory for a plan.
+/// Calls a macro with the memory for a plan, and says whether neurons have constants of their own.
 macro_rules! with_memory {
     ($plan:expr, $scratch:expr, $run:ident) => {
         match ($plan.own, $plan.currents()) {
-            (false, 1) => $run!($scratch.one),
-            (false, _) => $run!($scratch.several),
-            (true, ..=FEW_CURRENTS) => $run!($scratch.few_own),
-            (true, _) => $run!($scratch.most_own),
+            (false, 1) => $run!(shared $scratch.one),
+            (false, _) => $run!(shared $scratch.several),
+            (true, ..=FEW_CURRENTS) => $run!(own $scratch.few_own),
+            (true, _) => $run!(own $scratch.most_own),
         }
     };
 }
@@ -91,8 +105,8 @@ macro_rules! with_memory {
 impl<F: Real> Default for Scratch<F> {
     fn default() -> Self {
         let integrals = integrator::Space::default();
-        let (one, several) = (Memory::default(), Memory::default());
-        Self { one, several, few_own: Memory::default(), most_own: Memory::default(), integrals }
+        let (one, several) = (Shared::default(), Shared::default());
+        Self { one, several, few_own: Own::default(), most_own: Own::default(), integrals }
     }
 }
 
@@ -122,7 +136,7 @@ pub(crate) fn forward<F: Real>(
         Err(error) => return Some(Err(error)),
     };
     macro_rules! run {
-        ($memory:expr) => {{
+        ($kind:ident $memory:expr) => {{
             let space = &mut $memory.forward;
             (space.run(network, &plan, duration, trains), &space.fired)
         }};
@@ -195,7 +209,12 @@ fn plan<'a, F: Real>(
     let block = if recurrent { neurons } else { block.min(neurons) };
     let mut grid = Grid::new(duration, most, block, grid::leg::<F>(shortest))?;
     if let Some(spikes) = spikes {
-        grid = grid.backward(duration, spikes as f64 / neurons as f64, block);
+        let spikes = spikes as f64 / neurons as f64;
+        grid = if own {
+            grid.backward(duration, spikes, block)
+        } else {
+            grid.stretches(duration, spikes, block, shortest)
+        };
     }
     Some(network.cache.plan(network, group, grid, block, own))
 }
@@ -233,7 +252,11 @@ pub(crate) fn backward<F: Real>(
     let length = (trace.duration, Some(spikes));
     let plan = plan(network, group, (recurrent, learning), length, &trains)?.ok()?;
     macro_rules! run {
-        ($memory:expr) => {
+        (shared $memory:expr) => {{
+            $memory.backward.run(trace, &plan, gathered);
+            Some(())
+        }};
+        (own $memory:expr) => {
             if learning {
                 $memory.learning.run(network, trace, &plan, gathered)
             } else {

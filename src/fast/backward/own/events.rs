@@ -30,9 +30,9 @@ pub(super) fn tells_releases<F: Real>(trace: &Trace<F>, plan: &Plan<F>) -> bool 
     })
 }
 
-impl<F: Real, const R: usize, const OWN: bool, const K: usize> Run<'_, '_, F, R, OWN, K> {
+impl<F: Real, const R: usize, const K: usize> Run<'_, '_, F, R, K> {
     /// Takes a neuron's adjoint back over one of its spikes.
-    pub(super) fn spike_own(&mut self, spike: Event<F>, bucket: usize) {
+    pub(super) fn spike(&mut self, spike: Event<F>, bucket: usize) {
         let by_time = self.by_time(&spike);
         let (slot, place) = (spike.slot as usize, spike.place as usize);
         let population = &self.plan.populations[spike.population as usize];

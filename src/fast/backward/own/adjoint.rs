@@ -2,7 +2,7 @@
 
 use crate::Real;
 use crate::fast::afferent::{Afferent, Flight};
-use crate::fast::fan::{Branch, Fan};
+use crate::fast::fan::Fan;
 use crate::fast::grid::Window;
 use crate::fast::own::{Back, Own, Owns, Sums};
 use crate::layer::ModeBank;
@@ -33,7 +33,7 @@ impl<F: Real> Aside<F> {
 
 /// The adjoint of the neurons of a block in a slab.
 #[derive(Debug)]
-pub(super) struct Adjoint<F, const R: usize, const OWN: bool, const K: usize> {
+pub(super) struct Adjoint<F, const R: usize, const K: usize> {
     /// Before all that has been passed; for neurons with constants of their own as of the time that is passed.
     pub present: Vec<Back<F, R, K>>,
     /// Of those what is not read.
@@ -44,7 +44,7 @@ pub(super) struct Adjoint<F, const R: usize, const OWN: bool, const K: usize> {
     pub segments: Vec<Vec<Segment<F, R, K>>>,
 }
 
-impl<F: Real, const R: usize, const OWN: bool, const K: usize> Adjoint<F, R, OWN, K> {
+impl<F: Real, const R: usize, const K: usize> Adjoint<F, R, K> {
     /// Writes down the adjoint of all neurons at the end of a bucket.
     pub fn tabulate(&mut self, bucket: usize) {
         let size = self.present.len();
@@ -56,7 +56,7 @@ impl<F: Real, const R: usize, const OWN: bool, const K: usize> Adjoint<F, R, OWN
     pub fn pass(&mut self, slot: usize, (bucket, end): (usize, f64), before: Segment<F, R, K>) {
         let segments = &mut self.segments[slot];
         let row = &mut self.rows[bucket * self.present.len() + slot];
-        if segments.is_empty() || (OWN && !row.p().mem.is_nan()) {
+        if segments.is_empty() || !row.p().mem.is_nan() {
             segments.push(Segment { end, mode: self.present[slot] });
         }
         segments.push(before);
@@ -128,69 +128,22 @@ impl<F: Real, const R: usize, const OWN: bool, const K: usize> Adjoint<F, R, OWN
         (seen, sums): (&mut [(F, F)], &mut [Sums<F, R>]),
         window: &Window,
     ) -> F {
-        let receptor = if R == 1 { 0 } else { afferent.receptor };
-        let (tau_mem, tau_syn) = afferent.taus.unwrap_or((F::one(), F::one()));
-        let (rate_mem, rate_syn) = (tau_mem.recip(), tau_syn.recip());
         let start = fan.of(flight.source as usize).start;
-        let (size, time) = (self.present.len(), flight.time);
         let mut by_time = F::zero();
         while flight.next as usize > start {
-            let branches = &fan.branches[start..flight.next as usize];
-            let seen = &mut seen[start..flight.next as usize];
-            let Some(last) = branches.last().filter(|b| time + b.delay >= window.start) else {
+            let at = flight.next as usize - 1;
+            let branch = &fan.branches[at];
+            let time = flight.time + branch.delay;
+            if time < window.start {
                 break;
-            };
-            let (by_mem, by_syn, leg) = afferent.leg(flight, last.delay, window.number);
-            let within = |b: &&Branch<F>| time + b.delay >= window.start && b.delay >= leg.start;
-            let arrive = match branches {
-                [first, ..] if within(&first) => branches.len(),
-                // To look back where this ends also brings it into the cache, all at once.
-                _ => branches.iter().rev().take_while(within).count(),
-            };
-            let from = branches.len() - arrive;
-            let (branches, seen) = (&branches[from..], &mut seen[from..]);
-            flight.next -= arrive as u32;
-            if OWN {
-                for (branch, seen) in branches.iter().zip(seen) {
-                    let post = branch.post as usize;
-                    let target = (slot + post, owns.of(post), &mut sums[slot + post]);
-                    let through = (receptor, branch.syn);
-                    let (by_weight, unit) = self.see(target, through, time + branch.delay, window);
-                    seen.0 += by_weight;
-                    seen.1 += unit;
-                    by_time += branch.syn * unit;
-                }
-                continue;
             }
-            let (mut mem, mut syn) = (F::zero(), F::zero());
-            let mut done = 0;
-            while done < arrive {
-                for (branch, seen) in branches[done..].iter().zip(&mut seen[done..]) {
-                    let at = window.bucket(time + branch.delay) * size + slot;
-                    let row = &self.rows[at + branch.post as usize];
-                    let (m, s) = (row.p().mem, row.p().syn[receptor]);
-                    if m.is_nan() {
-                        break;
-                    }
-                    seen.0 += by_mem * m;
-                    seen.1 += by_syn * s;
-                    mem += branch.mem * m;
-                    syn += branch.syn * s;
-                    done += 1;
-                }
-                // Outside of the loop, whose sums stay in registers.
-                if let Some(branch) = branches.get(done) {
-                    let slot = slot + branch.post as usize;
-                    let mode = self.beside_spike(slot, time + branch.delay).0.p();
-                    let (m, s) = (mode.mem, mode.syn[receptor]);
-                    seen[done].0 += by_mem * m;
-                    seen[done].1 += by_syn * s;
-                    mem += branch.mem * m;
-                    syn += branch.syn * s;
-                    done += 1;
-                }
-            }
-            by_time += rate_mem * (by_mem * mem) + rate_syn * (by_syn * syn);
+            let post = branch.post as usize;
+            let target = (slot + post, owns.of(post), &mut sums[slot + post]);
+            let (by_weight, unit) = self.see(target, (afferent.receptor, branch.syn), time, window);
+            seen[at].0 += by_weight;
+            seen[at].1 += unit;
+            by_time += branch.syn * unit;
+            flight.next -= 1;
         }
         by_time
     }

@@ -1,0 +1,133 @@
+//! The adjoint of neurons that share their constants, as a function of time.
+
+use crate::fast::grid::Window;
+use crate::fast::plan::Pair;
+
+/// The adjoint of a neuron between two of its spikes: M and all S_r, in the frame of the stretch.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(32))]
+struct Piece<const R: usize> {
+    /// When the earlier of the two spikes was, if it has been passed.
+    start: f64,
+    mode: Pair<f64, R>,
+}
+
+/// The adjoint of the neurons of a block over a stretch of time, taken from its end to its start.
+#[derive(Debug)]
+pub(super) struct Course<const R: usize> {
+    /// Neuron by neuron, latest first.
+    pieces: Vec<Piece<R>>,
+    /// Those of the stretch after it.
+    passed: Vec<Piece<R>>,
+    /// Of each neuron the earliest of its pieces so far.
+    earliest: Vec<u32>,
+    /// Neuron by neuron, the piece that each bucket ends in.
+    table: Vec<u32>,
+    buckets: Buckets,
+}
+
+/// Stretches of time that cover a window, all of the same length but the first and the last.
+#[derive(Debug, Clone, Copy, Default)]
+struct Buckets {
+    count: usize,
+    /// The last digit of a sum with it is as large as a bucket.
+    rounding: f64,
+}
+
+impl Buckets {
+    fn of(window: &Window, most: usize) -> Self {
+        Self { count: most + 1, rounding: 1.5 / f64::EPSILON * window.width - window.start }
+    }
+
+    /// The bucket of a time: its distance from the start, rounded. It only matters that it never decreases with time.
+    #[inline]
+    fn at(&self, time: f64) -> usize {
+        (time + self.rounding).to_bits() as u32 as usize
+    }
+}
+
+/// That of one neuron.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Line<'a, const R: usize> {
+    pieces: &'a [Piece<R>],
+    table: &'a [u32],
+    buckets: Buckets,
+}
+
+impl<const R: usize> Course<R> {
+    pub fn new() -> Self {
+        let (pieces, passed) = (Vec::new(), Vec::new());
+        Self {
+            pieces,
+            passed,
+            earliest: Vec::new(),
+            table: Vec::new(),
+            buckets: Buckets::default(),
+        }
+    }
+
+    /// The neurons of a block, none of which fires any more.
+    pub fn end(&mut self, neurons: usize) {
+        self.pieces.clear();
+        self.pieces.resize(neurons, Piece { start: f64::NEG_INFINITY, mode: Pair::zero() });
+        self.earliest.clear();
+        self.earliest.extend(0..neurons as u32);
+    }
+
+    /// Goes on with the stretch before this one, its neurons to follow in order.
+    pub fn turn(&mut self, window: &Window, buckets: usize) {
+        self.buckets = Buckets::of(window, buckets);
+        self.table.clear();
+        std::mem::swap(&mut self.pieces, &mut self.passed);
+        self.pieces.clear();
+    }
+
+    /// The next neuron, which fires so many times in the stretch. Seen from its start instead of from that of the stretch
+    /// after it, the adjoint changes by the decay from one to the other.
+    pub fn follow(&mut self, neuron: usize, spikes: u32, decay: &Pair<f64, R>) {
+        let earliest = &mut self.earliest[neuron];
+        let mut piece = self.passed[*earliest as usize];
+        piece.mode.scale(decay);
+        piece.mode.forget_traces();
+        *earliest = self.pieces.len() as u32;
+        self.pieces.extend(std::iter::repeat_n(piece, spikes as usize + 1));
+        self.table.extend(std::iter::repeat_n(*earliest, self.buckets.count));
+    }
+
+    /// The adjoint of a neuron before all that has been passed.
+    pub fn present(&self, neuron: usize) -> &Pair<f64, R> {
+        &self.pieces[self.earliest[neuron] as usize].mode
+    }
+
+    /// Passes a spike, before which a neuron's adjoint is this.
+    pub fn pass(&mut self, neuron: usize, spike: f64, before: Pair<f64, R>) {
+        let piece = &mut self.earliest[neuron];
+        self.pieces[*piece as usize].start = spike;
+        *piece += 1;
+        self.pieces[*piece as usize] = Piece { start: f64::NEG_INFINITY, mode: before };
+        let table = &mut self.table[neuron * self.buckets.count..];
+        table[..self.buckets.at(spike)].fill(*piece);
+    }
+
+    /// Of a neuron.
+    #[inline]
+    pub fn of(&self, neuron: usize) -> Line<'_, R> {
+        Line {
+            pieces: &self.pieces,
+            table: &self.table[neuron * self.buckets.count..][..self.buckets.count],
+            buckets: self.buckets,
+        }
+    }
+}
+
+impl<const R: usize> Line<'_, R> {
+    /// The adjoint at a time after all that has not been passed. A spike precedes an arrival of its time.
+    #[inline]
+    pub fn at(&self, time: f64) -> &Pair<f64, R> {
+        let mut piece = self.table[self.buckets.at(time)] as usize;
+        while time < self.pieces[piece].start {
+            piece += 1;
+        }
+        &self.pieces[piece].mode
+    }
+}

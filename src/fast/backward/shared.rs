@@ -1,0 +1,243 @@
+//! The backward pass of neurons that share their constants.
+//!
+//! Between two spikes of a neuron its adjoint is a sum of exponentials: in the frame of a stretch of time,
+//!
+//! ```text
+//! p_V(t) = M exp(x / tau_mem)      p_r(t) = S_r exp(x / tau_r) - gain_r M exp(x / tau_mem)
+//! ```
+//!
+//! with x the time from its start and M and S constant. So an arrival is read with factors of its spike and of its
+//! synapse, and the sums for gradients by a synapse run over its spikes alone. A stretch is as long as exponentials
+//! in double precision allow, mostly a whole trial.
+//!
+//! The spikes of the group come first, latest first; each reads what it did in the stretch. Then synapse after synapse
+//! is taken, with all spikes that arrive through it in the stretch.
+
+use super::course::Course;
+use super::gather::{Near, Source};
+use crate::adjoint::{Gathered, times_of};
+use crate::fast::afferent::{Afferent, Both};
+use crate::fast::grid::{Window, exp_of};
+use crate::fast::plan::{Block, Pair, Plan, Population};
+use crate::fast::prefetch::prefetch;
+use crate::{Real, Trace};
+use std::cmp::Reverse;
+
+/// A spike of the group.
+#[derive(Debug, Clone, Copy)]
+struct Spike {
+    time: f64,
+    rank: u32,
+    population: u32,
+    /// In the block.
+    slot: u32,
+    /// Among the spikes of its layer.
+    place: u32,
+}
+
+/// The memory of a backward pass, to be used again.
+#[derive(Debug)]
+pub(in crate::fast) struct Space<const R: usize> {
+    /// Latest first.
+    spikes: Vec<Spike>,
+    /// Of each neuron its spikes in the stretch.
+    counts: Vec<u32>,
+    course: Course<R>,
+    /// Of the spikes that reach each afferent, the factors of their times in the stretch in which they were sent.
+    factors: Vec<Vec<Both>>,
+    near: Vec<Near>,
+}
+
+impl<const R: usize> Space<R> {
+    pub fn new() -> Self {
+        let (spikes, counts, factors, near) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { spikes, counts, course: Course::new(), factors, near }
+    }
+
+    /// Differentiates a group.
+    pub fn run<F: Real>(
+        &mut self,
+        trace: &Trace<F>,
+        plan: &Plan<F>,
+        gathered: &mut Gathered<'_, F>,
+    ) {
+        let stretches = plan.grid.slabs(trace.duration);
+        self.factors.resize_with(plan.afferents.len().max(self.factors.len()), Vec::new);
+        for (afferent, factors) in plan.afferents.iter().zip(&mut self.factors) {
+            let times = trace.sources(afferent.origin).times().iter();
+            let within = |time| time - plan.grid.slab_of(time) as f64 * plan.grid.span;
+            factors.clear();
+            factors.extend(times.map(|&time| afferent.factors(within(time))));
+            gathered.seen[afferent.number].begin(afferent);
+        }
+        for block in plan.blocks() {
+            let window = plan.grid.window(0, trace.duration);
+            let mut run = Run { trace, plan, block, window, space: self, gathered };
+            run.begin();
+            let mut spikes = 0;
+            for stretch in (0..stretches).rev() {
+                run.window = plan.grid.window(stretch, trace.duration);
+                spikes = run.fire_back(spikes);
+                (0..plan.afferents.len()).for_each(|k| run.gather(k));
+            }
+        }
+    }
+}
+
+struct Run<'a, 'g, F: Real, const R: usize> {
+    trace: &'a Trace<F>,
+    plan: &'a Plan<F>,
+    block: Block,
+    /// The stretch.
+    window: Window,
+    space: &'a mut Space<R>,
+    gathered: &'a mut Gathered<'g, F>,
+}
+
+impl<F: Real, const R: usize> Run<'_, '_, F, R> {
+    /// At the end of the trial.
+    fn begin(&mut self) {
+        let Self { trace, plan, block, space, .. } = self;
+        let Space { spikes, course, .. } = &mut **space;
+        spikes.clear();
+        for (population, p) in plan.populations.iter().enumerate() {
+            let fired = &trace.layers[p.layer];
+            let offsets = fired.spikes.offsets();
+            for slot in block.slots(p) {
+                let neuron = block.neuron(p, slot);
+                for place in offsets[neuron]..offsets[neuron + 1] {
+                    let (time, rank) = (fired.spikes.times()[place], fired.ranks[place]);
+                    let (population, slot, place) = (population as u32, slot as u32, place as u32);
+                    spikes.push(Spike { time, rank, population, slot, place });
+                }
+            }
+        }
+        spikes.sort_unstable_by_key(|s| Reverse((s.time.to_bits(), s.rank, s.place)));
+        course.end(block.neurons.len());
+    }
+
+    /// Takes the adjoint of all neurons through the stretch, given the number of spikes after it; that before it.
+    fn fire_back(&mut self, first: usize) -> usize {
+        let Self { plan, block, window, space, .. } = self;
+        let Space { spikes, counts, course, .. } = &mut **space;
+        counts.clear();
+        counts.resize(block.neurons.len(), 0);
+        let within = spikes[first..].iter().take_while(|s| s.time >= window.start);
+        within.for_each(|s| counts[s.slot as usize] += 1);
+        let last = first + counts.iter().sum::<u32>() as usize;
+        course.turn(window, plan.grid.slab);
+        for population in &plan.populations {
+            let decay = decay(population, plan.grid.span);
+            for slot in block.slots(population) {
+                course.follow(slot, counts[slot], &decay);
+            }
+        }
+        (first..last).for_each(|number| self.spike(number));
+        last
+    }
+
+    /// Takes a neuron's adjoint back over one of its spikes.
+    fn spike(&mut self, number: usize) {
+        let spike = self.space.spikes[number];
+        let (slot, place) = (spike.slot as usize, spike.place as usize);
+        let population = &self.plan.populations[spike.population as usize];
+        let by_time = self.by_time(&spike, self.space.spikes.get(number + 1).copied());
+        let bank = population.bank(0);
+        let fired = &self.trace.layers[population.layer];
+        let slope = fired.slopes[place].max(self.gathered.slope_floors[population.layer]);
+        let x = spike.time - self.window.start;
+        let course = &mut self.space.course;
+        let mut before = *course.present(slot);
+        let tau_mem = bank.tau_mem().as_f64();
+        let mut p = [F::of(before.mem * exp_of(x, tau_mem))];
+        let after = p[0];
+        bank.fire_back(slope, by_time, &mut p);
+        let jump = (p[0] - after).as_f64();
+        before.mem += jump * exp_of(-x, tau_mem);
+        for ((syn, gain), tau) in before.syn.iter_mut().zip(&population.gain).zip(bank.tau_syn()) {
+            *syn += gain.as_f64() * jump * exp_of(-x, tau.as_f64());
+        }
+        course.pass(slot, spike.time, before);
+    }
+
+    /// Gathers dL/dt of a spike: that with what it did in the stretch.
+    fn by_time(&mut self, spike: &Spike, next: Option<Spike>) -> F {
+        let plan = self.plan;
+        let sends = |a: &&Afferent<F>, s: &Spike| a.source == Some(s.population as usize);
+        if let Some(next) = next {
+            for afferent in plan.afferents.iter().filter(|a| sends(a, &next)) {
+                let fan = &afferent.fans.blocks[self.block.number];
+                prefetch(&fan.branches, fan.of(self.source(&next)).start);
+            }
+        }
+        let layer = plan.populations[spike.population as usize].layer;
+        for afferent in plan.afferents.iter().filter(|a| sends(a, spike)) {
+            let by_time = F::of(self.read(afferent, self.source(spike), spike.time));
+            self.gathered.layer_times[layer][spike.place as usize] += by_time;
+        }
+        self.gathered.layer_times[layer][spike.place as usize]
+    }
+
+    /// The neuron that fired, counted from the first of its layer.
+    fn source(&self, spike: &Spike) -> usize {
+        self.block.neuron(&self.plan.populations[spike.population as usize], spike.slot as usize)
+    }
+
+    /// Reads the adjoint where a spike arrives in the stretch: its dL/dt.
+    fn read(&self, afferent: &Afferent<F>, source: usize, time: f64) -> f64 {
+        let fan = &afferent.fans.blocks[self.block.number];
+        let first = self.block.slots(&self.plan.populations[afferent.target]).start;
+        let Window { start, end, .. } = self.window;
+        let mut branches = &fan.branches[fan.of(source)];
+        let mut sum = 0.0;
+        while let Some(next) = branches.first().filter(|b| time + b.delay < end) {
+            let leg = afferent.leg_of(next.delay);
+            let (mut by, mut taken) = ((0.0, 0.0), 0);
+            for branch in branches {
+                let arrival = time + branch.delay;
+                if arrival >= end || branch.delay >= leg.end {
+                    break;
+                }
+                let line = self.space.course.of(first + branch.post as usize);
+                let mode = line.at(arrival);
+                by.0 += branch.mem.as_f64() * mode.mem;
+                by.1 += branch.syn.as_f64() * mode.syn[afferent.receptor];
+                taken += 1;
+            }
+            sum += afferent.by_time(afferent.factors(time + leg.start - start), by);
+            branches = &branches[taken..];
+        }
+        sum
+    }
+
+    /// Reads the adjoint wherever spikes arrive in the stretch through an afferent: for gradients by its synapses, and
+    /// for dL/dt of those spikes that did not do so themselves.
+    fn gather(&mut self, k: usize) {
+        let afferent = &self.plan.afferents[k];
+        let fan = &afferent.fans.blocks[self.block.number];
+        let slot = self.block.slots(&self.plan.populations[afferent.target]).start;
+        let trains = self.trace.sources(afferent.origin);
+        let Gathered { seen, input_times, layer_times, .. } = &mut *self.gathered;
+        let seen = seen[afferent.number].block(self.block.number);
+        let times = times_of(afferent.origin, input_times, layer_times);
+        let Space { course, factors, near, .. } = &mut *self.space;
+        for source in 0..afferent.fans.sources {
+            let channel = afferent.origin.first() + source;
+            let (branches, all) = (fan.of(source), trains.offsets()[channel]);
+            let spikes = trains.channel(channel);
+            let factors = &factors[k][all..];
+            let times = &mut times[all..all + spikes.len()];
+            let source = Source { afferent, window: &self.window, spikes, factors, times };
+            let synapses = (&fan.branches[branches.clone()], &mut seen[branches]);
+            source.gather(synapses, (course, slot), near);
+        }
+    }
+}
+
+/// exp(-x / tau), mode by mode.
+fn decay<F: Real, const R: usize>(population: &Population<F>, x: f64) -> Pair<f64, R> {
+    let bank = population.bank(0);
+    let mut decay = Pair { mem: exp_of(-x, bank.tau_mem().as_f64()), syn: [0.0; R] };
+    decay.syn.iter_mut().zip(bank.tau_syn()).for_each(|(d, tau)| *d = exp_of(-x, tau.as_f64()));
+    decay
+}
