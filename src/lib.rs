@@ -42,6 +42,43 @@
 //! | `distributed`, `mpi` | no | training by several processes; the second with an MPI of the system |
 //! | `nir`, `mlgenn` | no | files of other programs |
 //!
+//! # What is computed
+//!
+//! Each formula also stands below as plain text, for readers without a network to fetch KaTeX. V and I are the potential and the
+//! current of a neuron, t_k the times at which the source of a synapse of weight w and delay d fires.
+//!
+//! $$\tau_m \dot V = -V + I \qquad \tau_s \dot I = -I \qquad I(t_k + d) \gets I + w \qquad V = \vartheta : V \gets V_r$$
+//!
+//! ```text
+//! tau_mem V' = -V + I    tau_syn I' = -I    at t_k + d: I += w    where V reaches the threshold: V = reset
+//! ```
+//!
+//! Backwards in time from 0, with p the derivative of the loss L by the state and p+ its value just after an event:
+//!
+//! $$\tau_m \dot p_V = p_V \qquad \tau_s \dot p_I = p_I - \frac{\tau_s}{\tau_m} p_V \qquad
+//! p_V = p_V^{+} - \frac{1}{\dot V} \Big( \frac{dL}{dt} + p_V^{+} \frac{V_r - \vartheta}{\tau_m} \Big) \text{ at a spike}$$
+//!
+//! ```text
+//! tau_mem p_V' = p_V    tau_syn p_I' = p_I - tau_syn / tau_mem p_V
+//! at a spike: p_V = p_V+ - (dL/dt + p_V+ (reset - threshold) / tau_mem) / V'
+//! ```
+//!
+//! V' is that before the spike, and dL/dt all that depends on its time: the loss, and what it does where it arrives. The
+//! gradients are sums over arrivals:
+//!
+//! $$\frac{dL}{dw} = \sum_k p_I(t_k + d) \qquad
+//! \frac{dL}{dd} = w \sum_k \Big( \frac{p_I}{\tau_s} - \frac{p_V}{\tau_m} \Big)(t_k + d) \qquad
+//! \frac{dL}{dt_k} \text{ gains the same term of each synapse}$$
+//!
+//! ```text
+//! dL/dw = sum_k p_I(t_k + d)
+//! dL/dd = w sum_k (p_I / tau_syn - p_V / tau_mem)(t_k + d)    dL/dt_k gains the same term of each synapse
+//! ```
+//!
+//! `docs/derivation.md` has all models, and the test that holds each formula.
+//!
+//! # Extending it
+//!
 //! Extend it by implementing [`Layer`] (or only [`LinearLayer`]), [`DelayedSynapses`], [`Readout`],
 //! [`Loss`], [`Optimizer`] or [`Network`].
 //!
