@@ -201,7 +201,7 @@ fn plan<'a, F: Real>(
         most = most.max(arrivals);
         neurons += network.layers[layer].layer.size();
     }
-    // In single precision its sums lose more digits than the steps of the other engines do (`tests/precision.rs`).
+    // In single precision its sums lose more digits than the steps of the other engines do (`tests/suite/precision.rs`).
     if own && size_of::<F>() < size_of::<f64>() {
         return None;
     }

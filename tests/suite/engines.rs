@@ -1,11 +1,8 @@
 //! The fast engine does what the plain one does: the same spikes and the same gradients.
 
-#[path = "support/config.rs"]
-mod config;
-mod support;
-
+use crate::config::config;
+use crate::support::{Neurons, neurons};
 use approx::assert_relative_eq;
-use config::config;
 use eventprop::{
     CrossEntropy, Dense, Engine, ExpWeightedMeanVoltage, FirstSpikeTime, Goal, Gradients,
     LeakyIntegrator, Lif, MaxVoltage, MeanSquaredError, MeanVoltage, Network, NetworkBuilder,
@@ -16,7 +13,6 @@ use proptest::prelude::*;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Normal, Uniform};
 use std::ops::Range;
-use support::{Neurons, neurons};
 
 /// A network under a load that is heavy enough for the fast engine.
 #[derive(Debug, Clone)]

@@ -1,9 +1,6 @@
 //! The simulator fires the spikes of a trial, however its events come.
 
-#[path = "support/config.rs"]
-mod config;
-
-use config::config;
+use crate::config::config;
 use eventprop::{
     Adjoint, ArrivalGradient, Connectivity, DelayedSynapses, Dense, Engine, Layer, LayerError,
     LeakyIntegrator, Lif, Network, NetworkBuilder, Parameter, ParameterMut, Presynaptic, Row,

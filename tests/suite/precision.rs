@@ -1,6 +1,6 @@
 //! Single precision against double: the errors that `docs/precision.md` states.
 //!
-//!     cargo test --release --test precision -- --nocapture
+//!     cargo test --release --test suite precision -- --nocapture
 
 use eventprop::{
     BackwardOptions, Constant, CrossEntropy, Delays, Dense, FirstSpikeTime, Gradients,

@@ -1,11 +1,8 @@
 //! Files of events: what is written comes back, and what is damaged is refused.
 #![cfg(feature = "files")]
 
-#[path = "support/config.rs"]
-mod config;
-
+use crate::config::config;
 use allocation_counter::measure;
-use config::config;
 use eventprop::SpikeTrains;
 use eventprop::data::{DataError, Dataset, Part};
 use proptest::prelude::*;

@@ -1,7 +1,7 @@
 //! Spikes, losses and gradients against 40-digit simulations that share no formula with this crate.
 //! `tests/oracle/neurons.py` makes those of neurons beyond LIF.
 
-#[path = "../examples/evaluate/case/mod.rs"]
+#[path = "../../examples/evaluate/case/mod.rs"]
 mod case;
 
 use case::{Answer, Case};

@@ -1,8 +1,8 @@
 //! The example of synapses from outside the crate passes the gradient checker.
 
-#[path = "../examples/custom_synapses.rs"]
+#[path = "../../examples/custom_synapses.rs"]
 #[allow(dead_code)]
-mod custom_synapses;
+mod example;
 
 use eventprop::check::GradientCheck;
 use eventprop::{
@@ -15,7 +15,7 @@ fn low_rank_weights_and_delays_by_distance() {
     let input = SpikeTrains::from_channels(input).unwrap();
     let objective = Objective::new(MeanVoltage, CrossEntropy::new());
     for engine in [Engine::Fast, Engine::Plain] {
-        let net = custom_synapses::network().unwrap().with_engine(engine);
+        let net = example::network().unwrap().with_engine(engine);
         assert!(net.forward(&input, 50.0).unwrap().spikes(0).len() > 6);
         let report = GradientCheck::new().run(&net, &input, 50.0, &objective, &1).unwrap();
         assert!(report.passed(), "{report}");
@@ -25,7 +25,7 @@ fn low_rank_weights_and_delays_by_distance() {
 
 #[test]
 fn what_they_do_not_offer_is_refused() {
-    let mut net = custom_synapses::network().unwrap();
+    let mut net = example::network().unwrap();
     let name = net.projections().next().unwrap().to_owned();
     let before: Vec<f64> = net.parameters()[0].1.values.to_vec();
     let change = Rewiring { remove: vec![0], ..Rewiring::default() };

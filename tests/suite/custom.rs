@@ -1,6 +1,6 @@
 //! What is made outside of the crate passes the gradient checker as well.
 
-#[path = "../examples/custom_neuron.rs"]
+#[path = "../../examples/custom_neuron.rs"]
 mod custom_neuron;
 
 #[test]
@@ -12,7 +12,7 @@ fn a_custom_neuron_passes_the_checker() {
     assert_eq!(report.checked(), 2 * (8 + 16 + 8) + 1 + 6);
 }
 
-#[path = "../examples/custom_optimizer.rs"]
+#[path = "../../examples/custom_optimizer.rs"]
 #[allow(dead_code)]
 mod custom_optimizer;
 

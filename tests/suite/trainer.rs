@@ -1,8 +1,6 @@
 //! The training loop: what it computes, when it stops, what it tells.
 
-#[path = "support/training.rs"]
-mod support;
-
+use crate::task::{data, network, objective, trainer};
 use eventprop::data::Dataset;
 use eventprop::train::{
     BatchReport, EpochReport, History, Log, Metric, Observer, Progress, Schedule, Start,
@@ -15,7 +13,6 @@ use eventprop::{
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use support::{data, network, objective, trainer};
 
 fn values(net: &impl Network<f64>) -> Vec<f64> {
     net.parameters().iter().flat_map(|(_, p)| p.values.to_vec()).collect()

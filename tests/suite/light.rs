@@ -1,10 +1,7 @@
 //! Small loads: the light engine does what the plain one does.
 
-#[path = "support/config.rs"]
-mod config;
-mod support;
-
-use config::config;
+use crate::config::config;
+use crate::support::{Neurons, neurons};
 use eventprop::{
     Bounds, Connectivity, CrossEntropy, DelayedSynapses, Dense, Engine, ExpWeightedMeanVoltage,
     FirstSpikeTime, Gradients, Lif, Loss, MaxVoltage, MeanSquaredError, MeanVoltage, Network,
@@ -15,7 +12,6 @@ use eventprop::{
 use proptest::prelude::*;
 use rand::{Rng, RngExt, SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Distribution, Normal, Uniform};
-use support::{Neurons, neurons};
 
 /// A network under a load that is too light for buckets.
 #[derive(Debug, Clone)]

@@ -1,9 +1,6 @@
 //! Files of other programs: text, recordings of event cameras, HDF5, and what Python writes.
 
-#[path = "support/config.rs"]
-mod config;
-
-use config::config;
+use crate::config::config;
 use eventprop::data::{DataError, Dataset, Part};
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};

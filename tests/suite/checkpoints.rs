@@ -1,9 +1,7 @@
 //! Checkpoint files: names and shapes, and what becomes of foreign, damaged and hostile ones.
 #![cfg(feature = "files")]
 
-#[path = "support/training.rs"]
-mod support;
-
+use crate::task::{data, network, trainer};
 use eventprop::train::{Checkpoint, CheckpointError, Checkpoints};
 use eventprop::{Delays, Dense, Lif, Network, NetworkBuilder, SpikingNetwork};
 use proptest::prelude::*;
@@ -13,7 +11,6 @@ use safetensors::tensor::{Dtype, TensorView, serialize};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use support::{data, network, trainer};
 
 /// A checkpoint of a run, with all that there may be in one.
 fn bytes() -> &'static [u8] {

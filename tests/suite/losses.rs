@@ -2,7 +2,7 @@
 //!
 //! Their gradients through random networks are in `gradients.rs`, and on both engines in `engines.rs`.
 
-#[path = "../examples/custom_loss.rs"]
+#[path = "../../examples/custom_loss.rs"]
 #[allow(dead_code)]
 mod custom_loss;
 

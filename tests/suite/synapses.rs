@@ -1,9 +1,6 @@
 //! Synapses of every pattern and with delays of every kind: gradients, engines, bounds, rewiring.
 
-#[path = "support/config.rs"]
-mod config;
-
-use config::config;
+use crate::config::config;
 use eventprop::check::GradientCheck;
 use eventprop::{
     Adam, AdjointError, BuildError, CrossEntropy, DelayPenalty, Delays, Dense, Engine,

@@ -1,0 +1,34 @@
+//! The tests that need no process of their own, in one program: it compiles in half the time of one for each file.
+
+#[path = "../support/config.rs"]
+mod config;
+#[path = "../support/mod.rs"]
+mod support;
+#[cfg(feature = "files")]
+#[path = "../support/training.rs"]
+mod task;
+
+mod bad_input;
+mod checkpoints;
+mod custom;
+mod custom_synapses;
+mod data;
+mod engines;
+mod gradients;
+mod health;
+mod light;
+mod losses;
+mod neurons;
+mod oracle;
+mod precision;
+mod quantize;
+mod readers;
+mod remedies;
+mod reuse;
+mod rewiring;
+mod serde;
+mod simulator;
+mod synapses;
+mod ties;
+mod trainer;
+mod training;
