@@ -4,6 +4,8 @@ use crate::fast::grid::Window;
 use crate::fast::plan::Pair;
 
 /// The adjoint of a neuron between two of its spikes: M and all S_r, in the frame of the stretch.
+///
+/// Aligned so that it lies in one line of the caches.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(32))]
 struct Piece<const R: usize> {
@@ -99,14 +101,21 @@ impl<const R: usize> Course<R> {
         &self.pieces[self.earliest[neuron] as usize].mode
     }
 
-    /// Passes a spike, before which a neuron's adjoint is this.
-    pub fn pass(&mut self, neuron: usize, spike: f64, before: Pair<f64, R>) {
+    /// Passes a spike, before which a neuron's adjoint is this; `earlier` is its next one, if it fires again in the
+    /// stretch.
+    pub fn pass(
+        &mut self,
+        neuron: usize,
+        (spike, earlier): (f64, Option<f64>),
+        before: Pair<f64, R>,
+    ) {
         let piece = &mut self.earliest[neuron];
         self.pieces[*piece as usize].start = spike;
         *piece += 1;
         self.pieces[*piece as usize] = Piece { start: f64::NEG_INFINITY, mode: before };
         let table = &mut self.table[neuron * self.buckets.count..];
-        table[..self.buckets.at(spike)].fill(*piece);
+        let from = earlier.map_or(0, |time| self.buckets.at(time));
+        table[from..self.buckets.at(spike)].fill(*piece);
     }
 
     /// Of a neuron.

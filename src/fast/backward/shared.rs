@@ -145,7 +145,11 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
         let bank = population.bank(0);
         let fired = &self.trace.layers[population.layer];
         let slope = fired.slopes[place].max(self.gathered.slope_floors[population.layer]);
-        let x = spike.time - self.window.start;
+        let Window { start, .. } = self.window;
+        let x = spike.time - start;
+        let neuron = self.source(&spike);
+        let earlier = fired.spikes.offsets()[neuron]..place;
+        let earlier = fired.spikes.times()[earlier].last().copied().filter(|&t| t >= start);
         let course = &mut self.space.course;
         let mut before = *course.present(slot);
         let tau_mem = bank.tau_mem().as_f64();
@@ -157,7 +161,7 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
         for ((syn, gain), tau) in before.syn.iter_mut().zip(&population.gain).zip(bank.tau_syn()) {
             *syn += gain.as_f64() * jump * exp_of(-x, tau.as_f64());
         }
-        course.pass(slot, spike.time, before);
+        course.pass(slot, (spike.time, earlier), before);
     }
 
     /// Gathers dL/dt of a spike: that with what it did in the stretch.
