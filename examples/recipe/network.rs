@@ -19,8 +19,11 @@ pub struct Shape {
     pub recurrent: bool,
     /// How often one fires in a trial before training: the scale of the input weights follows from it.
     pub spikes: f64,
-    /// Time constant in ms of the hidden neurons' synapses.
+    /// Time constants in ms of the hidden neurons and their synapses.
+    pub tau_mem: f64,
     pub tau_syn: f64,
+    /// Synapses from each input to each hidden neuron: at how many lags it can hear a channel.
+    pub lags: usize,
     /// Delays from the inputs start below this many ms.
     pub delays: f64,
     /// The longest delay in ms that is learned.
@@ -42,16 +45,16 @@ impl Shape {
         let build = |scale: f64| {
             let mut net = NetworkBuilder::new();
             let input = net.input("input", data.channels());
-            let hidden =
-                net.layer("hidden", Lif::new(options.hidden(self.hidden)).tau_syn(self.tau_syn));
+            let neurons = Lif::new(options.hidden(self.hidden));
+            let neurons = neurons.tau_mem(self.tau_mem).tau_syn(self.tau_syn);
+            let hidden = net.layer("hidden", neurons);
             let output = net.layer("output", LeakyIntegrator::new(data.classes() * self.outputs));
             let delays = Uniform::new(0.0, self.delays)?;
-            let synapses = Dense::weights(Normal::new(0.0, scale)?);
-            net.connect(
-                input,
-                hidden,
-                options.delays().apply(synapses, delays, delays, self.longest),
-            );
+            for _ in 0..self.lags {
+                let synapses = Dense::weights(Normal::new(0.0, scale)?);
+                let synapses = options.delays().apply(synapses, delays, delays, self.longest);
+                net.connect(input, hidden, synapses);
+            }
             if self.recurrent {
                 let delays = Uniform::new(0.0, WITHIN)?;
                 let synapses = Dense::weights(Normal::new(0.0, 0.05)?);
