@@ -42,6 +42,35 @@
 //! | `distributed`, `mpi` | no | training by several processes; the second with an MPI of the system |
 //! | `nir`, `mlgenn` | no | files of other programs |
 //!
+//! Extend it by implementing [`Layer`] (or only [`LinearLayer`]), [`DelayedSynapses`], [`Readout`],
+//! [`Loss`], [`Optimizer`] or [`Network`].
+//!
+//! Units: times, delays and time constants are in ms; potentials, weights and currents have no
+//! dimension; gradients by times are per ms. Matrices are post x pre.
+//!
+//! A guide, a cookbook, a comparison with other libraries, the derivation and the design are in the folder `docs` of the
+//! package; start with `docs/guide/README.md`.
+//!
+//! ```
+//! use eventprop::{CrossEntropy, Dense, LeakyIntegrator, Lif, MeanVoltage, Network, NetworkBuilder, Objective, SpikeTrains};
+//! use rand::{SeedableRng, rngs::ChaCha8Rng};
+//!
+//! let mut net = NetworkBuilder::new();
+//! let input = net.input("input", 2);
+//! let hidden = net.layer("hidden", Lif::new(3));
+//! let output = net.layer("output", LeakyIntegrator::new(2));
+//! net.connect(input, hidden, Dense::weights(4.0).delays(1.5));
+//! net.connect(hidden, output, Dense::weights(0.3).delays(0.0));
+//! let net = net.build(&mut ChaCha8Rng::seed_from_u64(1))?;
+//!
+//! let trace = net.forward(&SpikeTrains::from_channels([[1.0, 4.0], [2.0, 3.0]])?, 50.0)?;
+//! let objective = Objective::new(MeanVoltage, CrossEntropy::new());
+//! let (evaluation, gradients) = net.backward(&trace, &objective, &0)?;
+//! assert_eq!(evaluation.readout.len(), 2);
+//! assert_eq!(gradients.get("input->hidden", eventprop::ParameterKind::Delay).unwrap().len(), 6);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # What is computed
 //!
 //! Each formula also stands below as plain text, for readers without a network to fetch KaTeX. V and I are the potential and the
@@ -76,37 +105,6 @@
 //! ```
 //!
 //! `docs/derivation.md` has all models, and the test that holds each formula.
-//!
-//! # Extending it
-//!
-//! Extend it by implementing [`Layer`] (or only [`LinearLayer`]), [`DelayedSynapses`], [`Readout`],
-//! [`Loss`], [`Optimizer`] or [`Network`].
-//!
-//! Units: times, delays and time constants are in ms; potentials, weights and currents have no
-//! dimension; gradients by times are per ms. Matrices are post x pre.
-//!
-//! A guide, a cookbook, a comparison with other libraries, the derivation and the design are in the folder `docs` of the
-//! package; start with `docs/guide/README.md`.
-//!
-//! ```
-//! use eventprop::{CrossEntropy, Dense, LeakyIntegrator, Lif, MeanVoltage, Network, NetworkBuilder, Objective, SpikeTrains};
-//! use rand::{SeedableRng, rngs::ChaCha8Rng};
-//!
-//! let mut net = NetworkBuilder::new();
-//! let input = net.input("input", 2);
-//! let hidden = net.layer("hidden", Lif::new(3));
-//! let output = net.layer("output", LeakyIntegrator::new(2));
-//! net.connect(input, hidden, Dense::weights(4.0).delays(1.5));
-//! net.connect(hidden, output, Dense::weights(0.3).delays(0.0));
-//! let net = net.build(&mut ChaCha8Rng::seed_from_u64(1))?;
-//!
-//! let trace = net.forward(&SpikeTrains::from_channels([[1.0, 4.0], [2.0, 3.0]])?, 50.0)?;
-//! let objective = Objective::new(MeanVoltage, CrossEntropy::new());
-//! let (evaluation, gradients) = net.backward(&trace, &objective, &0)?;
-//! assert_eq!(evaluation.readout.len(), 2);
-//! assert_eq!(gradients.get("input->hidden", eventprop::ParameterKind::Delay).unwrap().len(), 6);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 
 mod adjoint;
 mod arrivals;

@@ -1,7 +1,7 @@
 //! The spikes that reach a layer through one projection.
 
 use super::fan::Fans;
-use super::grid::{Grid, exp_of};
+use super::grid::{Grid, exp_of, leg_start};
 use crate::layer::ModeBank;
 use crate::network::{Origin, Projection};
 use crate::{Real, SpikeTrains};
@@ -26,7 +26,7 @@ pub(super) struct Flight<F> {
 }
 
 /// exp(x / tau_mem) and exp(x / tau_syn), or sums that belong to the two.
-pub(super) type Both = (f64, f64);
+pub(super) type Both = [f64; 2];
 
 /// The spikes of one source.
 #[derive(Debug)]
@@ -133,21 +133,21 @@ impl<F: Real> Afferent<F> {
         (flight.mem * mem, flight.syn * syn, start..start + self.leg)
     }
 
-    /// The leg that a delay ends in.
+    /// Where the leg starts and ends that a delay ends in.
     pub fn leg_of(&self, delay: f64) -> Range<f64> {
-        let start = (delay / self.leg).floor() * self.leg;
+        let start = leg_start(delay, self.leg);
         start..start + self.leg
     }
 
-    /// Those of a time for targets that share their constants.
+    /// exp(x / tau_mem) and exp(x / tau_syn) of targets that share their constants.
     pub fn factors(&self, x: f64) -> Both {
-        factors(x, self.taus.map(|(tau_mem, tau_syn)| (tau_mem.as_f64(), tau_syn.as_f64())))
+        factors(x, self.taus.map(|(tau_mem, tau_syn)| (tau_mem.as_f64(), tau_syn.as_f64()))).into()
     }
 
     /// dL/dt of a spike for such targets, given its factors and the sums over its branches.
     pub fn by_time(&self, factors: Both, sums: Both) -> f64 {
         self.taus.map_or(0.0, |(tau_mem, tau_syn)| {
-            factors.0 * sums.0 / tau_mem.as_f64() + factors.1 * sums.1 / tau_syn.as_f64()
+            factors[0] * sums[0] / tau_mem.as_f64() + factors[1] * sums[1] / tau_syn.as_f64()
         })
     }
 }

@@ -1,6 +1,6 @@
 //! The synapses of a projection as its sources see them.
 
-use super::grid::{exp_of, gain};
+use super::grid::{exp_of, gain, leg_start};
 use crate::arrivals::check_row;
 use crate::layer::ModeBank;
 use crate::network::Projection;
@@ -78,7 +78,7 @@ impl<F: Real> Fan<F> {
         let (tau_mem, tau_syn) = (bank.tau_mem(), bank.tau_syn()[projection.receptor]);
         let mut units = Vec::with_capacity(branches.len());
         for branch in &mut branches {
-            let rest = branch.delay - (branch.delay / leg).floor() * leg;
+            let rest = branch.delay - leg_start(branch.delay, leg);
             let mem = mixing * exp_of(rest, tau_mem);
             let syn = exp_of(rest, tau_syn);
             branch.mem *= mem;

@@ -22,9 +22,10 @@ const FEWEST: f64 = 64.0;
 /// Buckets of all neurons of a group that are in memory.
 const SLAB: usize = 32_768;
 
-/// Backward: mean spikes of a neuron per bucket, as reads of a bucket with a spike look closer; buckets of a leg; and
-/// those of all neurons that are in memory.
+/// Backward: mean spikes of a neuron per bucket, as reads of a bucket with a spike look closer.
 const SPIKES_PER_BUCKET: f64 = 1.0 / 32.0;
+
+/// Of neurons with constants of their own: buckets of a leg, and those of all neurons that are in memory.
 const FEWEST_PER_LEG: f64 = 32.0;
 const READ_SLAB: usize = 65_536;
 
@@ -56,9 +57,19 @@ pub(super) fn leg<F: Real>(shortest_tau: f64) -> f64 {
     (shortest_tau * largest.min(64.0)).log2().floor().exp2()
 }
 
+/// The whole legs of a delay.
+pub(super) fn leg_start(delay: f64, leg: f64) -> f64 {
+    (delay / leg).floor() * leg
+}
+
 /// The greatest power of two for which the buckets of all neurons are no more than `all`, or 1.
 fn buckets_per_slab(all: usize, neurons: usize) -> usize {
     1 << (all / neurons.max(1)).max(1).ilog2()
+}
+
+/// The width of buckets of which few have a spike of a neuron that fires so many times in a trial.
+fn as_wide_as(spikes: f64, duration: f64) -> f64 {
+    (duration * SPIKES_PER_BUCKET / spikes).log2().floor().exp2()
 }
 
 /// Buckets, slabs and legs.
@@ -93,20 +104,21 @@ impl Grid {
     /// The grid for the way back of neurons with constants of their own that fired `spikes` times on average: there
     /// buckets may be as wide as the spikes allow.
     pub fn backward(self, duration: f64, spikes: f64, neurons: usize) -> Self {
-        let wide = (duration * SPIKES_PER_BUCKET / spikes).log2().floor().exp2();
-        let width = wide.clamp(self.width, (self.leg / FEWEST_PER_LEG).max(self.width));
-        let slab = buckets_per_slab(READ_SLAB, neurons).min((self.leg / width) as usize);
-        let span = width * slab as f64;
-        if span < self.span { self } else { Self { width, span, slab, ..self } }
+        let most = (self.leg / FEWEST_PER_LEG).max(self.width);
+        let width = as_wide_as(spikes, duration).clamp(self.width, most);
+        self.with(width, buckets_per_slab(READ_SLAB, neurons).min((self.leg / width) as usize))
     }
 
     /// The grid for the way back of neurons that share their constants, whose slabs are as long as double precision
     /// allows: a neuron's adjoint has as many pieces as it fired, and buckets serve to find them.
     pub fn stretches(self, duration: f64, spikes: f64, neurons: usize, shortest_tau: f64) -> Self {
         let longest = (shortest_tau * RANGE).min(2.0 * duration).log2().floor().exp2();
-        let wide = (duration * SPIKES_PER_BUCKET / spikes).log2().floor().exp2();
-        let width = wide.min(longest);
-        let slab = buckets_per_slab(TABLE, neurons).min((longest / width) as usize);
+        let width = as_wide_as(spikes, duration).min(longest);
+        self.with(width, buckets_per_slab(TABLE, neurons).min((longest / width) as usize))
+    }
+
+    /// The same with other slabs, unless they are shorter.
+    fn with(self, width: f64, slab: usize) -> Self {
         let span = width * slab as f64;
         if span < self.span { self } else { Self { width, span, slab, ..self } }
     }

@@ -12,7 +12,7 @@ pub(super) struct Source<'a, F> {
     /// The stretch in which they arrive.
     pub window: &'a Window,
     pub spikes: &'a [f64],
-    /// Those of their times in the stretches in which they were sent.
+    /// Of each exp(x / tau), with x its time from the start of the stretch in which it was sent.
     pub factors: &'a [Both],
     /// dL/dt.
     pub times: &'a mut [F],
@@ -21,10 +21,10 @@ pub(super) struct Source<'a, F> {
 /// A spike that may arrive after a delay within a leg.
 #[derive(Debug)]
 pub(super) struct Near {
-    /// Those of its time and the start of the leg.
-    factors: [f64; 2],
+    /// exp(x / tau), with x the time at which it would arrive after the start of the leg.
+    factors: Both,
     /// What the synapses with such delays add up to.
-    sums: [f64; 2],
+    sums: Both,
 }
 
 impl<F: Real> Source<'_, F> {
@@ -47,7 +47,6 @@ impl<F: Real> Source<'_, F> {
             return;
         }
         let (mut leg, mut nearest) = (0.0..0.0, 0);
-        near.clear();
         for (branch, seen) in branches.iter().zip(seen) {
             let delay = branch.delay;
             while first > 0 && spikes[first - 1] + delay >= start {
@@ -70,7 +69,7 @@ impl<F: Real> Source<'_, F> {
             }
             let line = course.of(slot + branch.post as usize);
             let parts = [branch.mem.as_f64(), branch.syn.as_f64()];
-            let mut by = [0.0; 2];
+            let mut by: Both = [0.0; 2];
             let near = &mut near[first - nearest..last - nearest];
             for (&time, Near { factors, sums }) in spikes[first..last].iter().zip(near) {
                 let mode = line.at(time + delay);
@@ -97,19 +96,19 @@ impl<F: Real> Source<'_, F> {
             let factors = if time < start {
                 afferent.factors(time + leg - start)
             } else {
-                (self.factors[k].0 * hop.0, self.factors[k].1 * hop.1)
+                [self.factors[k][0] * hop[0], self.factors[k][1] * hop[1]]
             };
-            Near { factors: factors.into(), sums: [0.0; 2] }
+            Near { factors, sums: [0.0; 2] }
         }));
     }
 
-    /// Adds dL/dt to the spikes, from the nearest on.
+    /// Adds dL/dt to the spikes, from the nearest on, and leaves none near.
     fn settle(&mut self, near: &mut Vec<Near>, nearest: usize) {
         let Self { afferent, window, .. } = *self;
         let spikes = self.times[nearest..].iter_mut().zip(&self.spikes[nearest..]);
         for ((by_time, &time), near) in spikes.zip(near.drain(..)) {
             if afferent.source.is_none() || time < window.start {
-                *by_time += F::of(afferent.by_time(near.factors.into(), near.sums.into()));
+                *by_time += F::of(afferent.by_time(near.factors, near.sums));
             }
         }
     }

@@ -45,6 +45,7 @@ pub(in crate::fast) struct Space<const R: usize> {
     course: Course<R>,
     /// Of the spikes that reach each afferent, the factors of their times in the stretch in which they were sent.
     factors: Vec<Vec<Both>>,
+    /// None but while a source is read.
     near: Vec<Near>,
 }
 
@@ -196,7 +197,7 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
         let mut sum = 0.0;
         while let Some(next) = branches.first().filter(|b| time + b.delay < end) {
             let leg = afferent.leg_of(next.delay);
-            let (mut by, mut taken) = ((0.0, 0.0), 0);
+            let (mut by, mut taken) = ([0.0; 2], 0);
             for branch in branches {
                 let arrival = time + branch.delay;
                 if arrival >= end || branch.delay >= leg.end {
@@ -204,8 +205,8 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
                 }
                 let line = self.space.course.of(first + branch.post as usize);
                 let mode = line.at(arrival);
-                by.0 += branch.mem.as_f64() * mode.mem;
-                by.1 += branch.syn.as_f64() * mode.syn[afferent.receptor];
+                by[0] += branch.mem.as_f64() * mode.mem;
+                by[1] += branch.syn.as_f64() * mode.syn[afferent.receptor];
                 taken += 1;
             }
             sum += afferent.by_time(afferent.factors(time + leg.start - start), by);
@@ -238,7 +239,7 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
     }
 }
 
-/// exp(-x / tau), mode by mode.
+/// exp(-x / tau), mode by mode, in double precision: of a whole stretch single precision has no such number.
 fn decay<F: Real, const R: usize>(population: &Population<F>, x: f64) -> Pair<f64, R> {
     let bank = population.bank(0);
     let mut decay = Pair { mem: exp_of(-x, bank.tau_mem().as_f64()), syn: [0.0; R] };

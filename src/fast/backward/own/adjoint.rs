@@ -7,15 +7,14 @@ use crate::fast::grid::Window;
 use crate::fast::own::{Back, Own, Owns, Sums};
 use crate::layer::ModeBank;
 
-/// A stretch between two spikes: its end, and the adjoint in it, or at its end for neurons with constants of
-/// their own.
+/// A stretch between two events of a neuron: its end, and the adjoint then.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Segment<F, const R: usize, const K: usize> {
     pub end: f64,
     pub mode: Back<F, R, K>,
 }
 
-/// What is carried back through a neuron with constants of its own besides what arrivals read.
+/// What is carried back through a neuron besides what arrivals read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Aside<F> {
     /// dL/d of the raise of the threshold.
@@ -34,9 +33,9 @@ impl<F: Real> Aside<F> {
 /// The adjoint of the neurons of a block in a slab.
 #[derive(Debug)]
 pub(super) struct Adjoint<F, const R: usize, const K: usize> {
-    /// Before all that has been passed; for neurons with constants of their own as of the time that is passed.
+    /// As of the time that is passed.
     pub present: Vec<Back<F, R, K>>,
-    /// Of those what is not read.
+    /// What is not read.
     pub aside: Vec<Aside<F>>,
     /// Bucket by bucket, that of all neurons; NaN where a spike falls into the bucket.
     pub rows: Vec<Back<F, R, K>>,
@@ -64,8 +63,7 @@ impl<F: Real, const R: usize, const K: usize> Adjoint<F, R, K> {
         self.present[slot] = before.mode;
     }
 
-    /// The adjoint of a neuron with constants of its own at an earlier time in a bucket that ends at `end`. Takes
-    /// that of its raise there too.
+    /// The adjoint of a neuron at an earlier time in a bucket that ends at `end`. Takes that of its raise there too.
     pub fn back(
         &mut self,
         slot: usize,
@@ -88,7 +86,7 @@ impl<F: Real, const R: usize, const K: usize> Adjoint<F, R, K> {
         segments.get(after).map_or((&self.present[slot], time), |s| (&s.mode, s.end))
     }
 
-    /// What a spike sees where it arrives through a branch at a neuron with constants of its own: dL/dw, and dL/dt
+    /// What a spike sees where it arrives through a branch at a neuron: dL/dw, and dL/dt
     /// for weight 1. Adds to the sums for gradients by constants.
     #[inline]
     fn see(

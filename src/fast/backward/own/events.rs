@@ -1,4 +1,4 @@
-//! Events of neurons with constants of their own: their spikes, and the releases of V after them.
+//! Events of neurons: their spikes, and the releases of V after them.
 
 use super::adjoint::{Aside, Segment};
 use super::{Event, Run, Space};
@@ -102,7 +102,7 @@ impl<F: Real, const R: usize, const K: usize> Run<'_, '_, F, R, K> {
         adjoint.pass(slot, (bucket, end), Segment { end: event.time, mode: after });
     }
 
-    /// The adjoint of a neuron with constants of its own right after an event in a bucket.
+    /// The adjoint of a neuron right after an event in a bucket.
     fn back_to(&mut self, event: &Event<F>, bucket: usize) -> Back<F, R, K> {
         let population = &self.plan.populations[event.population as usize];
         let slot = event.slot as usize;
@@ -113,7 +113,7 @@ impl<F: Real, const R: usize, const K: usize> Run<'_, '_, F, R, K> {
         adjoint.back(slot, constants, (end, event.time), &mut sums[slot])
     }
 
-    /// Takes all neurons with constants of their own to the start of a bucket.
+    /// Takes all neurons to the start of a bucket.
     pub(super) fn pass(&mut self, bucket: usize, events: Range<usize>) {
         let start = self.window.start + bucket as f64 * self.window.width;
         let end = self.window.end_of(bucket);
