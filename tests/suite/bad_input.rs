@@ -273,22 +273,25 @@ fn runaways_end_in_an_error_that_names_the_neuron() {
     }
 }
 
+/// tau_mem, tau_syn, weight and delay, all of extreme sizes.
+pub fn hostile() -> impl Iterator<Item = (f64, f64, f64, f64)> {
+    let taus = [f64::MIN_POSITIVE, 5e-324, 1e-300, 1.0, 1e300, f64::MAX];
+    let weights = [5e-324, -1e300, 1e300, 30.0];
+    let delays = [0.0, 5e-324, 1e300, f64::MAX];
+    let both = taus.into_iter().flat_map(move |tau_mem| taus.map(|tau_syn| (tau_mem, tau_syn)));
+    let strong = both.flat_map(move |(mem, syn)| weights.map(|weight| (mem, syn, weight)));
+    strong.flat_map(move |(mem, syn, weight)| delays.map(|delay| (mem, syn, weight, delay)))
+}
+
 #[test]
 fn hostile_numbers_neither_panic_nor_hang() {
-    let extremes = [f64::MIN_POSITIVE, 5e-324, 1e-300, 1.0, 1e300, f64::MAX];
-    for tau_mem in extremes {
-        for tau_syn in extremes {
-            for weight in [5e-324, -1e300, 1e300, 30.0] {
-                for delay in [0.0, 5e-324, 1e300] {
-                    let layer = Lif::new(1).tau_mem(tau_mem).tau_syn(tau_syn);
-                    let dense = Dense::weights(weight).delays(delay);
-                    let Ok(net) = build(layer, dense) else { continue };
-                    let Ok(trace) = net.forward(&input(), 20.0) else { continue };
-                    let objective = Objective::new(FirstSpikeTime, CrossEntropy::new()).on_layer(0);
-                    let _ = net.backward(&trace, &objective, &0);
-                }
-            }
-        }
+    for (tau_mem, tau_syn, weight, delay) in hostile() {
+        let layer = Lif::new(1).tau_mem(tau_mem).tau_syn(tau_syn);
+        let dense = Dense::weights(weight).delays(delay);
+        let Ok(net) = build(layer, dense) else { continue };
+        let Ok(trace) = net.forward(&input(), 20.0) else { continue };
+        let objective = Objective::new(FirstSpikeTime, CrossEntropy::new()).on_layer(0);
+        let _ = net.backward(&trace, &objective, &0);
     }
     let same = SpikeTrains::from_channels([vec![3.0; 50_000], vec![]]).unwrap();
     let net = build(Lif::new(3), Dense::weights(1e-5).delays(1.0)).unwrap();

@@ -1,16 +1,19 @@
 //! The fast engine does what the plain one does: the same spikes and the same gradients.
 
+use crate::agree::{
+    least_slope, output_layer, random_trains, relative_of_gradients, same_gradients, same_spikes,
+};
 use crate::config::config;
 use crate::support::{Neurons, neurons};
 use approx::assert_relative_eq;
 use eventprop::{
-    CrossEntropy, Dense, Engine, ExpWeightedMeanVoltage, FirstSpikeTime, Goal, Gradients,
-    LeakyIntegrator, Lif, MaxVoltage, MeanSquaredError, MeanVoltage, Network, NetworkBuilder,
-    Objective, PotentialSensitivity, Sensitivity, SpikeCount, SpikeTimes, SpikeTrains,
-    SpikingNetwork, Trace, VanRossum, VoltageAt,
+    CrossEntropy, Dense, Engine, ExpWeightedMeanVoltage, FirstSpikeTime, Goal, LeakyIntegrator,
+    Lif, MaxVoltage, MeanSquaredError, MeanVoltage, Network, NetworkBuilder, Objective,
+    PotentialSensitivity, Sensitivity, SpikeCount, SpikeTimes, SpikeTrains, SpikingNetwork, Trace,
+    VanRossum, VoltageAt,
 };
 use proptest::prelude::*;
-use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
+use rand::{SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Normal, Uniform};
 use std::ops::Range;
 
@@ -92,11 +95,7 @@ fn build(load: &Load) -> (SpikingNetwork, SpikeTrains) {
     let mut net = NetworkBuilder::new();
     let input = net.input("input", load.channels);
     let hidden = net.layer("hidden", load.neurons.lif(load.hidden));
-    let output = if load.output_fires {
-        net.layer("output", load.neurons.driven().lif(2))
-    } else {
-        net.layer("output", load.neurons.driven().integrator(2))
-    };
+    let output = output_layer(&mut net, &load.neurons, load.output_fires);
     // The mean current of all spikes is rate * weight * tau_syn.
     let weight = load.drive * load.duration / (load.spikes as f64 * load.neurons.tau_syn);
     let delays = || Uniform::new_inclusive(0.0, load.longest_delay).unwrap();
@@ -116,12 +115,7 @@ fn build(load: &Load) -> (SpikingNetwork, SpikeTrains) {
     }
     let net = net.build(&mut rng).unwrap();
     let span = if load.burst { load.duration * 0.05 } else { load.duration };
-    let events = (0..load.spikes).map(|_| {
-        let time = rng.random::<f64>() * span;
-        let time = load.quantum.map_or(time, |q| (time / q).floor() * q);
-        (time, rng.random_range(0..load.channels))
-    });
-    (net, SpikeTrains::from_events(load.channels, events.collect::<Vec<_>>()).unwrap())
+    (net, random_trains(&mut rng, (load.spikes, load.channels), span, load.quantum))
 }
 
 /// Rounding errors add up over thousands of events.
@@ -129,40 +123,10 @@ fn terms(trace: &Trace) -> f64 {
     (trace.input().len() as f64 / 1000.0).max(1.0)
 }
 
-fn same_spikes(fast: &Trace, plain: &Trace, least_slope: f64) -> Result<(), TestCaseError> {
+fn relative(plain: &Trace, least_slope: f64) -> f64 {
     // 1e-12 relative, but a flat crossing amplifies the rounding of the potential, and each of
     // thousands of arrivals adds a rounding of its own (equal ones even of the same sign).
-    let relative = 1e-12 * terms(plain) * (1.0 + 1e-2 / least_slope);
-    for layer in 0..plain.layers() {
-        prop_assert_eq!(fast.spikes(layer).offsets(), plain.spikes(layer).offsets());
-        for (a, b) in fast.spikes(layer).times().iter().zip(plain.spikes(layer).times()) {
-            prop_assert!((a - b).abs() <= relative * b, "{a} against {b}");
-        }
-    }
-    Ok(())
-}
-
-fn same_gradients(
-    fast: &Gradients,
-    plain: &Gradients,
-    least_slope: f64,
-    terms: f64,
-) -> Result<(), TestCaseError> {
-    // A flat crossing amplifies rounding by the square of its slope, whatever the engine.
-    let relative = 1e-9 * (1.0 + 1e-6 / (least_slope * least_slope));
-    let blocks = fast.blocks().zip(plain.blocks()).map(|((b, x), (_, y))| (b.owner.as_str(), x, y));
-    let times = ("input times", &fast.input_times[..], &plain.input_times[..]);
-    for (name, fast, plain) in blocks.chain([times]) {
-        // Rounding is relative to the largest of a block, or to the terms of order 1 that cancelled.
-        let largest = plain.iter().fold(0.0, |m: f64, g| m.max(g.abs()));
-        for (a, b) in fast.iter().zip(plain) {
-            prop_assert!(
-                (a - b).abs() <= terms * (relative * largest + 2e-12),
-                "{name}: {a:e} against {b:e}"
-            );
-        }
-    }
-    Ok(())
+    1e-12 * terms(plain) * (1.0 + 1e-2 / least_slope)
 }
 
 fn compare<G: Goal<f64>>(
@@ -177,9 +141,8 @@ fn compare<G: Goal<f64>>(
         prop_assert_eq!(a.is_err(), b.is_err());
         return Ok(());
     };
-    let slopes = (0..b.layers()).flat_map(|l| b.slopes(l).iter().copied());
-    let least_slope = slopes.fold(f64::INFINITY, f64::min);
-    same_spikes(a, b, least_slope)?;
+    let least_slope = least_slope(b);
+    same_spikes(a, b, relative(b, least_slope))?;
     let terms = terms(b);
     let a = fast.backward(a, objective, target);
     let b = plain.backward(b, objective, target);
@@ -188,7 +151,9 @@ fn compare<G: Goal<f64>>(
         return Ok(());
     };
     prop_assert!((a.loss - b.loss).abs() <= 1e-9 * (1.0 + b.loss.abs()));
-    same_gradients(fast, plain, least_slope, terms)
+    // Rounding is relative to the largest of a block, or to the terms of order 1 that cancelled.
+    let relative = relative_of_gradients(least_slope);
+    same_gradients(fast, plain, |largest| terms * (relative * largest + 2e-12))
 }
 
 fn compare_all(load: &Load) -> Result<(), TestCaseError> {

@@ -3,6 +3,7 @@
 //! Seeds are fixed, so that a run is repeatable; `PROPTEST_RNG_SEED` and `PROPTEST_CASES` explore
 //! further. `--nocapture` prints what was checked.
 
+use crate::config;
 use eventprop::check::GradientCheck;
 use eventprop::{
     CrossEntropy, Dense, Error, ExpWeightedMeanVoltage, FirstSpikeTime, Goal, LeakyIntegrator, Lif,
@@ -11,9 +12,7 @@ use eventprop::{
 };
 use ndarray::Array2;
 use proptest::prelude::*;
-use proptest::test_runner::{RngSeed, TestError, TestRunner};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
-use std::cell::Cell;
 
 const DURATION: f64 = 60.0;
 
@@ -211,30 +210,9 @@ fn objective<G: Goal<f64>>(
     objective: G,
     target: impl Fn(&Plan) -> Box<G::Target>,
 ) {
-    let mut config = ProptestConfig {
-        failure_persistence: None,
-        max_shrink_time: 20_000, // ms
-        ..ProptestConfig::default()
-    };
-    if config.rng_seed == RngSeed::Random {
-        config.rng_seed = RngSeed::Fixed(1);
-    }
-    if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = 60;
-    }
-    let total = Cell::new(Tally::default());
-    let result = TestRunner::new(config).run(&plans, |plan| {
-        let mut tally = total.get();
-        let outcome = tally.add(&plan, &objective, &target(&plan));
-        total.set(tally);
-        outcome
+    let t: Tally = config::run(name, 60, &plans, |tally: &mut Tally, plan| {
+        tally.add(plan, &objective, &target(plan))
     });
-    match result {
-        Ok(()) => {}
-        Err(TestError::Fail(why, plan)) => panic!("{name}: {why}\n{plan:#?}"),
-        Err(other) => panic!("{name}: {other}"),
-    }
-    let t = total.get();
     println!("{name}: {t:?}");
     // The test shall not pass by looking away.
     assert!(t.firing * 2 > t.cases, "{name}: few networks fire: {t:?}");

@@ -1,13 +1,16 @@
 //! Small loads: the light engine does what the plain one does.
 
+use crate::agree::{
+    least_slope, output_layer, random_trains, relative_of_gradients, same_gradients, same_spikes,
+};
 use crate::config::config;
+use crate::sparse::Sparse;
 use crate::support::{Neurons, neurons};
 use eventprop::{
-    Bounds, Connectivity, CrossEntropy, DelayedSynapses, Dense, Engine, ExpWeightedMeanVoltage,
+    Connectivity, CrossEntropy, DelayedSynapses, Dense, Engine, ExpWeightedMeanVoltage,
     FirstSpikeTime, Gradients, Lif, Loss, MaxVoltage, MeanSquaredError, MeanVoltage, Network,
-    NetworkBuilder, Objective, Parameter, ParameterKind, ParameterMut, PotentialSensitivity,
-    Presynaptic, Readout, Real, Row, Sensitivity, SpikeTrains, SpikingNetwork, SynapseError,
-    TimeInvariant, Trace,
+    NetworkBuilder, Objective, ParameterKind, PotentialSensitivity, Readout, Real, Sensitivity,
+    SpikeTrains, SpikingNetwork, SynapseError, TimeInvariant, Trace,
 };
 use proptest::prelude::*;
 use rand::{Rng, RngExt, SeedableRng, rngs::ChaCha8Rng};
@@ -84,55 +87,6 @@ fn load(neurons: impl Strategy<Value = Neurons>) -> impl Strategy<Value = Load> 
     })
 }
 
-/// About two thirds of all synapses, in rows of unequal length.
-#[derive(Debug, Clone)]
-struct Sparse<F> {
-    pre: usize,
-    starts: Vec<usize>,
-    sources: Vec<u32>,
-    weights: Vec<F>,
-    delays: Vec<F>,
-}
-
-impl<F: Real> DelayedSynapses<F> for Sparse<F> {
-    fn shape(&self) -> (usize, usize) {
-        (self.starts.len() - 1, self.pre)
-    }
-    fn synapses(&self) -> usize {
-        self.weights.len()
-    }
-    fn row(&self, post: usize) -> Row<'_, F> {
-        let range = self.starts[post]..self.starts[post + 1];
-        Row {
-            first: range.start,
-            sources: Presynaptic::List(&self.sources[range.clone()]),
-            weights: &self.weights[range.clone()],
-            delays: &self.delays[range],
-        }
-    }
-    fn parameters(&self) -> Vec<Parameter<'_, F>> {
-        let block = |kind, values| Parameter { kind, values, bounds: Bounds::none() };
-        vec![
-            block(ParameterKind::Weight, &self.weights[..]),
-            block(ParameterKind::Delay, &self.delays[..]),
-        ]
-    }
-    fn parameters_mut(&mut self) -> Vec<ParameterMut<'_, F>> {
-        let block = |kind, values| ParameterMut { kind, values, bounds: Bounds::none() };
-        vec![
-            block(ParameterKind::Weight, &mut self.weights[..]),
-            block(ParameterKind::Delay, &mut self.delays[..]),
-        ]
-    }
-    fn update(&mut self) {}
-    fn pull_back(&self, weights: &[F], delays: &[F], gradients: &mut [F]) {
-        for (gradient, part) in gradients.iter_mut().zip(weights.iter().chain(delays)) {
-            *gradient += *part;
-        }
-    }
-    fn raise_weights(&mut self, _: usize, _: F) {}
-}
-
 struct Wiring {
     mean: f64,
     deviation: f64,
@@ -150,8 +104,7 @@ impl<F: Real> Connectivity<F> for Wiring {
     ) -> Result<Box<dyn DelayedSynapses<F>>, SynapseError> {
         let weight = Normal::new(self.mean, self.deviation).unwrap();
         let delay = Uniform::new_inclusive(0.0, self.longest).unwrap();
-        let mut sparse =
-            Sparse { pre, starts: vec![0], sources: vec![], weights: vec![], delays: vec![] };
+        let mut sparse = Sparse::none(pre);
         for _ in 0..post {
             for source in 0..pre {
                 if !self.sparse || rng.random_bool(0.7) {
@@ -160,7 +113,7 @@ impl<F: Real> Connectivity<F> for Wiring {
                     sparse.delays.push(F::of(delay.sample(&mut rng)));
                 }
             }
-            sparse.starts.push(sparse.sources.len());
+            sparse.end_row();
         }
         if self.sparse {
             return Ok(Box::new(sparse));
@@ -187,11 +140,7 @@ fn build<F: Real>(load: &Load) -> (SpikingNetwork<F>, SpikeTrains) {
     let mut net = NetworkBuilder::new();
     let input = net.input("input", load.channels);
     let hidden = net.layer("hidden", load.neurons.lif(load.hidden));
-    let output = if load.output_fires {
-        net.layer("output", load.neurons.driven().lif(2))
-    } else {
-        net.layer("output", load.neurons.driven().integrator(2))
-    };
+    let output = output_layer(&mut net, &load.neurons, load.output_fires);
     let wiring = |tau: Option<f64>| {
         let least = response(load.neurons.tau_mem, tau.unwrap_or(load.neurons.tau_syn)).recip();
         Wiring {
@@ -213,12 +162,7 @@ fn build<F: Real>(load: &Load) -> (SpikingNetwork<F>, SpikeTrains) {
     }
     let net = net.build(&mut rng).unwrap();
     let span = if load.burst { load.duration * 0.05 } else { load.duration };
-    let events = (0..load.spikes).map(|_| {
-        let time = rng.random::<f64>() * span;
-        let time = load.quantum.map_or(time, |q| (time / q).floor() * q);
-        (time, rng.random_range(0..load.channels))
-    });
-    (net, SpikeTrains::from_events(load.channels, events.collect::<Vec<_>>()).unwrap())
+    (net, random_trains(&mut rng, (load.spikes, load.channels), span, load.quantum))
 }
 
 /// What two engines may differ by: rounding, relative to that of an f64.
@@ -231,8 +175,7 @@ struct Tolerance {
 
 impl Tolerance {
     fn of<F: Real>(load: &Load, net: &SpikingNetwork<F>, plain: &Trace<F>) -> Self {
-        let slopes = (0..plain.layers()).flat_map(|l| plain.slopes(l).iter().copied());
-        let least_slope = slopes.map(Real::as_f64).fold(f64::INFINITY, f64::min);
+        let least_slope = least_slope(plain);
         let fastest = load.more.iter().fold(load.neurons.tau_syn, |a, &b| a.min(b));
         let weights = net.parameters().into_iter().filter(|(_, p)| p.kind == ParameterKind::Weight);
         let weights = weights.flat_map(|(_, p)| p.values.iter().map(|w| w.as_f64().abs()));
@@ -247,12 +190,7 @@ impl Tolerance {
     ) -> Result<(), TestCaseError> {
         // A flat crossing amplifies the rounding of the potential.
         let relative = 1e-12 * self.rounding * (1.0 + 1e-2 / self.least_slope);
-        for layer in 0..plain.layers() {
-            prop_assert_eq!(light.spikes(layer).offsets(), plain.spikes(layer).offsets());
-            for (a, b) in light.spikes(layer).times().iter().zip(plain.spikes(layer).times()) {
-                prop_assert!((a - b).abs() <= relative * b, "{a} against {b}");
-            }
-        }
+        same_spikes(light, plain, relative)?;
         // An f32 does not resolve whether a spike falls on an arrival or just beside it.
         if self.rounding == 1.0 {
             prop_assert_eq!(light.ties(), plain.ties());
@@ -265,23 +203,10 @@ impl Tolerance {
         light: &Gradients<F>,
         plain: &Gradients<F>,
     ) -> Result<(), TestCaseError> {
-        // A flat crossing amplifies rounding by the square of its slope, whatever the engine.
-        let relative = 1e-9 * (1.0 + 1e-6 / (self.least_slope * self.least_slope));
-        let blocks = light.blocks().zip(plain.blocks());
-        let blocks = blocks.map(|((b, x), (_, y))| (b.owner.as_str(), x, y));
-        let times = ("input times", &light.input_times[..], &plain.input_times[..]);
-        for (name, light, plain) in blocks.chain([times]) {
-            // Rounding is relative to the largest of a block, or to the terms that cancelled.
-            let largest = plain.iter().fold(0.0, |m: f64, g| m.max(g.as_f64().abs()));
-            for (a, b) in light.iter().zip(plain) {
-                prop_assert!(
-                    (*a - *b).abs().as_f64()
-                        <= self.rounding * (relative * largest + 2e-12 * self.terms),
-                    "{name}: {a} against {b}"
-                );
-            }
-        }
-        Ok(())
+        // Rounding is relative to the largest of a block, or to the terms that cancelled.
+        let relative = relative_of_gradients(self.least_slope);
+        let bound = |largest| self.rounding * (relative * largest + 2e-12 * self.terms);
+        same_gradients(light, plain, bound)
     }
 }
 

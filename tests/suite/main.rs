@@ -1,15 +1,15 @@
 //! The tests that need no process of their own, in one program: it compiles in half the time of one for each file.
 
-#[path = "../support/config.rs"]
-mod config;
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(feature = "files")]
 #[path = "../support/training.rs"]
 mod task;
 
+mod agree;
 mod bad_input;
 mod checkpoints;
+mod config;
 mod custom;
 mod custom_synapses;
 mod data;
@@ -28,6 +28,7 @@ mod reuse;
 mod rewiring;
 mod serde;
 mod simulator;
+mod sparse;
 mod synapses;
 mod ties;
 mod trainer;

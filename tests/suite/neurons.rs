@@ -3,6 +3,7 @@
 //! Seeds are fixed, so that a run is repeatable; `PROPTEST_RNG_SEED` and `PROPTEST_CASES` explore
 //! further. `--nocapture` prints what was checked.
 
+use crate::config;
 use approx::assert_relative_eq;
 use eventprop::check::GradientCheck;
 use eventprop::{
@@ -13,10 +14,8 @@ use eventprop::{
 };
 use ndarray::Array2;
 use proptest::prelude::*;
-use proptest::test_runner::{RngSeed, TestError, TestRunner};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Normal, Uniform};
-use std::cell::Cell;
 use std::collections::BTreeMap;
 
 const DURATION: f64 = 60.0;
@@ -207,30 +206,9 @@ fn objective<R: Readout<f64>, L: Loss<f64>>(
     objective: Objective<R, L>,
     target: &L::Target,
 ) {
-    let mut config = ProptestConfig {
-        failure_persistence: None,
-        max_shrink_time: 20_000, // ms
-        ..ProptestConfig::default()
-    };
-    if config.rng_seed == RngSeed::Random {
-        config.rng_seed = RngSeed::Fixed(1);
-    }
-    if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = 70;
-    }
-    let total = Cell::new(Tally::new());
-    let result = TestRunner::new(config).run(&plan(fires), |plan| {
-        let mut tally = total.take();
-        let outcome = add(&mut tally, &plan, &objective, target);
-        total.set(tally);
-        outcome
+    let tally: Tally = config::run(name, 70, &plan(fires), |tally: &mut Tally, plan| {
+        add(tally, plan, &objective, target)
     });
-    match result {
-        Ok(()) => {}
-        Err(TestError::Fail(why, plan)) => panic!("{name}: {why}\n{plan:#?}"),
-        Err(other) => panic!("{name}: {other}"),
-    }
-    let tally = total.take();
     println!("{name}: {tally:#?}");
     // The test shall not pass by looking away.
     assert_eq!(tally.len(), 12, "{name}: all kinds");

@@ -1,5 +1,6 @@
 //! Synapses removed and added, and what optimisers remember of the others.
 
+use crate::synapses::between;
 use eventprop::{
     Adam, BuildError, Delays, Dense, FirstSpikeTime, Gradients, Lif, MeanSquaredError, Network,
     NetworkBuilder, NewSynapse, Objective, OptimizeError, Optimizer, Rewiring, Sgd, Sparse,
@@ -7,14 +8,6 @@ use eventprop::{
 };
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::Uniform;
-
-fn between(pre: usize, post: usize, recipe: SynapseRecipe) -> Result<SpikingNetwork, BuildError> {
-    let mut net = NetworkBuilder::new();
-    let input = net.input("input", pre);
-    let output = net.layer("output", Lif::new(post).tau_mem(10.0).tau_syn(5.0));
-    net.connect(input, output, recipe);
-    net.build(&mut ChaCha8Rng::seed_from_u64(7))
-}
 
 /// (post, pre, weight, delay) of every synapse.
 fn rows(net: &SpikingNetwork) -> Vec<(usize, usize, f64, f64)> {

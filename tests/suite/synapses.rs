@@ -226,7 +226,12 @@ fn single(recipe: SynapseRecipe) -> Result<SpikingNetwork, BuildError> {
     between(1, 1, recipe)
 }
 
-fn between(pre: usize, post: usize, recipe: SynapseRecipe) -> Result<SpikingNetwork, BuildError> {
+/// LIF neurons that a projection drives.
+pub fn between(
+    pre: usize,
+    post: usize,
+    recipe: SynapseRecipe,
+) -> Result<SpikingNetwork, BuildError> {
     let mut net = NetworkBuilder::new();
     let input = net.input("input", pre);
     let output = net.layer("output", Lif::new(post).tau_mem(10.0).tau_syn(5.0));
