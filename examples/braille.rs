@@ -11,9 +11,8 @@ mod recipe;
 
 use clap::Parser;
 use eventprop::data::Augmentation;
-use eventprop::remedy::SlopeLimiter;
 use eventprop::train::{Schedule, Trainer};
-use eventprop::{Adam, BackwardOptions, CrossEntropy, ExpWeightedMeanVoltage, Objective};
+use eventprop::{Adam, CrossEntropy, ExpWeightedMeanVoltage, Objective};
 use recipe::{Checkpoints, DataPath, Options, Parts, Report, Result, Shape, Windows};
 
 /// Trains a network to read Braille letters.
@@ -51,36 +50,47 @@ fn run() -> Result<()> {
         hidden: 64,
         recurrent,
         spikes: 15.0,
-        tau_mem: if slow { 100.0 } else { 20.0 },
-        tau_syn: if slow { 40.0 } else { 5.0 },
-        lags: if slow { 6 } else { 1 },
-        delays: if slow { 1000.0 } else { 20.0 },
-        longest: if slow { 1200.0 } else { 300.0 },
-        outputs: if slow { WINDOWS.len() } else { 1 },
-        output: if slow { 0.1 } else { 0.03 },
+        tau_mem: 20.0,
+        tau_syn: 5.0,
+        lags: 1,
+        delays: 20.0,
+        longest: 300.0,
+        outputs: 1,
+        output: 0.03,
     };
+    let slow_shape = Shape {
+        tau_mem: 100.0,
+        tau_syn: 40.0,
+        lags: 6,
+        delays: 1000.0,
+        longest: 1200.0,
+        outputs: WINDOWS.len(),
+        output: 0.1,
+        ..shape
+    };
+    let shape = if slow { slow_shape } else { shape };
     let mut net = shape.network(&options, &parts.train, duration)?;
     let epochs = options.epochs(30, 2);
     let (given, parts) = ((&options, &checkpoints), (&parts, duration));
     if slow {
         let objective = Objective::new(Windows(WINDOWS), CrossEntropy::temperature(0.1));
-        // Heuristic: gradients through spikes that graze the threshold are limited.
-        let limiter = BackwardOptions::new().limit_slopes(SlopeLimiter::Relative(3.0));
-        let trainer = Trainer::new(objective, Adam::new(0.01).delay_rate(6.0))
-            .epochs(epochs)
-            .batch(16)
-            .schedule(Schedule::Cosine { epochs, end: 0.02 })
+        let trainer = trainer(objective, epochs, (6.0, 0.02))
             .augment(Augmentation::default().jitter(10.0).drop(0.2))
-            .backward(limiter);
+            .backward(recipe::limited_slopes());
         recipe::trained("braille", &mut net, trainer, parts, given, &mut report)?;
     } else {
         let objective = Objective::new(ExpWeightedMeanVoltage, CrossEntropy::temperature(0.01));
-        let trainer = Trainer::new(objective, Adam::new(0.01).delay_rate(1.0))
-            .epochs(epochs)
-            .batch(16)
-            .schedule(Schedule::Cosine { epochs, end: 0.05 });
+        let trainer = trainer(objective, epochs, (1.0, 0.05));
         recipe::trained("braille", &mut net, trainer, parts, given, &mut report)?;
     }
     report.print();
     Ok(())
+}
+
+/// What slow neurons and others have in common: all but the rate of delays in ms, and the share of the rates in the end.
+fn trainer<G>(goal: G, epochs: usize, (delay_rate, end): (f64, f64)) -> Trainer<G, Adam> {
+    Trainer::new(goal, Adam::new(0.01).delay_rate(delay_rate))
+        .epochs(epochs)
+        .batch(16)
+        .schedule(Schedule::Cosine { epochs, end })
 }

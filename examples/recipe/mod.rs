@@ -18,7 +18,7 @@ pub use options::{Checkpoints, DataPath, Delays, Options};
 pub use pictures::Pictures;
 pub use report::Report;
 pub use stop::on_ctrl_c;
-pub use training::{Fitted, Parts, fit, trained};
+pub use training::{Fitted, Parts, fit, limited_slopes, trained};
 pub use windows::Windows;
 
 /// Whatever went wrong, for people.

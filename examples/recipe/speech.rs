@@ -1,13 +1,12 @@
 //! Spoken words as spikes of a cochlea model: what the recipes `shd` and `ssc` have in common.
 
 use super::recipe::{
-    Checkpoints, DataPath, Options, Parts, Report, Result, Shape, Windows, trained,
+    Checkpoints, DataPath, Options, Parts, Report, Result, Shape, Windows, limited_slopes, trained,
 };
 use clap::Parser;
 use eventprop::data::Augmentation;
-use eventprop::remedy::SlopeLimiter;
 use eventprop::train::{Schedule, Trainer};
-use eventprop::{Adam, BackwardOptions, CrossEntropy, Objective};
+use eventprop::{Adam, CrossEntropy, Objective};
 
 /// Trains a network to tell spoken words apart.
 #[derive(Parser)]
@@ -68,14 +67,12 @@ pub fn run(name: &str) -> Result<()> {
 
     let epochs = options.epochs(40, 2);
     let objective = Objective::new(Windows(WINDOWS), CrossEntropy::temperature(0.1));
-    // Heuristic: gradients through spikes that graze the threshold are limited.
-    let limiter = BackwardOptions::new().limit_slopes(SlopeLimiter::Relative(3.0));
     let trainer = Trainer::new(objective, Adam::new(0.005).delay_rate(6.0))
         .epochs(epochs)
         .batch(32)
         .schedule(Schedule::Cosine { epochs, end: 0.02 })
         .augment(Augmentation::default().shift(1))
-        .backward(limiter);
+        .backward(limited_slopes());
     let given = (&options, &checkpoints);
     trained(name, &mut net, trainer, (&parts, DURATION), given, &mut report)?;
     report.print();

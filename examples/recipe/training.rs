@@ -3,8 +3,9 @@
 use super::{Checkpoints, DataPath, Options, Pictures, Report, Result};
 use eventprop::data::{Dataset, Part};
 use eventprop::plot::{Confusion, TrainingCurves, TrainingRun};
+use eventprop::remedy::SlopeLimiter;
 use eventprop::train::{self, History, Metric, Metrics, Observer, Progress, Trainer};
-use eventprop::{Goal, Network, Optimizer, SpikingNetwork};
+use eventprop::{BackwardOptions, Goal, Network, Optimizer, SpikingNetwork};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -96,6 +97,11 @@ impl Fitted {
             .train_accuracy(curve(Metric::TrainAccuracy))
             .validation_accuracy(curve(Metric::ValidationAccuracy))
     }
+}
+
+/// A heuristic: gradients through spikes that graze the threshold are limited.
+pub fn limited_slopes() -> BackwardOptions {
+    BackwardOptions::new().limit_slopes(SlopeLimiter::Relative(3.0))
 }
 
 /// Trains by what the trainer says and the command line adds, and leaves the network of the best validation epoch.
