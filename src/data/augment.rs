@@ -30,6 +30,7 @@ const AUGMENTATION: u64 = u64::from_le_bytes(*b"eventpro");
 pub struct Augmentation {
     shift: u32,
     blend: usize,
+    stretch: f64,
     jitter: f64,
     drop: f64,
 }
@@ -48,6 +49,13 @@ impl Augmentation {
     /// both are merged. Events that leave the channels or the duration are dropped.
     pub fn blend(mut self, extra: usize) -> Self {
         self.blend = extra;
+        self
+    }
+
+    /// Multiplies all times of a sample by one factor, uniform in `1 - share .. 1 + share`: the same word, said more slowly
+    /// or faster. Events that leave the duration are dropped.
+    pub fn stretch(mut self, share: f64) -> Self {
+        self.stretch = share;
         self
     }
 
@@ -72,8 +80,8 @@ impl Augmentation {
     /// Sample `index` of an epoch and its label.
     ///
     /// # Errors
-    /// An index that is not below [`Augmentation::epoch_len`], a jitter that is negative or not finite, a
-    /// probability that is not in 0 ..= 1, or events that cannot be read.
+    /// An index that is not below [`Augmentation::epoch_len`], a jitter that is negative or not finite, a probability or
+    /// a share of stretching that is not in 0 ..= 1, or events that cannot be read.
     pub fn sample(
         &self,
         data: &Dataset,
@@ -101,11 +109,12 @@ impl Augmentation {
             let by = i64::from(self.shift);
             move_by(&mut events, data, rng.random_range(-by..by), 0.0);
         }
+        if self.stretch > 0.0 {
+            let factor = 1.0 + self.stretch * rng.random_range(-1.0..1.0);
+            retime(&mut events, data, |time| time * factor);
+        }
         if self.jitter > 0.0 {
-            for (time, _) in &mut events {
-                *time += jitter.sample(&mut rng);
-            }
-            events.retain(|&(time, _)| (0.0..=data.duration()).contains(&time));
+            retime(&mut events, data, |time| time + jitter.sample(&mut rng));
         }
         if self.drop > 0.0 {
             events.retain(|_| !rng.random_bool(self.drop));
@@ -120,12 +129,23 @@ impl Augmentation {
         if !(0.0..=1.0).contains(&self.drop) {
             return Err(DataError::setting("drop", self.drop, "it must be a probability"));
         }
+        if !(0.0..=1.0).contains(&self.stretch) {
+            return Err(DataError::setting("stretch", self.stretch, "it must be a share, 0 to 1"));
+        }
         let rule = "it must be a finite number of ms, not negative";
         match Normal::new(0.0, self.jitter) {
             Ok(normal) if self.jitter >= 0.0 => Ok(normal),
             _ => Err(DataError::setting("jitter", self.jitter, rule)),
         }
     }
+}
+
+/// Gives each event its new time; those that leave the duration are dropped.
+fn retime(events: &mut Vec<(f64, u32)>, data: &Dataset, mut time: impl FnMut(f64) -> f64) {
+    events.retain_mut(|event| {
+        event.0 = time(event.0);
+        (0.0..=data.duration()).contains(&event.0)
+    });
 }
 
 /// Moves all events; those that leave channels or duration are dropped.
@@ -184,7 +204,7 @@ mod tests {
     #[test]
     fn a_sample_depends_on_seed_epoch_and_index_alone() {
         let data = set();
-        let all = Augmentation::default().shift(3).jitter(1.0).drop(0.1).blend(5);
+        let all = Augmentation::default().shift(3).stretch(0.1).jitter(1.0).drop(0.1).blend(5);
         let take = |seed, epoch, index| all.sample(&data, seed, epoch, index).unwrap();
         let forwards: Vec<_> = (0..15).map(|k| take(1, 2, k)).collect();
         let backwards: Vec<_> = (0..15).rev().map(|k| take(1, 2, k)).collect();
@@ -221,6 +241,28 @@ mod tests {
             seen.insert(by.expect("one shift for all"));
         }
         assert_eq!(seen.into_iter().collect::<Vec<_>>(), (-5..5).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_stretch_is_one_factor_for_all_times() {
+        let old = SpikeTrains::from_channels([vec![10.0, 20.0, 95.0], vec![40.0]]).unwrap();
+        let data = Dataset::from_samples(2, 1, 100.0, [(old, 0)]).unwrap();
+        let (mut least, mut most, mut dropped) = (f64::MAX, 0.0_f64, 0);
+        for epoch in 0..500 {
+            let (spikes, _) =
+                Augmentation::default().stretch(0.2).sample(&data, 1, epoch, 0).unwrap();
+            let factor = spikes.channel(1)[0] / 40.0;
+            (least, most) = (least.min(factor), most.max(factor));
+            let stays = 95.0 * factor <= 100.0;
+            dropped += usize::from(!stays);
+            let times = [10.0, 20.0, 95.0].map(|t: f64| t * factor);
+            let found = spikes.channel(0);
+            assert_eq!(found.len(), 2 + usize::from(stays));
+            assert!(found.iter().zip(times).all(|(a, b)| (a - b).abs() < 1e-12));
+        }
+        assert!((0.8..0.81).contains(&least) && (1.19..=1.2).contains(&most), "{least} {most}");
+        // Factors from 100/95 on: 0.37 of all.
+        assert!((130..240).contains(&dropped), "{dropped}");
     }
 
     #[test]
@@ -273,9 +315,15 @@ mod tests {
     fn settings_without_meaning_are_refused() {
         let data = set();
         let none = Augmentation::default;
-        for bad in
-            [none().jitter(f64::NAN), none().jitter(-1.0), none().drop(1.5), none().drop(f64::NAN)]
-        {
+        for bad in [
+            none().jitter(f64::NAN),
+            none().jitter(-1.0),
+            none().drop(1.5),
+            none().drop(f64::NAN),
+            none().stretch(1.5),
+            none().stretch(-0.1),
+            none().stretch(f64::NAN),
+        ] {
             let refused = bad.sample(&data, 1, 0, 0);
             assert!(matches!(refused, Err(DataError::BadSetting { .. })));
         }
