@@ -6,13 +6,15 @@ mod exponentials;
 mod leaky_integrator;
 mod lif;
 mod linear;
+mod population;
 
 pub use bank::ModeBank;
-pub use constants::{Constant, LinearNeurons};
+pub use constants::Constant;
 pub(crate) use exponentials::{decay_and_difference, decreasing_difference};
 pub use leaky_integrator::LeakyIntegrator;
 pub use lif::Lif;
 pub use linear::LinearLayer;
+pub use population::LinearNeurons;
 
 use crate::{Parameter, ParameterMut, Real};
 use dyn_clone::DynClone;
