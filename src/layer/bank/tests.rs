@@ -39,6 +39,71 @@ fn a_touch_is_no_spike() {
 }
 
 #[test]
+fn a_high_threshold_is_barely_reached() {
+    // As before, twice as high: the interval in which V ascends goes by the threshold.
+    let bank = ModeBank::new(8.0, vec![8.0], Some(2.0), 0.0);
+    let e = std::f64::consts::E;
+    assert_eq!(bank.next_spike(&[0.0, 2.0 * e * (1.0 - 1e-14)], 100.0), None);
+    let just = bank.next_spike(&[0.0, 2.0 * e * (1.0 + 1e-9)], 100.0).unwrap();
+    assert!(just < 8.0 && just > 7.9);
+}
+
+#[test]
+fn a_quick_membrane_fires_at_once() {
+    let bank = bank(0.1, 5.0);
+    let spike = bank.next_spike(&[0.0, 2.0], 1.0).unwrap();
+    let mut at = [0.0, 2.0];
+    bank.flow(spike, &mut at);
+    assert_relative_eq!(at[0], 1.0, max_relative = 1e-14);
+    assert!(spike < 0.1);
+}
+
+#[test]
+fn a_bias_alone_fires_long_after_the_currents() {
+    let bank = ModeBank { bias: 2.0, ..bank(20.0, 0.01) };
+    let spike = bank.next_spike(&[0.0, 0.0], 1e3).unwrap();
+    assert_relative_eq!(spike, 20.0 * 2f64.ln(), max_relative = 1e-14);
+}
+
+#[test]
+fn a_threshold_that_falls_is_crossed_without_a_current() {
+    // V = 1.5 exp(-t/20) falls, and the threshold 1 + exp(-t/2) falls faster.
+    let bank = ModeBank { raise: Some(Raise { jump: 1.0, tau: 2.0 }), ..bank(20.0, 5.0) };
+    let excess = |t: f64| 1.5 * (-t / 20.0).exp() - (-t / 2.0).exp() - 1.0;
+    let spike = bank.next_spike(&[1.5, 0.0, 1.0], 50.0).unwrap();
+    assert!(excess(spike).abs() < 1e-14 && excess(spike - 0.01) < 0.0);
+    // Only while it does.
+    assert_eq!(bank.next_spike(&[1.5, 0.0, 1.0], spike - 0.01), None);
+    assert_eq!(bank.next_spike(&[1.05, 0.0, 1.0], 50.0), None);
+}
+
+#[test]
+fn the_potential_is_stationary_where_it_turns_back() {
+    let bank = ModeBank::new(10.0, vec![2.0, 30.0], None, 0.0);
+    for state in [[0.0, -6.0, 4.0], [0.5, 9.0, -1.0], [-1.0, -2.0, 0.5], [2.0, 1.0, 1.0]] {
+        let mut points = Vec::new();
+        bank.stationary_points(&state, 100.0, &mut points);
+        let slope = |t: f64| bank.peek(&state, t).1;
+        let turns = (0..100_000).map(|k| f64::from(k) * 1e-3);
+        let turns: Vec<f64> = turns.filter(|&t| slope(t) * slope(t + 1e-3) < 0.0).collect();
+        assert_eq!(points.len(), turns.len());
+        for (point, turn) in points.iter().zip(turns) {
+            assert!((turn..=turn + 1e-3).contains(point) && slope(*point).abs() < 1e-15);
+        }
+    }
+    // Held for 3 ms, it turns so much later: the currents have decayed by then.
+    let held = ModeBank { refractory: Some(3.0), ..bank.clone() };
+    let (mut points, mut free) = (Vec::new(), Vec::new());
+    held.stationary_points(&[0.0, -6.0, 4.0, 3.0], 100.0, &mut points);
+    let later = [0.0, -6.0 * (-3f64 / 2.0).exp(), 4.0 * (-3f64 / 30.0).exp()];
+    bank.stationary_points(&later, 97.0, &mut free);
+    assert!(!free.is_empty() && points.len() == free.len());
+    for (point, free) in points.iter().zip(free) {
+        assert_relative_eq!(*point, free + 3.0, max_relative = 1e-14);
+    }
+}
+
+#[test]
 fn several_receptors_may_cross_late() {
     // A fast inhibitory and a slow excitatory current: below threshold at first, above later.
     let bank = ModeBank::new(10.0, vec![2.0, 30.0], Some(1.0), 0.0);
