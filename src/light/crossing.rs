@@ -147,27 +147,39 @@ mod tests {
 
     /// Compares with the bank, for neurons with the first `R` of these time constants.
     fn compare<const R: usize>(tau_mem: f64, taus: [f64; 2], least: f64, seed: u64) -> Tally {
-        let bank = ModeBank::new(tau_mem, taus[..R].to_vec(), Some(1.0), 0.0);
-        let dynamics = Dynamics::<f64, R>::new(&bank);
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut tally = Tally::default();
-        for _ in 0..4000 {
+        for k in 0..4000 {
+            let threshold = [1.0, 0.3, 5.0][k % 3];
+            let bank = ModeBank::new(tau_mem, taus[..R].to_vec(), Some(threshold), 0.0);
+            let dynamics = Dynamics::<f64, R>::new(&bank);
             let mut state: State<f64> = rest();
-            state[0] = rng.random_range(-1.0..1.02);
-            state[1..=R].fill_with(|| rng.random_range(least..8.0 / R as f64));
+            let barely = k % 4 == 0 && R == 1;
+            if barely {
+                // Barely reached, or barely not.
+                let beyond = 10f64.powf(rng.random_range(-12.0..-1.0));
+                let sign = if rng.random_bool(0.8) { 1.0 } else { -1.0 };
+                state[1] = threshold * (1.0 + sign * beyond) / dynamics.receptors[0].peak;
+            } else {
+                state[0] = threshold * rng.random_range(-1.0..1.02);
+                state[1..=R].fill_with(|| threshold * rng.random_range(least..8.0 / R as f64));
+            }
             let horizon = 10f64.powf(rng.random_range(-2.0..2.5));
-            let found = dynamics.crossing(&state, 1.0, horizon);
+            let found = dynamics.crossing(&state, threshold, horizon);
             let known = bank.next_spike(&state[..=R], horizon);
             assert_eq!(found.is_some(), known.is_some(), "{state:?} within {horizon}");
             let (Some(found), Some(known)) = (found, known) else { continue };
             tally.spikes += 1;
             let at = dynamics.flow(known, &state);
-            let slope = ((at[1..=R].iter().sum::<f64>() - at[0]) / tau_mem).max(1e-9);
-            let rounding = 1e-14 * (1.0 + known) + 1e-15 * (1.0 + state[1].abs()) / slope;
+            let slope = ((at[1..=R].iter().sum::<f64>() - at[0]) / tau_mem).max(1e-9 * threshold);
+            let rounding = 3e-15 * (known + state[1].abs().max(threshold) / slope);
             assert!((found - known).abs() <= rounding, "{state:?}: {found}, not {known}");
-            if state[0] < 1.0 && state[1..=R].iter().all(|i| *i >= 0.0) {
-                tally.asked += 1;
-                tally.quick += usize::from(dynamics.search(&state, 1.0, horizon, false).is_some());
+            if state[0] < threshold && state[1..=R].iter().all(|i| *i >= 0.0) {
+                let quick = dynamics.search(&state, threshold, horizon, false);
+                tally.asked += usize::from(!barely);
+                tally.quick += usize::from(!barely && quick.is_some());
+            } else {
+                assert_eq!(found, known, "the quick search knows no inhibition");
             }
         }
         tally
@@ -183,6 +195,8 @@ mod tests {
                 compare::<1>(20.0, [tau, 0.0], -2.0, k),
                 compare::<2>(20.0, [tau, 8.0], 0.0, k),
                 compare::<2>(20.0, [tau, 8.0], -4.0, k),
+                // A membrane that is quick by the unit of time.
+                compare::<1>(0.5, [tau / 40.0, 0.0], 0.0, k),
             ] {
                 assert!(tally.spikes > 150, "tau {tau}: {tally:?}");
                 assert!(2 * tally.quick > tally.asked, "tau {tau}: {tally:?}");
