@@ -72,6 +72,9 @@ impl Network<f64> for Slow {
     fn layers(&self) -> usize {
         self.inner.layers()
     }
+    fn fires(&self, layer: usize) -> bool {
+        self.inner.fires(layer)
+    }
     fn layer_info(&self, layer: usize) -> (&str, usize) {
         self.inner.layer_info(layer)
     }

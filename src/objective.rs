@@ -197,7 +197,7 @@ impl<F: Real, R: Readout<F>, L: Loss<F>> Goal<F> for Objective<R, L> {
     ) -> Result<(), Error> {
         let layer = self.layer_of(network)?;
         if !self.weight.is_finite() {
-            let (what, rule) = ("the weight of the objective", "a number");
+            let (what, rule) = ("the weight of the objective", "finite");
             return Err(LossError::Constant { what, value: self.weight, rule }.into());
         }
         let Assessment { evaluation, sensitivity, differentiate, reading, gradient } = assessment;

@@ -17,6 +17,14 @@ pub enum AdjointError {
         "what was deferred belongs to another network or to other parameters; run `settle` before they change"
     )]
     StaleSums,
+    /// The network has no such layer.
+    #[error("layer {layer} is asked for, but the network has {layers} (0-based)")]
+    NoSuchLayer {
+        /// The layer asked for.
+        layer: usize,
+        /// The number of layers.
+        layers: usize,
+    },
     /// The sensitivity does not fit the trace.
     #[error("the sensitivity does not fit the trace: {what} is {found}, but must be {expected}")]
     Sensitivity {

@@ -88,7 +88,7 @@ where
     G: Goal<F> + ?Sized,
     T: Borrow<G::Target> + Sync + ?Sized,
 {
-    options.check(network.layers())?;
+    options.check(network)?;
     let mut counted = None;
     if options.needs_batch() {
         let mut total = Chunk::new(network, Vec::new());

@@ -74,7 +74,7 @@ impl Augmentation {
 
     /// The number of samples of an epoch over `data`: the extra ones come last. None if there is no data.
     pub fn epoch_len(&self, data: &Dataset) -> usize {
-        if data.is_empty() { 0 } else { data.len() + self.blend }
+        if data.is_empty() { 0 } else { data.len().saturating_add(self.blend) }
     }
 
     /// Sample `index` of an epoch and its label.
@@ -125,7 +125,8 @@ impl Augmentation {
         Ok((spikes, label))
     }
 
-    fn check(&self) -> Result<Normal<f64>, DataError> {
+    /// Refuses settings without meaning; returns the distribution of jitter.
+    pub(crate) fn check(&self) -> Result<Normal<f64>, DataError> {
         if !(0.0..=1.0).contains(&self.drop) {
             return Err(DataError::setting("drop", self.drop, "it must be a probability"));
         }

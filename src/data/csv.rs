@@ -14,8 +14,8 @@ use std::{
 impl Dataset {
     /// Reads events from a text file with one `sample,channel,time` per line (numbers from 0, times in ms), in any
     /// order, and labels from another with one `sample,label` or `sample,label,group` per line. Every sample has
-    /// one line there, with events or without. A first line without numbers is taken as a heading, and
-    /// empty lines are skipped. There are as many channels and classes as the highest number needs; the
+    /// one line there, with events or without. A first line of names is taken as a heading;
+    /// empty lines and those that begin with # are skipped. There are as many channels and classes as the highest number needs; the
     /// duration is the least whole number of ms above all events.
     ///
     /// Without a file of labels all samples are of one class, and each must have an event.
@@ -35,7 +35,7 @@ fn read(path: &Path, about: Option<Vec<About>>) -> Result<Dataset, DataError> {
     let (mut channels, mut latest) = (0, 0.0_f64);
     each_line(path, |line, fields| {
         let [sample, channel, time] = fields else {
-            return Err(bad(line, "it must be sample,channel,time"));
+            return Err(wrong(line, "sample,channel,time", fields));
         };
         let sample = number(line, "sample", sample)?;
         let channel = number(line, "channel", channel)?;
@@ -89,7 +89,7 @@ fn read_labels(path: &Path) -> Result<Vec<About>, DataError> {
         let (sample, label, group) = match *fields {
             [sample, label] => (sample, label, None),
             [sample, label, group] => (sample, label, Some(group)),
-            _ => return Err(bad(line, "it must be sample,label or sample,label,group")),
+            _ => return Err(wrong(line, "sample,label or sample,label,group", fields)),
         };
         let small = |what, text| {
             let value = number(line, what, text)?;
@@ -120,6 +120,12 @@ fn bad(line: usize, what: &str) -> DataError {
     DataError::format(format!("line {line}: {what}"))
 }
 
+/// A line with other fields.
+fn wrong(line: usize, expected: &str, fields: &[&str]) -> DataError {
+    let found: String = fields.join(",").chars().take(40).collect();
+    bad(line, &format!("it must be {expected}, but has {} fields: {found:?}", fields.len()))
+}
+
 fn number(line: usize, what: &str, text: &str) -> Result<u64, DataError> {
     text.parse().map_err(|_| bad(line, &format!("{what} {text:?} is not a number from 0")))
 }
@@ -130,13 +136,15 @@ fn each_line(
     mut take: impl FnMut(usize, &[&str]) -> Result<(), DataError>,
 ) -> Result<(), DataError> {
     let mut reader = BufReader::new(File::open(path)?);
-    let (mut text, mut line) = (String::new(), 0);
+    let (mut text, mut line, mut first) = (String::new(), 0, true);
     while reader.read_line(&mut text)? > 0 {
         line += 1;
         let fields: Vec<&str> = text.trim().split(',').map(str::trim).collect();
-        let heading = line == 1 && fields.iter().all(|field| field.parse::<f64>().is_err());
-        if !(heading || text.trim().is_empty()) {
-            take(line, &fields)?;
+        if !(text.trim().is_empty() || text.starts_with('#')) {
+            let names = fields.len() > 1 && fields.iter().all(|f| f.parse::<f64>().is_err());
+            if !(std::mem::take(&mut first) && names) {
+                take(line, &fields)?;
+            }
         }
         text.clear();
     }

@@ -83,9 +83,6 @@ struct Visit<F> {
 /// Rates at which all neurons are looked at, one after the other.
 pub(crate) const MOST_RATES: usize = 8;
 
-/// Exponents that a product of two factors may split without overflow.
-const MOST_EXPONENT: f64 = 300.0;
-
 /// Shows all arrivals at the neurons of a layer that count; `None` if its model does not allow the closed form.
 fn visit<F: Real>(
     network: &SpikingNetwork<F>,
@@ -113,12 +110,14 @@ fn visit<F: Real>(
             let parts = unit.parts(F::of(time), F::of(trace.duration - time));
             (time, parts)
         }));
+        // Beyond it one of the factors that a product is split into would overflow.
+        let most_exponent = F::max_value().as_f64().ln() / 2.4;
         let fastest = unit.rate.max(unit.rate_mem).max(unit.rate_syn).as_f64();
         for neuron in (0..named.layer.size()).filter(|&neuron| counts(neuron)) {
             let row = projection.synapses.row(neuron);
             for (k, (&weight, &delay)) in row.weights.iter().zip(row.delays).enumerate() {
                 let lag = delay.as_f64();
-                let far = lag * fastest > MOST_EXPONENT;
+                let far = lag * fastest > most_exponent;
                 // A delay that follows an arrival's time leaves less of the trial.
                 let later = unit.parts(delay, -delay);
                 let pre = first + row.sources.get(k);

@@ -268,7 +268,8 @@ pub(crate) fn backward<F: Real>(
 }
 
 /// Whether the particular solution of an integral and the free one would cancel over a trial that is
-/// short to both.
+/// short to both, that of V or that of a current.
 fn too_short<F: Real>(bank: &ModeBank<F>, rate: F, duration: f64) -> bool {
-    (bank.tau_mem().recip() + rate) * F::of(duration) < F::of(0.1)
+    let short = |tau: F| (tau.recip() + rate) * F::of(duration) < F::of(0.1);
+    short(bank.tau_mem()) || bank.tau_syn().iter().any(|&tau| short(tau))
 }

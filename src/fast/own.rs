@@ -41,6 +41,9 @@ pub(super) struct Own<F> {
     gain: F,
     decay: [F; MOST_CURRENTS],
     response: [F; MOST_CURRENTS],
+    /// The decays less 1: see [`Population`](super::plan::Population).
+    loss_mem: F,
+    loss: [F; MOST_CURRENTS],
     bias: F,
     threshold: F,
     decay_raise: F,
@@ -48,6 +51,10 @@ pub(super) struct Own<F> {
 
 impl<F: Real> Own<F> {
     pub fn new(bank: &ModeBank<F>, width: f64) -> Self {
+        let loss_of = |tau: F| F::of((-width / tau.as_f64()).exp_m1());
+        let mut loss = [F::zero(); MOST_CURRENTS];
+        loss.iter_mut().zip(bank.tau_syn()).for_each(|(loss, &tau)| *loss = loss_of(tau));
+        let loss_mem = loss_of(bank.tau_mem());
         let width = F::of(width);
         let mut rate_syn = [F::zero(); MOST_CURRENTS];
         let mut decay = rate_syn;
@@ -73,6 +80,8 @@ impl<F: Real> Own<F> {
             gain: bank.bias_gain(width),
             decay,
             response,
+            loss_mem,
+            loss,
             bias: bank.bias,
             threshold: bank.threshold().unwrap_or(F::infinity()),
             decay_raise: bank.raise_decay(width),
@@ -133,13 +142,14 @@ impl<F: Real> Own<F> {
         if beyond.held > F::zero() {
             beyond.held = (beyond.held - self.width).max(F::zero());
         } else {
-            state.mem = state.mem * self.decay_mem + self.gain + arrived.mem;
+            let mut change = state.mem * self.loss_mem + self.gain + arrived.mem;
             for (current, response) in state.syn.iter().zip(&self.response) {
-                state.mem += *current * *response;
+                change += *current * *response;
             }
+            state.mem += change;
         }
         for (r, current) in state.syn.iter_mut().enumerate() {
-            *current = *current * self.decay[r] + arrived.syn[r];
+            *current += *current * self.loss[r] + arrived.syn[r];
         }
         beyond.raise *= self.decay_raise;
         if beyond.raise < F::min_positive_value() {

@@ -65,9 +65,10 @@ pub(super) struct Population<F> {
     pub gain: [F; MOST_RECEPTORS],
     /// exp(-x / tau) at the start x of every bucket and at the end of the slab, mode by mode.
     decays: Vec<F>,
-    /// The decay of V over a bucket, and of each current its decay and the response of V.
-    decay_mem: F,
-    decay: [F; MOST_RECEPTORS],
+    /// What V loses of itself over a bucket, negated, and of each current its loss and the response of V. Decays are near
+    /// 1, and their rounding would have the same sign in every bucket.
+    loss_mem: F,
+    loss: [F; MOST_RECEPTORS],
     response: [F; MOST_RECEPTORS],
     /// width / tau_mem.
     rate: F,
@@ -91,8 +92,8 @@ impl<F: Real> Population<F> {
                 slots,
                 gain: [F::zero(); MOST_RECEPTORS],
                 decays: Vec::new(),
-                decay_mem: F::zero(),
-                decay: [F::zero(); MOST_RECEPTORS],
+                loss_mem: F::zero(),
+                loss: [F::zero(); MOST_RECEPTORS],
                 response: [F::zero(); MOST_RECEPTORS],
                 rate: F::zero(),
                 limit: F::zero(),
@@ -107,10 +108,11 @@ impl<F: Real> Population<F> {
             let taus = std::iter::once(bank.tau_mem()).chain(bank.tau_syn().iter().copied());
             decays.extend(taus.map(|tau| exp_of(-x, tau)));
         }
-        let mut decay = [F::zero(); MOST_RECEPTORS];
+        let loss_of = |tau: F| F::of((-grid.width / tau.as_f64()).exp_m1());
+        let mut loss = [F::zero(); MOST_RECEPTORS];
         let mut response = [F::zero(); MOST_RECEPTORS];
-        let decay_mem = bank.propagator(F::of(grid.width), |r, d, v| {
-            decay[r] = d;
+        bank.propagator(F::of(grid.width), |r, _, v| {
+            loss[r] = loss_of(bank.tau_syn()[r]);
             response[r] = v;
         });
         let threshold = bank.threshold().unwrap_or(F::infinity());
@@ -121,8 +123,8 @@ impl<F: Real> Population<F> {
             slots,
             gain: gains,
             decays,
-            decay_mem,
-            decay,
+            loss_mem: loss_of(bank.tau_mem()),
+            loss,
             response,
             rate: F::of(grid.width) / bank.tau_mem(),
             limit: threshold * (F::one() - F::of(8.0) * F::epsilon()),
@@ -176,12 +178,13 @@ impl<F: Real> Population<F> {
         arrived: &Modes<F, R>,
         state: &mut State<F, R>,
     ) {
-        state.mem = state.mem * self.decay_mem + arrived.mem * decays.mem;
+        let mut change = state.mem * self.loss_mem + arrived.mem * decays.mem;
         for r in 0..R {
             let current = arrived.syn[r] * decays.syn[r];
-            state.mem += state.syn[r] * self.response[r] + self.gain[r] * current;
-            state.syn[r] = state.syn[r] * self.decay[r] + current;
+            change += state.syn[r] * self.response[r] + self.gain[r] * current;
+            state.syn[r] += state.syn[r] * self.loss[r] + current;
         }
+        state.mem += change;
     }
 }
 

@@ -136,6 +136,9 @@ impl<F: Real, T: LinearLayer<F>> Layer<F> for T {
     fn update(&mut self) {
         self.neurons_mut().update();
     }
+    fn fires(&self) -> bool {
+        self.neurons().fire()
+    }
     fn linear(&self) -> Option<&LinearNeurons<F>> {
         Some(self.neurons())
     }

@@ -159,6 +159,12 @@ pub trait Layer<F: Real>: DynClone + Debug + Send + Sync {
         false
     }
 
+    /// Whether its neurons can fire at all. If not, nothing is reached through it, and read-outs and remedies
+    /// that go by its spikes are refused.
+    fn fires(&self) -> bool {
+        true
+    }
+
     /// Writes the state at the start of a trial; zeros by default.
     fn rest(&self, _neuron: usize, state: &mut [F]) {
         state.fill(F::zero());

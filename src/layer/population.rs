@@ -102,6 +102,17 @@ impl<F: Real> LinearNeurons<F> {
         self.slots.iter().any(|slot| slot.trainable)
     }
 
+    /// The constants that are no parameters: number and values of each kind, in the order of kinds.
+    pub(crate) fn fixed(&self) -> impl Iterator<Item = f64> {
+        let mut slots: Vec<&Slot<F>> = self.slots.iter().filter(|slot| !slot.trainable).collect();
+        slots.sort_unstable_by_key(|slot| slot.kind);
+        let numbers = slots.into_iter().map(|slot| {
+            let name = slot.kind.name().bytes().map(f64::from);
+            name.chain(slot.values.iter().map(|value| value.as_f64()))
+        });
+        numbers.flatten()
+    }
+
     /// A constant of each neuron, `r` counting the receptors; one value if all are alike, `None` if the neurons
     /// have no such.
     #[cfg(feature = "nir")]

@@ -80,7 +80,14 @@ impl<F: Real> Receptor<F> {
         let (rate_mem, rate) = (tau_mem.recip(), tau.recip());
         // With q = tau / tau_mem, the response is greatest where it is q^(1 / (1 - q)).
         let excess = (tau - tau_mem) / tau_mem;
-        let exponent = if excess == F::zero() { F::one() } else { excess.ln_1p() / excess };
+        let exponent = if excess == F::zero() {
+            F::one()
+        } else if excess < F::of(-0.5) {
+            // Near -1 the excess has lost what q is.
+            (tau / tau_mem).ln() / excess
+        } else {
+            excess.ln_1p() / excess
+        };
         let gap = rate - rate_mem;
         Self { rate, gap, gain: rate_mem / gap, peak: (-exponent).exp() }
     }

@@ -56,8 +56,10 @@ impl<F: Real> Loss<F> for CrossEntropy<F> {
         check_label(label, y.len())?;
         if !self.scale.is_finite() || self.scale == F::zero() {
             let value = self.scale.recip().as_f64();
-            let rule = "not 0";
-            return Err(LossError::Constant { what: "the temperature", value, rule });
+            let negative = self.scale.is_sign_negative();
+            let (what, value) =
+                if negative { ("tau0", -value) } else { ("the temperature", value) };
+            return Err(LossError::Constant { what, value, rule: "finite, not 0" });
         }
         let winner = arg_max(y.iter().map(|&y| y * self.scale)).unwrap_or(label);
         for (g, &value) in gradient.iter_mut().zip(y) {
@@ -105,7 +107,11 @@ impl<F: Real> Loss<F> for TimeInvariant<F> {
         check_label(label, y.len())?;
         if !self.delta.is_finite() {
             let value = self.delta.as_f64();
-            return Err(LossError::Constant { what: "delta", value, rule: "a number of ms" });
+            return Err(LossError::Constant {
+                what: "delta",
+                value,
+                rule: "a finite number of ms",
+            });
         }
         let mut sum = F::zero();
         gradient.fill(F::zero());

@@ -78,7 +78,7 @@ pub enum LossError {
     #[error("the read-out has no values, so there is nothing to compare")]
     NothingRead,
     /// A constant has no meaning.
-    #[error("{what} is {value}, but must be finite and {rule}")]
+    #[error("{what} is {value}, but must be {rule}")]
     Constant {
         /// Its name.
         what: &'static str,

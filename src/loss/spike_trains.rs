@@ -65,7 +65,7 @@ impl<F: Real> Loss<F> for VanRossum {
         gradient: &mut [F],
     ) -> Result<F, LossError> {
         if !(self.tau.is_finite() && self.tau > 0.0) {
-            let (what, rule) = ("tau of the van Rossum distance", "above 0 ms");
+            let (what, rule) = ("tau of the van Rossum distance", "finite, above 0 ms");
             return Err(LossError::Constant { what, value: self.tau, rule });
         }
         check(y, target)?;

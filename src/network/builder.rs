@@ -45,7 +45,7 @@ pub enum BuildError {
     },
     /// A layer in which nothing could happen.
     #[error(
-        "no path of projections leads to layer `{name}` from an input or from a layer with a bias, and it has none: it could never fire"
+        "no path of projections leads to layer `{name}` from an input or from a layer with a bias, through layers that fire, and it has none: nothing could happen in it"
     )]
     Unreachable {
         /// The layer's name.
@@ -343,7 +343,7 @@ pub(super) fn assemble<F: Real>(
         reached[projection.target] = true;
     }
     for _ in 0..layers.len() {
-        for &(from, to) in &edges {
+        for &(from, to) in edges.iter().filter(|(from, _)| layers[*from].layer.fires()) {
             reached[to] |= reached[from];
         }
     }

@@ -67,7 +67,7 @@ pub trait Network<F: Real>: Send + Sync {
     /// What read-outs see of a layer.
     ///
     /// # Errors
-    /// A trace that is not of this network with its present parameters.
+    /// A trace that is not of this network with its present parameters, or a layer that is not there.
     fn record<'a>(
         &'a self,
         trace: &'a Trace<F>,
@@ -155,6 +155,12 @@ pub trait Network<F: Real>: Send + Sync {
     /// Projects changed parameters on their bounds.
     fn update(&mut self);
 
+    /// Whether the neurons of a layer can fire at all.
+    ///
+    /// # Panics
+    /// If there is no such layer.
+    fn fires(&self, layer: usize) -> bool;
+
     /// Adds `amount` to every weight that leads into a neuron from the input or from other layers.
     ///
     /// # Panics
@@ -232,7 +238,7 @@ pub trait Network<F: Real>: Send + Sync {
     where
         Self: Sized,
     {
-        options.check(self.layers())?;
+        options.check(self)?;
         let mut health = Health::new(self.layers());
         let mut assessment = Assessment::default();
         let mut gradients = Gradients::zeros(self.layout());

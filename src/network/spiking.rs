@@ -266,6 +266,10 @@ impl<F: Real> Network<F> for SpikingNetwork<F> {
         layer: usize,
     ) -> Result<Recording<'a, F>, AdjointError> {
         adjoint::check_trace(self, trace)?;
+        let layers = self.layers.len();
+        if layer >= layers {
+            return Err(AdjointError::NoSuchLayer { layer, layers });
+        }
         Ok(Recording::new(self, trace, layer))
     }
 
@@ -335,6 +339,10 @@ impl<F: Real> Network<F> for SpikingNetwork<F> {
 
     fn storage(&self) -> StorageLayout {
         super::storage::of(self)
+    }
+
+    fn fires(&self, layer: usize) -> bool {
+        self.layers[layer].layer.fires()
     }
 
     fn raise_weights(&mut self, layer: usize, neuron: usize, amount: F) {

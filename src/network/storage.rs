@@ -20,6 +20,9 @@ pub struct StorageLayout {
     pub indices: Vec<(String, Vec<u32>)>,
     /// What the blocks of learned delays are, by name. Synapses from outside of the crate are not here.
     pub delays: BTreeMap<String, DelayKind>,
+    /// A hash of what is not trained, by the name of its projection or layer: fixed weights and delays, constants.
+    /// Layers from outside of the crate are not here.
+    pub fixed: BTreeMap<String, u64>,
 }
 
 impl StorageLayout {
@@ -57,7 +60,7 @@ impl StorageLayout {
 
 /// Of the network of this crate.
 pub(super) fn of<F: Real>(network: &SpikingNetwork<F>) -> StorageLayout {
-    let mut storage = StorageLayout::default();
+    let mut storage = StorageLayout { fixed: fixed(network), ..StorageLayout::default() };
     for projection in &network.projections {
         let prefix = prefix(network, projection);
         let synapses = &projection.synapses;
@@ -105,6 +108,35 @@ pub(super) fn of<F: Real>(network: &SpikingNetwork<F>) -> StorageLayout {
         }
     }
     storage
+}
+
+/// Hashes of what is not trained.
+fn fixed<F: Real>(network: &SpikingNetwork<F>) -> BTreeMap<String, u64> {
+    let projections = network.projections.iter().map(|projection| {
+        // What is left when all that is trained is 0.
+        let mut synapses = projection.synapses.clone();
+        for parameter in synapses.parameters_mut() {
+            parameter.values.fill(F::zero());
+        }
+        synapses.update();
+        let rows = (0..synapses.shape().0).flat_map(|post| synapses.row(post).iter());
+        let values = rows.flat_map(|s| [s.weight, s.delay].map(F::as_f64));
+        (projection.name.clone(), hash(values))
+    });
+    let constants = network
+        .layers
+        .iter()
+        .filter_map(|layer| Some((layer.name.clone(), hash(layer.layer.linear()?.fixed()))));
+    projections.chain(constants).collect()
+}
+
+/// 64-bit FNV-1a of the bits.
+fn hash(values: impl Iterator<Item = f64>) -> u64 {
+    values
+        .flat_map(|value| value.to_bits().to_le_bytes())
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        })
 }
 
 fn prefix<F: Real>(network: &SpikingNetwork<F>, projection: &Projection<F>) -> String {

@@ -86,10 +86,16 @@ impl<F: Real> Optimizer<F> for Adam<F> {
             check_constant(what, beta, |b| b >= F::zero() && b < F::one(), "in [0, 1)")?;
         }
         check_constant("epsilon", self.epsilon, |e| e > F::zero(), "finite and above 0")?;
-        check_gradients(&network.layout(), gradients, &self.first)?;
         if self.first.len() != self.second.len() {
             return Err(OptimizeError::State);
         }
+        let second = |k: usize, g: F| {
+            let old = self.second.get(k).copied().unwrap_or(F::zero());
+            self.beta2 * old + (F::one() - self.beta2) * g * g
+        };
+        check_gradients(&network.layout(), gradients, &self.first, |k, g| {
+            second(k, g).is_finite()
+        })?;
         self.first.resize(gradients.values().len(), F::zero());
         self.second.resize(gradients.values().len(), F::zero());
         self.steps = self.steps.saturating_add(1);

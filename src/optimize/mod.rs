@@ -27,6 +27,20 @@ pub enum OptimizeError {
         /// The gradient.
         value: f64,
     },
+    /// What the optimiser keeps of a gradient, its square for Adam, would overflow, and stay so for ever.
+    #[error(
+        "gradient {index} of {kind} of `{owner}` is {value}: what the optimiser keeps of it overflows; clip gradients, or scale the loss"
+    )]
+    TooLarge {
+        /// The projection.
+        owner: String,
+        /// Which of its parameters.
+        kind: ParameterKind,
+        /// Position in the block.
+        index: usize,
+        /// The gradient.
+        value: f64,
+    },
     /// The gradients belong to another network.
     #[error("the gradients have other blocks than the network's parameters")]
     Layout,
@@ -149,11 +163,13 @@ fn check_constant<F: Real>(
     }
 }
 
-/// Checks the gradients against the network and the state kept from earlier steps.
+/// Checks the gradients against the network and the state kept from earlier steps. `fits(position, gradient)` tells whether
+/// that state stays finite.
 fn check_gradients<F: Real>(
     layout: &[Block],
     gradients: &Gradients<F>,
     state: &[F],
+    fits: impl Fn(usize, F) -> bool,
 ) -> Result<(), OptimizeError> {
     if layout != gradients.layout() {
         return Err(OptimizeError::Layout);
@@ -161,7 +177,9 @@ fn check_gradients<F: Real>(
     if !state.is_empty() && state.len() != gradients.values().len() {
         return Err(OptimizeError::State);
     }
+    let mut first = 0;
     for (block, values) in gradients.blocks() {
+        let too_large = |(index, g): (usize, &F)| !fits(first + index, *g);
         if let Some(index) = values.iter().position(|g| !g.is_finite()) {
             return Err(OptimizeError::NotFinite {
                 owner: block.owner.clone(),
@@ -170,6 +188,15 @@ fn check_gradients<F: Real>(
                 value: values[index].as_f64(),
             });
         }
+        if let Some(index) = values.iter().enumerate().position(too_large) {
+            return Err(OptimizeError::TooLarge {
+                owner: block.owner.clone(),
+                kind: block.kind,
+                index,
+                value: values[index].as_f64(),
+            });
+        }
+        first += values.len();
     }
     Ok(())
 }

@@ -64,7 +64,10 @@ impl<F: Real> Optimizer<F> for Sgd<F> {
         self.rates.check()?;
         let momentum = self.momentum;
         check_constant("momentum", momentum, |m| m >= F::zero() && m < F::one(), "in [0, 1)")?;
-        check_gradients(&network.layout(), gradients, &self.velocity)?;
+        let next = |k: usize, g| momentum * self.velocity.get(k).copied().unwrap_or(F::zero()) + g;
+        check_gradients(&network.layout(), gradients, &self.velocity, |k, g| {
+            next(k, g).is_finite()
+        })?;
         self.velocity.resize(gradients.values().len(), F::zero());
         let step = |velocity: &mut Vec<F>, k: usize, g| {
             velocity[k] = momentum * velocity[k] + g;

@@ -27,6 +27,14 @@ pub enum ReadoutError {
         /// The number of layers.
         layers: usize,
     },
+    /// The layer has no spikes to read.
+    #[error(
+        "the spikes of layer `{layer}` are to be read, but its neurons never fire; read their potential"
+    )]
+    NeverFires {
+        /// The layer.
+        layer: String,
+    },
     /// The layer has no such neuron.
     #[error("neuron {neuron} is read, but layer `{layer}` has {neurons} (0-based)")]
     NoSuchNeuron {

@@ -113,6 +113,14 @@ impl<'a, F: Real> Recording<'a, F> {
         self.layer.size()
     }
 
+    /// Refuses a layer whose neurons never fire.
+    pub(super) fn check_fires(&self) -> Result<(), ReadoutError> {
+        if self.layer.fires() {
+            return Ok(());
+        }
+        Err(ReadoutError::NeverFires { layer: self.network.layers[self.number].name.clone() })
+    }
+
     /// The length of the trial in ms.
     pub fn duration(&self) -> f64 {
         self.duration

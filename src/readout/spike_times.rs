@@ -10,6 +10,7 @@ pub struct FirstSpikeTime;
 
 impl<F: Real> Readout<F> for FirstSpikeTime {
     fn read(&self, recording: &Recording<'_, F>, y: &mut Reading<F>) -> Result<(), ReadoutError> {
+        recording.check_fires()?;
         for train in recording.spikes().iter() {
             y.push(F::of(train.first().copied().unwrap_or(recording.duration())));
         }
@@ -40,6 +41,7 @@ pub struct SpikeTimes;
 
 impl<F: Real> Readout<F> for SpikeTimes {
     fn read(&self, recording: &Recording<'_, F>, y: &mut Reading<F>) -> Result<(), ReadoutError> {
+        recording.check_fires()?;
         for train in recording.spikes().iter() {
             y.push_row(train.iter().map(|&time| F::of(time)));
         }
@@ -88,6 +90,7 @@ impl SpikeCount {
 
 impl<F: Real> Readout<F> for SpikeCount {
     fn read(&self, recording: &Recording<'_, F>, y: &mut Reading<F>) -> Result<(), ReadoutError> {
+        recording.check_fires()?;
         if let Some(gain) = self.gain.filter(|gain| !gain.is_finite()) {
             return Err(ReadoutError::Gain { gain });
         }

@@ -33,7 +33,7 @@ pub use phantom::PhantomSpikeTime;
 pub use silence::{SilentNeuronLift, WeightBump};
 pub use spike_count::SpikeCountRegularizer;
 
-use crate::Real;
+use crate::{Network, Real};
 use thiserror::Error;
 
 /// Why a remedy was refused. Nothing has changed when one of these is returned.
@@ -57,6 +57,12 @@ pub enum RemedyError {
         layer: usize,
         /// The number of layers.
         layers: usize,
+    },
+    /// The layer has no spikes to go by.
+    #[error("the remedy goes by the spikes of layer `{layer}`, whose neurons never fire")]
+    NeverFires {
+        /// The layer.
+        layer: String,
     },
     /// The summary is not one of this network.
     #[error("the summary has {found} neurons in layer {layer}, but the network has {expected}")]
@@ -83,6 +89,14 @@ fn check<F: Real>(
     }
 }
 
-fn check_layer(layer: usize, layers: usize) -> Result<(), RemedyError> {
-    if layer < layers { Ok(()) } else { Err(RemedyError::NoSuchLayer { layer, layers }) }
+/// Refuses a layer without spikes to go by.
+fn check_layer<F: Real>(network: &dyn Network<F>, layer: usize) -> Result<(), RemedyError> {
+    let layers = network.layers();
+    if layer >= layers {
+        return Err(RemedyError::NoSuchLayer { layer, layers });
+    }
+    if network.fires(layer) {
+        return Ok(());
+    }
+    Err(RemedyError::NeverFires { layer: network.layer_info(layer).0.to_owned() })
 }

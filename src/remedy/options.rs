@@ -1,7 +1,7 @@
 //! What a backward pass does besides the exact gradient.
 
 use super::{GradientClip, RemedyError, SlopeLimiter, SpikeCountRegularizer, check};
-use crate::{BatchSummary, Gradients, Health, Real, Sensitivity, Trace};
+use crate::{BatchSummary, Gradients, Health, Network, Real, Sensitivity, Trace};
 
 /// What a backward pass does besides the exact gradient: nothing unless it is named.
 ///
@@ -61,9 +61,9 @@ impl<F: Real> BackwardOptions<F> {
         self.near
     }
 
-    pub(crate) fn check(&self, layers: usize) -> Result<(), RemedyError> {
+    pub(crate) fn check(&self, network: &dyn Network<F>) -> Result<(), RemedyError> {
         self.limiter.iter().try_for_each(SlopeLimiter::check)?;
-        self.regularizers.iter().try_for_each(|r| r.check(layers))?;
+        self.regularizers.iter().try_for_each(|r| r.check(network))?;
         self.clips.iter().try_for_each(GradientClip::check)?;
         let near = self.near.unwrap_or(0.0);
         check("the tolerance of near ties", near, |t| t >= 0.0, "finite and not negative")

@@ -135,7 +135,7 @@ fn check_summary<F: Real>(
     layer: usize,
     summary: &BatchSummary<F>,
 ) -> Result<(), RemedyError> {
-    check_layer(layer, network.layers())?;
+    check_layer(network, layer)?;
     let expected = network.layer_info(layer).1;
     let found = summary.silent.get(layer).map_or(0, Vec::len);
     if found == expected { Ok(()) } else { Err(RemedyError::Summary { layer, found, expected }) }

@@ -1,7 +1,7 @@
 //! The spike-count regulariser.
 
 use super::{RemedyError, check, check_layer};
-use crate::{BatchSummary, LayerSensitivity, Real, Trace};
+use crate::{BatchSummary, LayerSensitivity, Network, Real, Trace};
 
 /// Holds the number of spikes per neuron and trial between two counts (Mészáros et al. 2025).
 ///
@@ -58,8 +58,8 @@ impl<F: Real> SpikeCountRegularizer<F> {
         self
     }
 
-    pub(super) fn check(&self, layers: usize) -> Result<(), RemedyError> {
-        check_layer(self.layer, layers)?;
+    pub(super) fn check(&self, network: &dyn Network<F>) -> Result<(), RemedyError> {
+        check_layer(network, self.layer)?;
         for (count, strength) in [self.upper, self.lower].into_iter().flatten() {
             let positive = |x: F| x >= F::zero();
             check("the spike count", count, positive, "finite and not negative")?;

@@ -129,6 +129,12 @@ pub enum SynapseError {
         /// The number of sources.
         sources: usize,
     },
+    /// A number of synapses that leaves none.
+    #[error("{what} is 0, but must be at least 1")]
+    None {
+        /// Which number.
+        what: &'static str,
+    },
     /// An edge between neurons that do not exist.
     #[error(
         "there is no synapse (post {post}, pre {pre}) between layers of {shape:?} neurons (post x pre)"

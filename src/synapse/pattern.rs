@@ -167,6 +167,7 @@ impl Choice {
             Self::Probability(p) if !(0.0..=1.0).contains(&p) => {
                 return Err(SynapseError::Probability { value: p });
             }
+            Self::FanIn(0) => return Err(SynapseError::None { what: "the fan-in" }),
             Self::FanIn(fan_in) if fan_in > pre => {
                 return Err(SynapseError::FanIn { fan_in, sources: pre });
             }
@@ -175,6 +176,9 @@ impl Choice {
             }
             chosen => chosen,
         };
+        if copies == 0 {
+            return Err(SynapseError::None { what: "the number of copies" });
+        }
         let most = most.saturating_mul(copies as u128);
         check_count(most)?;
         if copies == 1 && matches!(chosen, Self::All) {

@@ -6,7 +6,8 @@ use crate::remedy::RemedyError;
 use crate::{Error, OptimizeError};
 use thiserror::Error;
 
-/// Why a network could not be trained or evaluated. The network keeps the parameters it has by then.
+/// Why a network could not be trained or evaluated. The network keeps the parameters it has by then, or, where the
+/// best epoch is tracked, those of the best so far.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TrainError {
@@ -25,6 +26,15 @@ pub enum TrainError {
     NoValidation {
         /// The metric.
         metric: Metric,
+    },
+    /// The augmentation has a setting without meaning.
+    #[error("augmentation: {0}")]
+    Augmentation(#[source] DataError),
+    /// The validation samples could not be read, simulated or judged.
+    #[error("validation: {source}")]
+    Validation {
+        /// Why.
+        source: Box<TrainError>,
     },
     /// A schedule, but an optimiser without learning rates.
     #[error(

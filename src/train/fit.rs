@@ -34,7 +34,8 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
     ///
     /// # Errors
     /// Settings without meaning, samples, steps, observers and checkpoints that fail. The network keeps the
-    /// parameters it has by then.
+    /// parameters it has by then; with [`Trainer::keep_best`] those of the best epoch so far. What was reported of
+    /// epochs that are done has gone to the observers.
     pub fn fit<N: Network<F>>(
         &self,
         network: &mut N,
@@ -80,7 +81,8 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
         validation: Option<&Dataset>,
         observers: &mut [&mut dyn Observer],
     ) -> Result<History, TrainError> {
-        self.check(train, validation.is_some_and(|v| !v.is_empty()))?;
+        let validation = validation.filter(|data| !data.is_empty());
+        self.check(train, validation.is_some())?;
         let mut run = Run {
             optimizer: self.optimizer.clone(),
             remedies: self.remedies.clone(),
@@ -114,11 +116,29 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
             resumed: resumed.as_deref(),
             skipped: &skipped,
         };
-        let mut stop = tell(observers, |o| o.start(&start))?;
+        let stop = tell(observers, |o| o.start(&start))?;
+        let done =
+            self.all_epochs(processes, network, &mut run, (train, validation), observers, stop);
+        if let Some(best) = &run.best {
+            set_parameters(network, best);
+        }
+        done.map(|()| run.history)
+    }
+
+    /// Runs the epochs that are left, unless that is to `stop`.
+    fn all_epochs<N: Network<F>>(
+        &self,
+        processes: &Processes<'_>,
+        network: &mut N,
+        run: &mut Run<F, O>,
+        (train, validation): (&Dataset, Option<&Dataset>),
+        observers: &mut [&mut dyn Observer],
+        mut stop: bool,
+    ) -> Result<(), TrainError> {
         while run.history.epochs.len() < self.epochs && !stop && !self.is_over(&run.history) {
             let epoch = run.history.epochs.len();
             stop = self
-                .epoch(processes, network, &mut run, train, validation, observers)
+                .epoch(processes, network, run, train, validation, observers)
                 .map_err(|source| TrainError::Epoch { epoch, source: Box::new(source) })?;
             stop |= self.stop.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed));
             #[cfg(feature = "distributed")]
@@ -128,16 +148,13 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
             #[cfg(feature = "files")]
             if processes.leads() {
                 let last = stop || epoch + 1 == self.epochs || self.is_over(&run.history);
-                self.checkpoint(network, &mut run, train, last)?;
+                self.checkpoint(network, run, train, last)?;
             }
             // So that none goes on, or ends well, when the checkpoint could not be written.
             #[cfg(feature = "distributed")]
             processes.any(false)?;
         }
-        if let Some(best) = &run.best {
-            set_parameters(network, best);
-        }
-        Ok(run.history)
+        Ok(())
     }
 
     /// Whether the metric of the early stop has been no better for too long.
@@ -188,7 +205,10 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
         let mut whole = whole.ok_or(TrainError::NoSamples)?;
         raise(run, Every::Epoch, network, &mut whole)?;
         let validation = match validation {
-            Some(data) => Some(evaluate_by(processes, network, data, &self.goal, duration)?),
+            Some(data) => Some(
+                evaluate_by(processes, network, data, &self.goal, duration)
+                    .map_err(|source| TrainError::Validation { source: Box::new(source) })?,
+            ),
             None => None,
         };
         let train = Metrics::new(&whole, &labels, train.classes());

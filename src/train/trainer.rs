@@ -149,8 +149,8 @@ impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
         self
     }
 
-    /// Leaves the network with the parameters of the epoch that was best by this metric. Without it, those of
-    /// the last epoch remain.
+    /// Leaves the network with the parameters of the epoch that was best by this metric, even if a later epoch fails.
+    /// Without it, those of the last epoch remain.
     pub fn keep_best(mut self, metric: Metric) -> Self {
         self.best = Some(metric);
         self
@@ -179,6 +179,7 @@ impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
             count("the patience of the early stop", patience)?;
         }
         self.schedules.check()?;
+        self.augmentation.check().map_err(TrainError::Augmentation)?;
         let metrics = self.schedules.metrics().into_iter().chain(self.best);
         let mut metrics = metrics.chain(self.early_stop.map(|(metric, _)| metric));
         if let Some(metric) = metrics.find(|m| m.needs_validation() && !validation) {
@@ -186,6 +187,11 @@ impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
         }
         if self.schedules.vary() && self.optimizer.clone().state().rates.is_none() {
             return Err(TrainError::NoRates);
+        }
+        let samples = self.augmentation.epoch_len(train);
+        if Vec::<usize>::new().try_reserve_exact(samples).is_err() {
+            let (what, rule) = ("the number of samples of an epoch", "few enough to be in memory");
+            return Err(TrainError::Setting { what, value: samples.to_string(), rule });
         }
         if train.is_empty() { Err(TrainError::NoSamples) } else { Ok(()) }
     }

@@ -145,6 +145,20 @@ fn other_networks_are_refused_by_name() {
     let error = load(bytes()).unwrap().restore(&mut net).unwrap_err();
     assert!(matches!(&error, CheckpointError::Tensor { .. }), "{error}");
     assert_eq!(format!("{:?}", net.parameters()), before);
+    // Parameters that mean something else among other fixed values: delays of another seed, another constant.
+    let fixed = |delay: f64, tau_mem: f64| {
+        let mut net = NetworkBuilder::<f64>::new();
+        let input = net.input("input", 2);
+        let output = net.layer("output", Lif::new(3).tau_mem(tau_mem));
+        net.connect(input, output, Dense::weights(0.7).fixed_delays(delay));
+        net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap()
+    };
+    let checkpoint = Checkpoint::new(&fixed(1.5, 20.0));
+    checkpoint.restore(&mut fixed(1.5, 20.0)).unwrap();
+    for (mut other, name) in [(fixed(1.6, 20.0), "input->output"), (fixed(1.5, 10.0), "output")] {
+        let error = checkpoint.restore(&mut other).unwrap_err();
+        assert_eq!(error, CheckpointError::Fixed { name: name.to_owned() });
+    }
     // The best epoch's, not the last one's.
     let mut best = network();
     load(bytes()).unwrap().restore(&mut best).unwrap();
@@ -173,8 +187,8 @@ fn foreign_damaged_and_hostile_files_are_told_apart() {
     assert!(matches!(load(&with(None)), Err(CheckpointError::Foreign { .. })));
     let other = r#"{"format": "something else", "version": 1}"#;
     assert!(matches!(load(&with(Some(other))), Err(CheckpointError::Foreign { .. })));
-    let later = r#"{"format": "eventprop checkpoint", "version": 2, "more": []}"#;
-    let expected = CheckpointError::Version { found: 2, expected: 1 };
+    let later = r#"{"format": "eventprop checkpoint", "version": 3, "more": []}"#;
+    let expected = CheckpointError::Version { found: 3, expected: 2 };
     assert_eq!(load(&with(Some(later))), Err(expected));
     let deep = format!(r#"{{"format": {}"#, "[".repeat(100_000));
     assert!(matches!(load(&with(Some(&deep))), Err(CheckpointError::Metadata { .. })));

@@ -312,7 +312,8 @@ fn readouts_that_do_not_fit() {
     let error = refused(&Objective::new(VoltageAt::new([]), MeanSquaredError), &[]);
     assert_eq!(error, ReadoutError::NoTimes.into());
     let error = refused(&Objective::new(SpikeTimes, MeanSquaredError), &[]);
-    assert_eq!(error, LossError::NothingRead.into());
+    assert_eq!(error, ReadoutError::NeverFires { layer: "output".to_owned() }.into());
+    says(&error, &["layer `output`", "never fire", "potential"]);
     let error = refused(&Objective::new(VoltageAt::new([1.0, 2.0]), CrossEntropy::new()), &0);
     says(&error, &["one number per neuron", "row 0", "has 2"]);
     let error = refused(
@@ -325,9 +326,13 @@ fn readouts_that_do_not_fit() {
     for bad in [f64::NAN, f64::INFINITY] {
         says(&refused(&follow().weight(bad), &[0.0; 2]), &["weight", "finite"]);
         let counts = SpikeCount::new().voltage_heuristic(bad);
-        says(&refused(&Objective::new(counts, MeanSquaredError), &[0.0; 2]), &["gain", "finite"]);
+        let counts = Objective::new(counts, MeanSquaredError).on_layer(0);
+        says(&refused(&counts, &[0.0; 2]), &["gain", "finite"]);
         says(
-            &refused(&Objective::new(SpikeTimes, VanRossum::new(bad)), &SpikeTrains::silent(2)),
+            &refused(
+                &Objective::new(SpikeTimes, VanRossum::new(bad)).on_layer(0),
+                &SpikeTrains::silent(2),
+            ),
             &["tau", "above 0"],
         );
     }

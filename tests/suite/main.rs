@@ -14,6 +14,7 @@ mod custom;
 mod custom_synapses;
 mod data;
 mod engines;
+mod extremes;
 mod gradients;
 mod health;
 mod light;

@@ -382,9 +382,8 @@ fn patterns_are_what_was_asked_for() {
     for (recipe, count) in [
         (Sparse::probability(0.0).weights(1.0), 0),
         (Sparse::probability(1.0).weights(1.0), 12),
-        (Sparse::fan_in(0).weights(1.0).delays(Delays::axonal(1.0)), 0),
+        (Sparse::probability(0.0).weights(1.0).delays(Delays::axonal(1.0)), 0),
         (Sparse::edges([]).weights(1.0).delays(1.0), 0),
-        (Sparse::fan_in(3).copies(0).weights(1.0), 0),
     ] {
         let net = between(3, 4, recipe).unwrap();
         assert_eq!(rows(&net).len(), count);
@@ -396,6 +395,13 @@ fn patterns_are_what_was_asked_for() {
             let objective = Objective::new(FirstSpikeTime, MeanSquaredError);
             net.backward(&trace, &objective, &[1.0; 4]).unwrap();
         }
+    }
+    for (none, what) in [
+        (Sparse::fan_in(0).weights(1.0), "the fan-in is 0"),
+        (Sparse::fan_in(3).copies(0).weights(1.0), "the number of copies is 0"),
+    ] {
+        let refused = between(3, 4, none).unwrap_err().to_string();
+        assert!(refused.contains(what), "{refused}");
     }
     // Values go with their edges, whatever the order of the list.
     let recipe = Sparse::edges([(1, 0), (0, 1), (0, 0), (0, 1)])

@@ -80,7 +80,9 @@ fn a_threshold_that_falls_is_crossed_without_a_current() {
 #[test]
 fn the_potential_is_stationary_where_it_turns_back() {
     let bank = ModeBank::new(10.0, vec![2.0, 30.0], None, 0.0);
-    for state in [[0.0, -6.0, 4.0], [0.5, 9.0, -1.0], [-1.0, -2.0, 0.5], [2.0, 1.0, 1.0]] {
+    for state in
+        [[0.0, -6.0, 4.0], [0.5, 9.0, -1.0], [-1.0, -2.0, 0.5], [2.0, 1.0, 1.0], [1.0, 0.5, 0.1]]
+    {
         let mut points = Vec::new();
         bank.stationary_points(&state, 100.0, &mut points);
         let slope = |t: f64| bank.peek(&state, t).1;
@@ -114,6 +116,16 @@ fn several_receptors_may_cross_late() {
     assert_relative_eq!(at[0], 1.0, max_relative = 1e-14);
     let first = (1..100_000).map(|k| k as f64 * 1e-3).find(|&s| bank.peek(&state, s).0 > 1.0);
     assert!((first.unwrap() - spike).abs() <= 1e-3);
+}
+
+#[test]
+fn the_drive_may_rise_above_the_threshold_and_fall_again() {
+    // With x = exp(-t/4) the drive is 8 x - 12 x^2, above 1 for x from 1/2 to 1/6.
+    let bank = ModeBank::new(0.5, vec![2.0, 4.0], Some(1.0), 0.0);
+    let state = [0.0, -12.0, 8.0];
+    let spike = bank.next_spike(&state, 100.0).unwrap();
+    assert!(spike > 4.0 * 2f64.ln() && spike < 4.0 * 6f64.ln());
+    assert_relative_eq!(bank.peek(&state, spike).0, 1.0, max_relative = 1e-14);
 }
 
 #[test]

@@ -16,20 +16,21 @@ impl Checkpoint {
         put(&mut tensors, &storage, "", &parameters(network));
         let indices = storage.indices.iter();
         tensors.extend(indices.map(|(name, list)| (name.clone(), Tensor::of_neurons(list))));
-        Self { tensors, delays: storage.delays, training: None }
+        Self { tensors, delays: storage.delays, fixed: storage.fixed, training: None }
     }
 
     /// Gives a network of the same shape the parameters of the best epoch if that was tracked, else the last
     /// ones.
     ///
     /// # Errors
-    /// Parameters of another network or precision, or that are not finite, and delays of another kind or that may be
-    /// longer than in the network; nothing is changed then.
+    /// Parameters of another network or precision, or that are not finite, delays of another kind or that may be
+    /// longer than in the network, and other fixed weights, delays or constants; nothing is changed then.
     pub fn restore<F: Real>(&self, network: &mut dyn Network<F>) -> Result<(), CheckpointError> {
         let storage = network.storage();
         self.check_network(&storage, false)?;
         let best = self.tensors.keys().any(|name| name.starts_with(BEST));
         let values: Vec<F> = self.take(&storage, if best { BEST } else { "" })?;
+        self.check_fixed(&storage)?;
         set_parameters(network, &values);
         Ok(())
     }
@@ -41,7 +42,7 @@ impl Checkpoint {
         settings: BTreeMap<String, String>,
     ) -> Self {
         let storage = network.storage();
-        let Self { mut tensors, delays, .. } = Self::new(network);
+        let Self { mut tensors, delays, fixed, .. } = Self::new(network);
         if let Some(best) = &run.best {
             put(&mut tensors, &storage, BEST, best);
         }
@@ -58,7 +59,7 @@ impl Checkpoint {
             bumps: run.remedies.iter_mut().filter_map(|r| r.series()).map(bits).collect(),
             history: run.history.clone(),
         };
-        Self { tensors, delays, training: Some(training) }
+        Self { tensors, delays, fixed, training: Some(training) }
     }
 
     /// Brings a network and a run that has just begun to where this was made. Nothing is changed if it does not fit.
@@ -104,6 +105,7 @@ impl Checkpoint {
             return Err(CheckpointError::Metadata { what });
         }
         let values = self.take(&storage, "")?;
+        self.check_fixed(&storage)?;
         // From here on nothing fails.
         if let (Some(steps), Some(stored)) = (state.steps, training.optimizer_steps) {
             *steps = stored;
@@ -120,6 +122,15 @@ impl Checkpoint {
         run.history = training.history.clone();
         set_parameters(network, &values);
         Ok(())
+    }
+
+    /// Refuses what has other fixed weights, delays or constants.
+    fn check_fixed(&self, storage: &StorageLayout) -> Result<(), CheckpointError> {
+        let other = |(name, hash): &(&String, &u64)| self.fixed.get(*name) != Some(hash);
+        match storage.fixed.iter().find(other) {
+            Some((name, _)) => Err(CheckpointError::Fixed { name: name.clone() }),
+            None => Ok(()),
+        }
     }
 
     /// Refuses what has other synapses or delays. Unless they must be the `same`, delays may be longer in the network.

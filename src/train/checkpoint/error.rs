@@ -70,6 +70,14 @@ pub enum CheckpointError {
         /// What it should be.
         expected: String,
     },
+    /// What is not trained is another than that of the checkpoint's network.
+    #[error(
+        "`{name}` has other fixed weights, delays or constants than in the checkpoint; build the network with the same seed and constants, or store the whole of it with serde"
+    )]
+    Fixed {
+        /// The projection or layer.
+        name: String,
+    },
     /// Training was begun with another setting.
     #[error(
         "the {what} was {found}, but now is {expected}; resume with the settings of the first run, or use another folder"

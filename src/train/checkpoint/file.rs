@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
 const FORMAT: &str = "eventprop checkpoint";
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 /// The key of the metadata: one, because the order of several would be left to chance.
 const KEY: &str = "eventprop";
 /// The only tensor of bytes. Tensors are sorted by size of element, so it comes last.
@@ -19,11 +19,12 @@ const CHECKSUM: &str = "checksum";
 /// A safetensors file. Parameters have the names of [`StorageLayout`](crate::StorageLayout), those of the best
 /// epoch `best.` before it, and each list of the optimiser `optimizer.LIST.`. All are as they are trained: kinds
 /// such as `tau_mem` are logarithms. The metadata `eventprop` is JSON; `delays` in it says what each block of
-/// delays is. The last 8 bytes, tensor `checksum`, are the 64-bit FNV-1a hash of all before.
+/// delays is, `fixed` has a hash of what each projection and layer has that is not trained. The last 8 bytes, tensor `checksum`, are the 64-bit FNV-1a hash of all before.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     pub(super) tensors: BTreeMap<String, Tensor>,
     pub(super) delays: BTreeMap<String, DelayKind>,
+    pub(super) fixed: BTreeMap<String, u64>,
     pub(super) training: Option<Training>,
 }
 
@@ -55,6 +56,7 @@ struct Metadata {
     crate_version: String,
     units: String,
     delays: BTreeMap<String, DelayKind>,
+    fixed: BTreeMap<String, u64>,
     training: Option<Training>,
 }
 
@@ -127,6 +129,7 @@ impl Checkpoint {
             units: "times in ms, delays too; weights and potentials without dimension; matrices post x pre"
                 .to_owned(),
             delays: self.delays.clone(),
+            fixed: self.fixed.clone(),
             training: self.training.clone(),
         };
         let metadata = serde_json::to_string(&metadata).map_err(|e| damaged(&e))?;
@@ -163,7 +166,7 @@ impl Checkpoint {
         if found != expected {
             return Err(CheckpointError::Checksum { found, expected });
         }
-        let Metadata { delays, training, .. } =
+        let Metadata { delays, fixed, training, .. } =
             serde_json::from_str(metadata).map_err(|e| damaged(&e))?;
         if let Some(Training { epochs, history, .. }) = &training {
             let numbers = history.epochs.iter().map(|report| report.epoch);
@@ -177,7 +180,7 @@ impl Checkpoint {
             let (dtype, shape, data) = (view.dtype(), view.shape().to_vec(), view.data().to_vec());
             (name.to_owned(), Tensor { dtype, shape, data })
         });
-        Ok(Self { tensors: tensors.collect(), delays, training })
+        Ok(Self { tensors: tensors.collect(), delays, fixed, training })
     }
 }
 

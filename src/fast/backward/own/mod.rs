@@ -96,6 +96,12 @@ struct Run<'a, 'g, F: Real, const R: usize, const K: usize> {
 }
 
 impl<F: Real, const R: usize, const K: usize> Run<'_, '_, F, R, K> {
+    /// The bucket of a time in the present slab. In the last digits before the end of the trial it would round up to one
+    /// that is not there.
+    fn bucket(&self, time: f64) -> usize {
+        self.window.bucket(time).min(self.window.buckets - 1)
+    }
+
     fn run(&mut self) {
         self.prepare();
         let mut events = 0;
@@ -105,10 +111,11 @@ impl<F: Real, const R: usize, const K: usize> Run<'_, '_, F, R, K> {
             for bucket in (0..self.window.buckets).rev() {
                 self.space.adjoint.tabulate(bucket);
                 let before = events;
-                while let Some(&event) =
-                    self.space.events.get(events).filter(|e| {
-                        e.time >= self.window.start && self.window.bucket(e.time) == bucket
-                    })
+                while let Some(&event) = self
+                    .space
+                    .events
+                    .get(events)
+                    .filter(|e| e.time >= self.window.start && self.bucket(e.time) == bucket)
                 {
                     if event.releases {
                         self.release(event, bucket);
