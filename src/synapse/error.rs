@@ -22,7 +22,7 @@ pub enum SynapseError {
     },
     /// A delay lies outside of [0, max_delay].
     #[error(
-        "delay of synapse (post {post}, pre {pre}) is {value} ms, but must lie in [0, {max}] ms"
+        "delay of synapse (post {post}, pre {pre}) is {value} ms, but must lie in [0, {max}] ms; `Init::within` keeps random ones there"
     )]
     DelayOutOfRange {
         /// The target neuron.

@@ -1,11 +1,13 @@
 //! Bad input is a typed error that says what, where and what would be right; never a panic or a hang.
 
 use eventprop::check::GradientCheck;
+use eventprop::remedy::{RemedyError, SilentNeuronLift, SpikeCountRegularizer, WeightBump};
 use eventprop::{
-    Adam, AdjointError, BuildError, CrossEntropy, Dense, Engine, Error, FirstSpikeTime, LayerError,
-    LeakyIntegrator, Lif, LossError, MeanVoltage, Network, NetworkBuilder, Objective,
-    OptimizeError, Optimizer, ParameterKind, ReadoutError, Sgd, SimulationError, SpikeTrains,
-    SpikeTrainsError, SpikingNetwork, SynapseError, SynapseRecipe,
+    Adam, AdjointError, BackwardOptions, BuildError, CrossEntropy, Dense, Engine, Error,
+    FirstSpikeTime, LayerError, LeakyIntegrator, Lif, LossError, MeanSquaredError, MeanVoltage,
+    Network, NetworkBuilder, Objective, OptimizeError, Optimizer, ParameterKind, ReadoutError,
+    Sample, Sgd, SimulationError, SpikeTrains, SpikeTrainsError, SpikingNetwork, SynapseError,
+    SynapseRecipe, backward_batch,
 };
 use ndarray::array;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
@@ -307,4 +309,41 @@ fn a_check_without_anything_to_check_does_not_pass() {
     let report = GradientCheck::new().run(&net, &input(), 50.0, &objective, &0).unwrap();
     assert!(report.passed(), "{report}");
     assert!(report.to_string().contains("input->hidden delay"));
+}
+
+#[test]
+fn remedies_that_go_by_spikes_are_refused_where_none_can_be() {
+    let mut net = NetworkBuilder::new();
+    let input = net.input("input", 1);
+    let hidden = net.layer("hidden", Lif::new(1));
+    let output = net.layer("output", LeakyIntegrator::new(1));
+    net.connect(input, hidden, Dense::weights(9.0));
+    net.connect(hidden, output, Dense::weights(1.0));
+    let mut net = net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap();
+    let trace = net.forward(&SpikeTrains::from_channels([[1.0]]).unwrap(), 50.0).unwrap();
+    let mean = Objective::new(MeanVoltage, MeanSquaredError);
+    let options = |layer| {
+        BackwardOptions::new().regularize(SpikeCountRegularizer::new(layer).lower(5.0, 1e-3))
+    };
+    net.backward_with(&trace, &mean, &[0.0], &options(0)).unwrap();
+    let error = net.backward_with(&trace, &mean, &[0.0], &options(1)).unwrap_err().to_string();
+    assert!(error.contains("layer `output`, whose neurons never fire"), "{error}");
+    let samples: [Sample<'_, [f64]>; 0] = [];
+    let (mut summary, _) = backward_batch(&net, &samples, 50.0, &mean).unwrap();
+    SilentNeuronLift::new(0.1).apply(&mut net, 0, &mut summary).unwrap();
+    let error = SilentNeuronLift::new(0.1).apply(&mut net, 1, &mut summary).unwrap_err();
+    assert_eq!(error, RemedyError::NeverFires { layer: "output".to_owned() });
+    let error = WeightBump::new(0.1).apply(&mut net, 1, &mut summary).unwrap_err();
+    assert_eq!(error, RemedyError::NeverFires { layer: "output".to_owned() });
+    // Nothing is reached through a layer that never fires, and no layer is there to be recorded beyond the last.
+    let mut beyond = NetworkBuilder::<f64>::new();
+    let input = beyond.input("input", 1);
+    let middle = beyond.layer("middle", LeakyIntegrator::new(1));
+    let last = beyond.layer("last", Lif::new(1));
+    beyond.connect(input, middle, Dense::weights(1.0));
+    beyond.connect(middle, last, Dense::weights(1.0));
+    let error = beyond.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap_err().to_string();
+    assert!(error.contains("layer `last`"), "{error}");
+    let error = net.record(&trace, 2).unwrap_err();
+    assert_eq!(error, AdjointError::NoSuchLayer { layer: 2, layers: 2 });
 }

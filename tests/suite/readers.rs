@@ -34,7 +34,8 @@ mod csv {
 
     #[test]
     fn events_and_labels_come_in_any_order() {
-        let events = "sample,channel,time\n2,1,3.5\n0,3,1.5\r\n\n0, 0 ,0.1\n2,1,3.5\n";
+        let events =
+            "# from a sensor\nsample,channel,time\n2,1,3.5\n0,3,1.5\r\n\n0, 0 ,0.1\n2,1,3.5\n";
         let data = read(events, Some("sample,label,group\n1,0,5\n0,2,5\n2,1,6\n")).unwrap();
         assert_eq!((data.len(), data.channels(), data.classes()), (3, 4, 3));
         assert_eq!(data.duration(), 4.0);
@@ -50,7 +51,17 @@ mod csv {
     #[test]
     fn bad_lines_are_named() {
         for (events, labels, word) in [
-            ("0,0,1\n0,0", None, "line 2: it must be sample,channel,time"),
+            (
+                "0,0,1\n0,0",
+                None,
+                "line 2: it must be sample,channel,time, but has 2 fields: \"0,0\"",
+            ),
+            ("0;0;1.5", None, "line 1: it must be sample,channel,time, but has 1 fields"),
+            (
+                ",sample,channel,time\n0,0,0,1.5",
+                None,
+                "line 2: it must be sample,channel,time, but has 4",
+            ),
             ("0,0,1\n0,-1,2", None, "line 2: channel \"-1\" is not a number from 0"),
             ("0,0,1\n0,0,-2", None, "line 2: time -2"),
             ("0,0,1\n0,0,inf", None, "line 2: time inf"),

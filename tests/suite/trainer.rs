@@ -1,7 +1,7 @@
 //! The training loop: what it computes, when it stops, what it tells.
 
 use crate::task::{data, network, objective, trainer};
-use eventprop::data::Dataset;
+use eventprop::data::{Augmentation, Dataset};
 use eventprop::train::{
     BatchReport, EpochReport, History, Log, Metric, Observer, Progress, Schedule, Start,
     TrainError, Trainer, Verdict, evaluate,
@@ -305,4 +305,42 @@ fn watching_changes_nothing_and_metrics_are_what_they_are_called() {
         .sum();
     assert_eq!(metrics.spikes_per_neuron(0), spikes as f64 / (9.0 * 8.0));
     assert!(spikes > 0);
+}
+
+#[test]
+fn training_that_fails_leaves_the_best_epoch() {
+    struct Fails;
+    impl Observer for Fails {
+        fn batch(&mut self, report: &BatchReport) -> Verdict {
+            if report.epoch == 2 { Err("enough".into()) } else { Ok(ControlFlow::Continue(())) }
+        }
+    }
+    let trainer = |epochs| {
+        Trainer::new(objective(), Adam::new(0.05)).epochs(epochs).keep_best(Metric::TrainLoss)
+    };
+    let (mut failed, mut whole) = (network(), network());
+    let error = trainer(4).fit(&mut failed, &data(9, 1), None, &mut [&mut Fails]).unwrap_err();
+    assert!(error.to_string().starts_with("epoch 2: an observer failed"), "{error}");
+    trainer(2).fit(&mut whole, &data(9, 1), None, &mut []).unwrap();
+    assert_eq!(values(&failed), values(&whole));
+    assert_ne!(values(&failed), values(&network()));
+}
+
+#[test]
+fn validation_samples_that_are_missing_or_do_not_fit() {
+    let set = data(6, 1);
+    let trainer = Trainer::new(objective(), Adam::new(0.01)).epochs(1);
+    let none = set.subset(&[]).unwrap();
+    let history = trainer.fit(&mut network(), &set, Some(&none), &mut []).unwrap();
+    assert!(history.epochs[0].validation.is_none());
+    assert!(history.best(Metric::ValidationLoss).is_none());
+    // A class that the network does not have.
+    let samples = [(set.spikes(0).unwrap(), 0), (set.spikes(1).unwrap(), 3)];
+    let other = Dataset::from_samples(6, 4, 30.0, samples).unwrap();
+    let error = trainer.fit(&mut network(), &set, Some(&other), &mut []).unwrap_err();
+    assert!(error.to_string().starts_with("epoch 0: validation: sample 1: "), "{error}");
+    // Settings of augmentation are looked at before the first sample is.
+    let bad = trainer.augment(Augmentation::default().drop(2.0));
+    let error = bad.fit(&mut network(), &set, None, &mut []).unwrap_err();
+    assert!(error.to_string().starts_with("augmentation: "), "{error}");
 }
