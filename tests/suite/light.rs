@@ -284,7 +284,9 @@ fn reads(net: &SpikingNetwork, trace: &Trace, seed: u64) -> Sensitivity {
                 let (time, gradient) = (share * trace.duration(), gradient());
                 reads.potentials.push(PotentialSensitivity::At { neuron, time, gradient });
             }
-            for &time in trace.spikes(layer).channel(neuron).iter().step_by(2) {
+            // Neurons of which this is read take another way back, so not of all.
+            let own = if neuron % 2 == 0 { trace.spikes(layer).channel(neuron) } else { &[] };
+            for &time in own.iter().step_by(2) {
                 let gradient = gradient();
                 reads.potentials.push(PotentialSensitivity::AtArrival { neuron, time, gradient });
             }
