@@ -117,6 +117,7 @@ mod error;
 #[cfg(any(feature = "mlgenn", feature = "nir"))]
 pub mod exchange;
 mod fast;
+mod hash;
 mod health;
 mod layer;
 mod light;

@@ -52,8 +52,8 @@ impl Augmentation {
         self
     }
 
-    /// Multiplies all times of a sample by one factor, uniform in `1 - share .. 1 + share`: the same word, said more slowly
-    /// or faster. Events that leave the duration are dropped.
+    /// Multiplies all times of a sample by one factor, uniform in `1 - share .. 1 + share`: the same word, said
+    /// more slowly or faster. Events that leave the duration are dropped.
     pub fn stretch(mut self, share: f64) -> Self {
         self.stretch = share;
         self

@@ -51,6 +51,11 @@ pub(super) fn exp_of<F: Real>(x: f64, tau: F) -> F {
     F::of(rounded + rounded * rest)
 }
 
+/// exp(-x / tau) - 1: what decays within x loses of itself, negated.
+pub(super) fn loss_of<F: Real>(x: f64, tau: F) -> F {
+    F::of((-x / tau.as_f64()).exp_m1())
+}
+
 /// The length of a leg in ms: exponentials of it stay far from overflow, and from losing digits.
 pub(super) fn leg<F: Real>(shortest_tau: f64) -> f64 {
     let largest = F::max_value().as_f64().ln() / 3.2;

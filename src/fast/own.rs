@@ -4,6 +4,7 @@
 //! What arrives in a bucket is taken to the end of the bucket, with the constants of its target: one response per
 //! arrival, instead of the product of two factors. In return the constants may be anything, equal ones included.
 
+use super::grid::loss_of;
 use super::plan::{Pair, State};
 use crate::layer::{ModeBank, decay_and_difference, decreasing_difference};
 use crate::{ParameterKind, Real};
@@ -51,10 +52,9 @@ pub(super) struct Own<F> {
 
 impl<F: Real> Own<F> {
     pub fn new(bank: &ModeBank<F>, width: f64) -> Self {
-        let loss_of = |tau: F| F::of((-width / tau.as_f64()).exp_m1());
         let mut loss = [F::zero(); MOST_CURRENTS];
-        loss.iter_mut().zip(bank.tau_syn()).for_each(|(loss, &tau)| *loss = loss_of(tau));
-        let loss_mem = loss_of(bank.tau_mem());
+        loss.iter_mut().zip(bank.tau_syn()).for_each(|(loss, &tau)| *loss = loss_of(width, tau));
+        let loss_mem = loss_of(width, bank.tau_mem());
         let width = F::of(width);
         let mut rate_syn = [F::zero(); MOST_CURRENTS];
         let mut decay = rate_syn;

@@ -1,7 +1,7 @@
 //! What a group of layers needs to be simulated on a grid.
 
 use super::afferent::Afferent;
-use super::grid::{Grid, exp_of, gain};
+use super::grid::{Grid, exp_of, gain, loss_of};
 use super::own::{Own, Owns};
 use super::walk::MOST_RECEPTORS;
 use crate::layer::ModeBank;
@@ -65,8 +65,8 @@ pub(super) struct Population<F> {
     pub gain: [F; MOST_RECEPTORS],
     /// exp(-x / tau) at the start x of every bucket and at the end of the slab, mode by mode.
     decays: Vec<F>,
-    /// What V loses of itself over a bucket, negated, and of each current its loss and the response of V. Decays are near
-    /// 1, and their rounding would have the same sign in every bucket.
+    /// What V loses of itself over a bucket, negated, and of each current its loss and the response of V. Decays are
+    /// near 1, and their rounding would have the same sign in every bucket.
     loss_mem: F,
     loss: [F; MOST_RECEPTORS],
     response: [F; MOST_RECEPTORS],
@@ -108,11 +108,10 @@ impl<F: Real> Population<F> {
             let taus = std::iter::once(bank.tau_mem()).chain(bank.tau_syn().iter().copied());
             decays.extend(taus.map(|tau| exp_of(-x, tau)));
         }
-        let loss_of = |tau: F| F::of((-grid.width / tau.as_f64()).exp_m1());
         let mut loss = [F::zero(); MOST_RECEPTORS];
         let mut response = [F::zero(); MOST_RECEPTORS];
         bank.propagator(F::of(grid.width), |r, _, v| {
-            loss[r] = loss_of(bank.tau_syn()[r]);
+            loss[r] = loss_of(grid.width, bank.tau_syn()[r]);
             response[r] = v;
         });
         let threshold = bank.threshold().unwrap_or(F::infinity());
@@ -123,7 +122,7 @@ impl<F: Real> Population<F> {
             slots,
             gain: gains,
             decays,
-            loss_mem: loss_of(bank.tau_mem()),
+            loss_mem: loss_of(grid.width, bank.tau_mem()),
             loss,
             response,
             rate: F::of(grid.width) / bank.tau_mem(),

@@ -1,6 +1,7 @@
 //! Names and shapes of parameters in files.
 
 use super::{Origin, Projection, SpikingNetwork};
+use crate::hash::fnv1a;
 use crate::{DelayKind, ParameterKind, Presynaptic, Real};
 use std::collections::BTreeMap;
 
@@ -130,13 +131,8 @@ fn fixed<F: Real>(network: &SpikingNetwork<F>) -> BTreeMap<String, u64> {
     projections.chain(constants).collect()
 }
 
-/// 64-bit FNV-1a of the bits.
 fn hash(values: impl Iterator<Item = f64>) -> u64 {
-    values
-        .flat_map(|value| value.to_bits().to_le_bytes())
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        })
+    fnv1a(values.flat_map(|value| value.to_bits().to_le_bytes()))
 }
 
 fn prefix<F: Real>(network: &SpikingNetwork<F>, projection: &Projection<F>) -> String {

@@ -89,24 +89,19 @@ impl<F: Real> Optimizer<F> for Adam<F> {
         if self.first.len() != self.second.len() {
             return Err(OptimizeError::State);
         }
-        let second = |k: usize, g: F| {
-            let old = self.second.get(k).copied().unwrap_or(F::zero());
-            self.beta2 * old + (F::one() - self.beta2) * g * g
-        };
-        check_gradients(&network.layout(), gradients, &self.first, |k, g| {
-            second(k, g).is_finite()
-        })?;
+        let Self { beta1, beta2, epsilon, .. } = *self;
+        let one = F::one();
+        let next_second = |second, g: F| beta2 * second + (one - beta2) * g * g;
+        check_gradients(&network.layout(), gradients, &self.second, next_second)?;
         self.first.resize(gradients.values().len(), F::zero());
         self.second.resize(gradients.values().len(), F::zero());
         self.steps = self.steps.saturating_add(1);
         let power = i32::try_from(self.steps).unwrap_or(i32::MAX);
-        let one = F::one();
         let correct1 = one - self.beta1.powi(power);
         let correct2 = one - self.beta2.powi(power);
-        let Self { beta1, beta2, epsilon, .. } = *self;
         let step = |(first, second): &mut (&mut Vec<F>, &mut Vec<F>), k: usize, g| {
             first[k] = beta1 * first[k] + (one - beta1) * g;
-            second[k] = beta2 * second[k] + (one - beta2) * g * g;
+            second[k] = next_second(second[k], g);
             (first[k] / correct1) / ((second[k] / correct2).sqrt() + epsilon)
         };
         let stop = |(first, _): &mut (&mut Vec<F>, &mut Vec<F>), k: usize| first[k] = F::zero();

@@ -163,13 +163,13 @@ fn check_constant<F: Real>(
     }
 }
 
-/// Checks the gradients against the network and the state kept from earlier steps. `fits(position, gradient)` tells whether
-/// that state stays finite.
+/// Checks the gradients against the network and the state kept from earlier steps, none before the first one.
+/// `next(kept, gradient)` is what is kept of a parameter after the step.
 fn check_gradients<F: Real>(
     layout: &[Block],
     gradients: &Gradients<F>,
     state: &[F],
-    fits: impl Fn(usize, F) -> bool,
+    next: impl Fn(F, F) -> F,
 ) -> Result<(), OptimizeError> {
     if layout != gradients.layout() {
         return Err(OptimizeError::Layout);
@@ -177,9 +177,8 @@ fn check_gradients<F: Real>(
     if !state.is_empty() && state.len() != gradients.values().len() {
         return Err(OptimizeError::State);
     }
-    let mut first = 0;
+    let mut kept = state.iter().copied().chain(std::iter::repeat(F::zero()));
     for (block, values) in gradients.blocks() {
-        let too_large = |(index, g): (usize, &F)| !fits(first + index, *g);
         if let Some(index) = values.iter().position(|g| !g.is_finite()) {
             return Err(OptimizeError::NotFinite {
                 owner: block.owner.clone(),
@@ -188,7 +187,9 @@ fn check_gradients<F: Real>(
                 value: values[index].as_f64(),
             });
         }
-        if let Some(index) = values.iter().enumerate().position(too_large) {
+        if let Some(index) =
+            values.iter().zip(&mut kept).position(|(&g, k)| !next(k, g).is_finite())
+        {
             return Err(OptimizeError::TooLarge {
                 owner: block.owner.clone(),
                 kind: block.kind,
@@ -196,7 +197,6 @@ fn check_gradients<F: Real>(
                 value: values[index].as_f64(),
             });
         }
-        first += values.len();
     }
     Ok(())
 }

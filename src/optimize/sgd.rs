@@ -64,13 +64,11 @@ impl<F: Real> Optimizer<F> for Sgd<F> {
         self.rates.check()?;
         let momentum = self.momentum;
         check_constant("momentum", momentum, |m| m >= F::zero() && m < F::one(), "in [0, 1)")?;
-        let next = |k: usize, g| momentum * self.velocity.get(k).copied().unwrap_or(F::zero()) + g;
-        check_gradients(&network.layout(), gradients, &self.velocity, |k, g| {
-            next(k, g).is_finite()
-        })?;
+        let next = |velocity, g| momentum * velocity + g;
+        check_gradients(&network.layout(), gradients, &self.velocity, next)?;
         self.velocity.resize(gradients.values().len(), F::zero());
         let step = |velocity: &mut Vec<F>, k: usize, g| {
-            velocity[k] = momentum * velocity[k] + g;
+            velocity[k] = next(velocity[k], g);
             velocity[k]
         };
         let stop = |velocity: &mut Vec<F>, k: usize| velocity[k] = F::zero();

@@ -113,12 +113,16 @@ impl<'a, F: Real> Recording<'a, F> {
         self.layer.size()
     }
 
+    fn layer_name(&self) -> String {
+        self.network.layers[self.number].name.clone()
+    }
+
     /// Refuses a layer whose neurons never fire.
     pub(super) fn check_fires(&self) -> Result<(), ReadoutError> {
         if self.layer.fires() {
             return Ok(());
         }
-        Err(ReadoutError::NeverFires { layer: self.network.layers[self.number].name.clone() })
+        Err(ReadoutError::NeverFires { layer: self.layer_name() })
     }
 
     /// The length of the trial in ms.
@@ -279,12 +283,12 @@ impl<'a, F: Real> Recording<'a, F> {
         if neuron < self.neurons() {
             return Ok(());
         }
-        let layer = self.network.layers[self.number].name.clone();
+        let layer = self.layer_name();
         Err(ReadoutError::NoSuchNeuron { layer, neuron, neurons: self.neurons() })
     }
 
     fn no_closed_form(&self, what: &'static str) -> ReadoutError {
-        ReadoutError::NoClosedForm { layer: self.network.layers[self.number].name.clone(), what }
+        ReadoutError::NoClosedForm { layer: self.layer_name(), what }
     }
 }
 

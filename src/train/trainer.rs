@@ -112,8 +112,8 @@ impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
         self
     }
 
-    /// The length of a trial in ms, in training and validation; by default [`Dataset::duration`] of the training samples. What
-    /// comes later in a sample is not heard.
+    /// The length of a trial in ms, in training and validation; by default [`Dataset::duration`] of the training
+    /// samples. What comes later in a sample is not heard.
     pub fn duration(mut self, duration: f64) -> Self {
         self.duration = Some(duration);
         self

@@ -319,7 +319,7 @@ fn remedies_that_go_by_spikes_are_refused_where_none_can_be() {
     let output = net.layer("output", LeakyIntegrator::new(1));
     net.connect(input, hidden, Dense::weights(9.0));
     net.connect(hidden, output, Dense::weights(1.0));
-    let mut net = net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap();
+    let mut net = net.build(&mut rng()).unwrap();
     let trace = net.forward(&SpikeTrains::from_channels([[1.0]]).unwrap(), 50.0).unwrap();
     let mean = Objective::new(MeanVoltage, MeanSquaredError);
     let options = |layer| {
@@ -342,7 +342,7 @@ fn remedies_that_go_by_spikes_are_refused_where_none_can_be() {
     let last = beyond.layer("last", Lif::new(1));
     beyond.connect(input, middle, Dense::weights(1.0));
     beyond.connect(middle, last, Dense::weights(1.0));
-    let error = beyond.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap_err().to_string();
+    let error = beyond.build(&mut rng()).unwrap_err().to_string();
     assert!(error.contains("layer `last`"), "{error}");
     let error = net.record(&trace, 2).unwrap_err();
     assert_eq!(error, AdjointError::NoSuchLayer { layer: 2, layers: 2 });

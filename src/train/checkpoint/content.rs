@@ -11,12 +11,16 @@ const BEST: &str = "best.";
 impl Checkpoint {
     /// The parameters of a network alone.
     pub fn new<F: Real>(network: &dyn Network<F>) -> Self {
-        let storage = network.storage();
+        Self::of(network, &network.storage())
+    }
+
+    fn of<F: Real>(network: &dyn Network<F>, storage: &StorageLayout) -> Self {
         let mut tensors = BTreeMap::new();
-        put(&mut tensors, &storage, "", &parameters(network));
+        put(&mut tensors, storage, "", &parameters(network));
         let indices = storage.indices.iter();
         tensors.extend(indices.map(|(name, list)| (name.clone(), Tensor::of_neurons(list))));
-        Self { tensors, delays: storage.delays, fixed: storage.fixed, training: None }
+        let (delays, fixed) = (storage.delays.clone(), storage.fixed.clone());
+        Self { tensors, delays, fixed, training: None }
     }
 
     /// Gives a network of the same shape the parameters of the best epoch if that was tracked, else the last
@@ -42,7 +46,7 @@ impl Checkpoint {
         settings: BTreeMap<String, String>,
     ) -> Self {
         let storage = network.storage();
-        let Self { mut tensors, delays, fixed, .. } = Self::new(network);
+        let Self { mut tensors, delays, fixed, .. } = Self::of(network, &storage);
         if let Some(best) = &run.best {
             put(&mut tensors, &storage, BEST, best);
         }

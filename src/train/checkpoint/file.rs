@@ -1,6 +1,7 @@
 //! The form of a checkpoint in memory and in bytes.
 
 use super::CheckpointError;
+use crate::hash::fnv1a;
 use crate::train::History;
 use crate::{DelayKind, Real};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
@@ -19,7 +20,8 @@ const CHECKSUM: &str = "checksum";
 /// A safetensors file. Parameters have the names of [`StorageLayout`](crate::StorageLayout), those of the best
 /// epoch `best.` before it, and each list of the optimiser `optimizer.LIST.`. All are as they are trained: kinds
 /// such as `tau_mem` are logarithms. The metadata `eventprop` is JSON; `delays` in it says what each block of
-/// delays is, `fixed` has a hash of what each projection and layer has that is not trained. The last 8 bytes, tensor `checksum`, are the 64-bit FNV-1a hash of all before.
+/// delays is, `fixed` has a hash of what each projection and layer has that is not trained. The last 8 bytes,
+/// tensor `checksum`, are the 64-bit FNV-1a hash of all before.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     pub(super) tensors: BTreeMap<String, Tensor>,
@@ -143,7 +145,7 @@ impl Checkpoint {
         let metadata = HashMap::from([(KEY.to_owned(), metadata)]);
         let mut bytes = serialize(views, Some(metadata)).map_err(|e| format(&e))?;
         let content = bytes.len().saturating_sub(8);
-        let checksum = fnv1a(&bytes[..content]);
+        let checksum = fnv1a(bytes[..content].iter().copied());
         bytes[content..].copy_from_slice(&checksum.to_le_bytes());
         Ok(bytes)
     }
@@ -162,7 +164,7 @@ impl Checkpoint {
         }
         let (content, checksum) = bytes.split_at(bytes.len().saturating_sub(8));
         let found = checksum.try_into().map_or(0, u64::from_le_bytes);
-        let expected = fnv1a(content);
+        let expected = fnv1a(content.iter().copied());
         if found != expected {
             return Err(CheckpointError::Checksum { found, expected });
         }
@@ -190,10 +192,4 @@ fn damaged(error: &serde_json::Error) -> CheckpointError {
 
 fn format(error: &safetensors::SafeTensorError) -> CheckpointError {
     CheckpointError::Format { what: error.to_string() }
-}
-
-/// Every step can be undone, so one byte that differs changes the result.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    let step = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
