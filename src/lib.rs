@@ -21,7 +21,7 @@
 //! | simulation | [`Network::forward`], [`Trace`] |
 //! | objective | [`Objective`], alone or added up ([`Goal`]) |
 //! | read-outs | [`FirstSpikeTime`], [`SpikeTimes`], [`SpikeCount`]; [`MeanVoltage`], [`ExpWeightedMeanVoltage`], [`MaxVoltage`], [`VoltageAt`] |
-//! | losses | [`CrossEntropy`], [`TimeInvariant`]; [`MeanSquaredError`]; [`SpikeTimeSquares`], [`VanRossum`] |
+//! | losses | [`CrossEntropy`], [`TimeInvariant`], [`ClassWeights`]; [`MeanSquaredError`]; [`SpikeTimeSquares`], [`VanRossum`] |
 //! | gradients | [`Network::backward`], [`Gradients`]; whole batches [`backward_batch`]; the checker [`check::GradientCheck`] |
 //! | gradient health | [`Health`], of [`BatchSummary::health`] or [`Network::backward_with`]; [`remedy`], [`BackwardOptions`] |
 //! | inference without end | [`Simulator`], [`Spike`] |
@@ -156,7 +156,7 @@ pub use network::{
     BuildError, Engine, Network, NetworkBuilder, PopulationId, SpikingNetwork, StorageLayout,
 };
 pub use objective::*;
-pub use optimize::{Adam, OptimizeError, Optimizer, OptimizerState, Rates, Sgd};
+pub use optimize::{Adam, OptimizeError, Optimizer, OptimizerState, ParameterGroup, Rates, Sgd};
 pub use parameter::*;
 pub use quantize::*;
 pub use readout::*;

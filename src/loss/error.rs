@@ -16,6 +16,14 @@ pub enum LossError {
         /// The number of neurons.
         classes: usize,
     },
+    /// A class has no weight.
+    #[error("the label is {label}, but weights were given for {classes} classes only (0-based)")]
+    NoClassWeight {
+        /// The label.
+        label: usize,
+        /// The number of weights.
+        classes: usize,
+    },
     /// The target has another length than the read-out.
     #[error("the target has {found} values, but the read-out has {expected}")]
     TargetLength {

@@ -2,7 +2,7 @@
 
 use super::{Origin, Projection, SpikingNetwork};
 use crate::hash::fnv1a;
-use crate::{DelayKind, ParameterKind, Presynaptic, Real};
+use crate::{Bounds, DelayKind, ParameterKind, Presynaptic, Real};
 use std::collections::BTreeMap;
 
 /// The names and shapes under which the parameters of a network are stored.
@@ -21,8 +21,8 @@ pub struct StorageLayout {
     pub indices: Vec<(String, Vec<u32>)>,
     /// What the blocks of learned delays are, by name. Synapses from outside of the crate are not here.
     pub delays: BTreeMap<String, DelayKind>,
-    /// A hash of what is not trained, by the name of its projection or layer: fixed weights and delays, constants.
-    /// Layers from outside of the crate are not here.
+    /// A hash of what is not trained, by the name of its projection or layer: fixed weights and delays, ranges of
+    /// weights, constants. Layers from outside of the crate are not here.
     pub fixed: BTreeMap<String, u64>,
 }
 
@@ -111,18 +111,24 @@ pub(super) fn of<F: Real>(network: &SpikingNetwork<F>) -> StorageLayout {
     storage
 }
 
-/// Hashes of what is not trained.
+/// Hashes of what is not trained, ranges of weights included.
 fn fixed<F: Real>(network: &SpikingNetwork<F>) -> BTreeMap<String, u64> {
     let projections = network.projections.iter().map(|projection| {
         // What is left when all that is trained is 0.
         let mut synapses = projection.synapses.clone();
+        let mut ranges = Vec::new();
         for parameter in synapses.parameters_mut() {
             parameter.values.fill(F::zero());
+            // Delays tell theirs by their kind.
+            let Bounds { lower, upper } = parameter.bounds;
+            if parameter.kind == ParameterKind::Weight && (lower.is_finite() || upper.is_finite()) {
+                ranges.extend([lower, upper].map(F::as_f64));
+            }
         }
         synapses.update();
         let rows = (0..synapses.shape().0).flat_map(|post| synapses.row(post).iter());
         let values = rows.flat_map(|s| [s.weight, s.delay].map(F::as_f64));
-        (projection.name.clone(), hash(values))
+        (projection.name.clone(), hash(values.chain(ranges)))
     });
     let constants = network
         .layers

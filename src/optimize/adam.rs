@@ -1,9 +1,10 @@
 //! Adam.
 
 use super::{
-    OptimizeError, Optimizer, OptimizerState, Rates, check_constant, check_gradients, step_each,
+    OptimizeError, Optimizer, OptimizerState, ParameterGroup, Rates, check_constant,
+    check_gradients, step_each,
 };
-use crate::{Gradients, Network, ParameterKind, Real};
+use crate::{Gradients, Network, Real};
 
 /// Adam (Kingma and Ba 2015, Algorithm 1), with a learning rate for weights and one for delays.
 ///
@@ -49,22 +50,34 @@ impl<F: Real> Adam<F> {
         self
     }
 
-    /// The learning rate of one kind of parameter, as a multiple of what it is without: see
-    /// [`Rates`].
+    /// The learning rate of a group of parameters, as a multiple of what it is without; 0 freezes it. A group is a kind, the
+    /// name of a projection or a layer, or both: see [`ParameterGroup`] and [`Rates`].
     ///
     /// ```
     /// use eventprop::{Adam, ParameterKind};
-    /// let optimizer = Adam::new(0.01).constant_rate(0.005).relative_rate(ParameterKind::Threshold, 0.1);
-    /// assert_eq!(optimizer.rates.of(ParameterKind::Threshold), 0.0005);
+    /// let optimizer = Adam::new(0.01)
+    ///     .relative_rate("input->hidden", 0.0)
+    ///     .relative_rate(("hidden->output", ParameterKind::Weight), 0.5)
+    ///     .relative_rate(ParameterKind::Threshold, 0.1);
+    /// assert_eq!(optimizer.rates.of("input->hidden", ParameterKind::Weight), 0.0);
+    /// assert_eq!(optimizer.rates.of("hidden->output", ParameterKind::Weight), 0.005);
     /// ```
-    pub fn relative_rate(mut self, kind: ParameterKind, factor: F) -> Self {
-        self.rates.set_relative(kind, factor);
+    pub fn relative_rate(mut self, group: impl Into<ParameterGroup>, factor: F) -> Self {
+        self.rates.set_relative(group, factor);
         self
     }
 
     /// The decay of the first and the second moment, in [0, 1).
     pub fn betas(mut self, beta1: F, beta2: F) -> Self {
         (self.beta1, self.beta2) = (beta1, beta2);
+        self
+    }
+
+    /// Every step also takes this share of a weight from it, times the learning rate, apart from the moments (AdamW,
+    /// Loshchilov and Hutter 2019). Delays and constants do not decay; for delays there is
+    /// [`DelayPenalty`](crate::DelayPenalty).
+    pub fn weight_decay(mut self, decay: F) -> Self {
+        self.rates.weight_decay = decay;
         self
     }
 
@@ -81,7 +94,8 @@ impl<F: Real> Optimizer<F> for Adam<F> {
         network: &mut dyn Network<F>,
         gradients: &Gradients<F>,
     ) -> Result<(), OptimizeError> {
-        self.rates.check()?;
+        let layout = network.layout();
+        self.rates.check(&layout)?;
         for (what, beta) in [("beta1", self.beta1), ("beta2", self.beta2)] {
             check_constant(what, beta, |b| b >= F::zero() && b < F::one(), "in [0, 1)")?;
         }
@@ -92,7 +106,7 @@ impl<F: Real> Optimizer<F> for Adam<F> {
         let Self { beta1, beta2, epsilon, .. } = *self;
         let one = F::one();
         let next_second = |second, g: F| beta2 * second + (one - beta2) * g * g;
-        check_gradients(&network.layout(), gradients, &self.second, next_second)?;
+        check_gradients(&layout, gradients, &self.second, next_second)?;
         self.first.resize(gradients.values().len(), F::zero());
         self.second.resize(gradients.values().len(), F::zero());
         self.steps = self.steps.saturating_add(1);

@@ -1,10 +1,12 @@
 //! Optimisers: from gradients to new parameters.
 
 mod adam;
+mod rates;
 mod sgd;
 mod state;
 
 pub use adam::Adam;
+pub use rates::{ParameterGroup, Rates};
 pub use sgd::Sgd;
 pub use state::OptimizerState;
 
@@ -49,6 +51,14 @@ pub enum OptimizeError {
         "the optimiser's state belongs to a network with other parameters; use a new optimiser"
     )]
     State,
+    /// A relative learning rate is for parameters that the network does not have.
+    #[error("a relative learning rate is for {group}, but the network has only: {known}")]
+    NoSuchGroup {
+        /// What the rate is for.
+        group: String,
+        /// What there is.
+        known: String,
+    },
     /// A constant of the optimiser has no meaning.
     #[error("{what} is {value}, but must be {rule}")]
     Constant {
@@ -87,66 +97,6 @@ pub trait Optimizer<F: Real> {
             return Err(OptimizeError::State);
         }
         lists.into_iter().try_for_each(|(_, list)| map.apply(list))
-    }
-}
-
-/// Learning rates: of weights, of delays and of constants, and of single kinds in proportion to these. So what scales the
-/// three, such as a schedule, scales all.
-#[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Rates<F = f64> {
-    /// Per step, for weights.
-    pub weights: F,
-    /// In ms per step (Adam) or ms per unit of gradient (SGD), for delays.
-    pub delays: F,
-    /// Per step, for the constants of neurons. Those above 0 are trained by their logarithm, so this is
-    /// about their greatest relative change (Adam).
-    pub constants: F,
-    /// Factors of single kinds.
-    relative: Vec<(ParameterKind, F)>,
-}
-
-impl<F: Real> Rates<F> {
-    /// The same rate for all parameters.
-    pub fn new(rate: F) -> Self {
-        Self { weights: rate, delays: rate, constants: rate, relative: Vec::new() }
-    }
-
-    /// The rate for one kind.
-    pub fn of(&self, kind: ParameterKind) -> F {
-        let rate = match kind {
-            ParameterKind::Weight => self.weights,
-            ParameterKind::Delay => self.delays,
-            _ => self.constants,
-        };
-        self.relative.iter().find(|(k, _)| *k == kind).map_or(rate, |&(_, factor)| rate * factor)
-    }
-
-    /// Makes the rate of one kind this multiple of what it is without, such as the threshold's of that of constants.
-    pub fn set_relative(&mut self, kind: ParameterKind, factor: F) {
-        self.relative.retain(|(k, _)| *k != kind);
-        self.relative.push((kind, factor));
-    }
-
-    /// Multiplies all rates, as schedules do.
-    pub fn scale(&mut self, factor: F) {
-        self.weights *= factor;
-        self.delays *= factor;
-        self.constants *= factor;
-    }
-
-    fn check(&self) -> Result<(), OptimizeError> {
-        for (what, rate) in [
-            ("the learning rate of weights", self.weights),
-            ("the learning rate of delays", self.delays),
-            ("the learning rate of constants", self.constants),
-        ] {
-            check_constant(what, rate, |r| r >= F::zero(), "finite and not negative")?;
-        }
-        self.relative.iter().try_for_each(|&(_, factor)| {
-            let what = "a relative learning rate";
-            check_constant(what, factor, |f| f >= F::zero(), "finite and not negative")
-        })
     }
 }
 
@@ -202,8 +152,8 @@ fn check_gradients<F: Real>(
 }
 
 /// Takes the step of every parameter that no bound holds, in order, and updates the network. `step(position,
-/// gradient)` is what is subtracted, in units of the learning rate; `stop(position)` forgets the momentum
-/// of a parameter that a bound holds.
+/// gradient)` is what is subtracted, in units of the learning rate, before weights decay; `stop(position)`
+/// forgets the momentum of a parameter that a bound holds.
 fn step_each<F: Real, S>(
     network: &mut dyn Network<F>,
     gradients: &Gradients<F>,
@@ -213,15 +163,19 @@ fn step_each<F: Real, S>(
     stop: impl Fn(&mut S, usize),
 ) {
     let mut rest = gradients.values().iter().enumerate();
-    for (_, parameter) in network.parameters_mut() {
-        let rate = rates.of(parameter.kind);
+    for (owner, parameter) in network.parameters_mut() {
+        let rate = rates.of(owner, parameter.kind);
+        let decay = match parameter.kind {
+            ParameterKind::Weight => rates.weight_decay,
+            _ => F::zero(),
+        };
         let bounds: Bounds<F> = parameter.bounds;
         for (value, (k, &g)) in parameter.values.iter_mut().zip(&mut rest) {
             if bounds.hold(*value, g) {
                 stop(state, k);
                 continue;
             }
-            *value -= rate * step(state, k, g);
+            *value -= rate * (step(state, k, g) + decay * *value);
             let inside = bounds.project(*value);
             if *value != inside {
                 *value = inside;

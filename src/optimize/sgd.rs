@@ -1,9 +1,10 @@
 //! Stochastic gradient descent with momentum.
 
 use super::{
-    OptimizeError, Optimizer, OptimizerState, Rates, check_constant, check_gradients, step_each,
+    OptimizeError, Optimizer, OptimizerState, ParameterGroup, Rates, check_constant,
+    check_gradients, step_each,
 };
-use crate::{Gradients, Network, ParameterKind, Real};
+use crate::{Gradients, Network, Real};
 
 /// Gradient descent with momentum: v = momentum v + g, parameter -= rate v. A bound stops a parameter: v = 0.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,16 +36,27 @@ impl<F: Real> Sgd<F> {
         self
     }
 
-    /// The learning rate of one kind of parameter, as a multiple of what it is without: see
-    /// [`Rates`].
+    /// The learning rate of a group of parameters, as a multiple of what it is without; 0 freezes it. A group is a kind, the
+    /// name of a projection or a layer, or both: see [`ParameterGroup`] and [`Rates`].
     ///
     /// ```
     /// use eventprop::{Sgd, ParameterKind};
-    /// let optimizer = Sgd::new(0.01).constant_rate(0.005).relative_rate(ParameterKind::Threshold, 0.1);
-    /// assert_eq!(optimizer.rates.of(ParameterKind::Threshold), 0.0005);
+    /// let optimizer = Sgd::new(0.01)
+    ///     .relative_rate("input->hidden", 0.0)
+    ///     .relative_rate(("hidden->output", ParameterKind::Weight), 0.5)
+    ///     .relative_rate(ParameterKind::Threshold, 0.1);
+    /// assert_eq!(optimizer.rates.of("input->hidden", ParameterKind::Weight), 0.0);
+    /// assert_eq!(optimizer.rates.of("hidden->output", ParameterKind::Weight), 0.005);
     /// ```
-    pub fn relative_rate(mut self, kind: ParameterKind, factor: F) -> Self {
-        self.rates.set_relative(kind, factor);
+    pub fn relative_rate(mut self, group: impl Into<ParameterGroup>, factor: F) -> Self {
+        self.rates.set_relative(group, factor);
+        self
+    }
+
+    /// Every step also takes this share of a weight from it, times the learning rate, apart from the momentum. Delays and
+    /// constants do not decay.
+    pub fn weight_decay(mut self, decay: F) -> Self {
+        self.rates.weight_decay = decay;
         self
     }
 
@@ -61,11 +73,12 @@ impl<F: Real> Optimizer<F> for Sgd<F> {
         network: &mut dyn Network<F>,
         gradients: &Gradients<F>,
     ) -> Result<(), OptimizeError> {
-        self.rates.check()?;
+        let layout = network.layout();
+        self.rates.check(&layout)?;
         let momentum = self.momentum;
         check_constant("momentum", momentum, |m| m >= F::zero() && m < F::one(), "in [0, 1)")?;
         let next = |velocity, g| momentum * velocity + g;
-        check_gradients(&network.layout(), gradients, &self.velocity, next)?;
+        check_gradients(&layout, gradients, &self.velocity, next)?;
         self.velocity.resize(gradients.values().len(), F::zero());
         let step = |velocity: &mut Vec<F>, k: usize, g| {
             velocity[k] = next(velocity[k], g);

@@ -20,6 +20,30 @@ pub enum SynapseError {
         /// The value.
         value: f64,
     },
+    /// A weight lies outside of the range that it is learned in.
+    #[error(
+        "weight of synapse (post {post}, pre {pre}) is {value}, but must lie in [{min}, {max}]; `Init::within` keeps random ones there"
+    )]
+    WeightOutOfRange {
+        /// The target neuron.
+        post: usize,
+        /// The source neuron.
+        pre: usize,
+        /// The weight.
+        value: f64,
+        /// The least weight.
+        min: f64,
+        /// The greatest weight.
+        max: f64,
+    },
+    /// The range of weights has no meaning.
+    #[error("the range of weights is [{min}, {max}]; its ends must be finite and in order")]
+    BadWeightRange {
+        /// The least weight; -inf if there is none.
+        min: f64,
+        /// The greatest weight; inf if there is none.
+        max: f64,
+    },
     /// A delay lies outside of [0, max_delay].
     #[error(
         "delay of synapse (post {post}, pre {pre}) is {value} ms, but must lie in [0, {max}] ms; `Init::within` keeps random ones there"

@@ -9,6 +9,7 @@ mod recipe;
 mod rewire;
 mod synapses;
 mod term;
+mod weights;
 
 pub use delays::Delays;
 pub use error::SynapseError;
@@ -21,6 +22,7 @@ pub use rewire::{NewSynapse, Rewiring};
 pub use synapses::Synapses;
 use term::DelayTerm;
 pub use term::{DelayKind, DelayPer};
+use weights::Weights;
 
 use crate::{Parameter, ParameterKind, ParameterMut, Real};
 use dyn_clone::DynClone;

@@ -2,7 +2,9 @@
 
 use super::init::Wanted;
 use super::pattern::{Choice, check_memory};
-use super::{Connectivity, DelayTerm, DelayedSynapses, Delays, Init, SynapseError, Synapses};
+use super::{
+    Connectivity, DelayTerm, DelayedSynapses, Delays, Init, SynapseError, Synapses, Weights,
+};
 use crate::{ParameterKind, Real};
 use ndarray::Array2;
 use rand::Rng;
@@ -81,6 +83,8 @@ impl Sparse {
             connections: self,
             weights: weights.into(),
             learn_weights: true,
+            min_weight: None,
+            max_weight: None,
             delays: Vec::new(),
             max_delay: None,
             tau_syn: None,
@@ -95,6 +99,8 @@ pub struct SynapseRecipe<F = f64> {
     connections: Sparse,
     weights: Init<F>,
     learn_weights: bool,
+    min_weight: Option<F>,
+    max_weight: Option<F>,
     delays: Vec<Delays<F>>,
     max_delay: Option<F>,
     tau_syn: Option<F>,
@@ -116,6 +122,19 @@ impl<F: Real> SynapseRecipe<F> {
     /// The weights are not learned.
     pub fn fixed_weights(mut self) -> Self {
         self.learn_weights = false;
+        self
+    }
+
+    /// The least weight that learning may reach: 0 keeps all synapses excitatory (Dale's law). Without it there is no
+    /// lower bound.
+    pub fn min_weight(mut self, min: F) -> Self {
+        self.min_weight = Some(min);
+        self
+    }
+
+    /// The greatest weight that learning may reach: 0 keeps all synapses inhibitory. Without it there is no upper bound.
+    pub fn max_weight(mut self, max: F) -> Self {
+        self.max_weight = Some(max);
         self
     }
 
@@ -146,14 +165,19 @@ impl<F: Real> SynapseRecipe<F> {
         check_memory(pattern.synapses(), lists * size_of::<F>())?;
         let kind = ParameterKind::Weight;
         let wanted = Wanted { kind, len: pattern.synapses(), pattern: Some(&pattern), order };
-        let weights = self.weights.values(&wanted, rng)?;
+        let weights = Weights {
+            values: self.weights.values(&wanted, rng)?,
+            learned: self.learn_weights,
+            min: self.min_weight,
+            max: self.max_weight,
+        };
         let term = |mut delays: Delays<F>| {
             delays.max = delays.max.or(self.max_delay);
             delays.term(&pattern, order, rng)
         };
         let terms: Vec<DelayTerm<F>> =
             self.delays.into_iter().map(term).collect::<Result<_, _>>()?;
-        Synapses::new(pattern, weights, self.learn_weights, terms)
+        Synapses::new(pattern, weights, terms)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Removing and adding synapses.
 
 use super::pattern::{check_count, check_edge};
-use super::{DelayPer, DelayTerm, DelayedSynapses, Pattern, SynapseError, Synapses};
+use super::{DelayPer, DelayTerm, DelayedSynapses, Pattern, SynapseError, Synapses, Weights};
 use crate::{ParameterKind, Real};
 
 /// A change of connections: see [`SpikingNetwork::rewire`](crate::SpikingNetwork::rewire).
@@ -30,7 +30,7 @@ pub struct NewSynapse<F = f64> {
 /// The parts of new synapses.
 pub(super) struct Rewired<F> {
     pub pattern: Pattern,
-    pub weights: Vec<F>,
+    pub weights: Weights<F>,
     pub delays: Vec<DelayTerm<F>>,
     /// For every parameter, where it was.
     pub origins: Vec<Option<usize>>,
@@ -67,7 +67,9 @@ pub(super) fn rewired<F: Real>(
         };
         all.iter().map(value).collect()
     };
-    let weights = gather(&synapses.weights, &|k| change.add[k].weight);
+    let values = gather(&synapses.weights.values, &|k| change.add[k].weight);
+    let Weights { learned, min, max, .. } = synapses.weights;
+    let weights = Weights { values, learned, min, max };
     let mut origins = Vec::new();
     let mut first = 0;
     let mut moved = |per_synapse: bool, len: usize| {
@@ -82,8 +84,8 @@ pub(super) fn rewired<F: Real>(
         }
         first += len;
     };
-    if synapses.learn_weights {
-        moved(true, synapses.weights.len());
+    if weights.learned {
+        moved(true, synapses.synapses());
     }
     let mut delays = synapses.delays.clone();
     for (number, term) in delays.iter_mut().enumerate() {

@@ -1,8 +1,8 @@
 //! The synapses of this crate: a pattern, weights and terms of delays.
 
 use super::rewire::{Rewired, rewired};
-use super::{DelayKind, DelayTerm, DelayedSynapses, Pattern, Rewiring, Row, SynapseError};
-use crate::{Bounds, Parameter, ParameterKind, ParameterMut, Real};
+use super::{DelayKind, DelayTerm, DelayedSynapses, Pattern, Rewiring, Row, SynapseError, Weights};
+use crate::{Parameter, ParameterKind, ParameterMut, Real};
 
 /// Synapses, dense or sparse, with delays of any kind. Made by a [`SynapseRecipe`](crate::SynapseRecipe).
 ///
@@ -17,8 +17,7 @@ use crate::{Bounds, Parameter, ParameterKind, ParameterMut, Real};
 )]
 pub struct Synapses<F = f64> {
     pub(super) pattern: Pattern,
-    pub(super) weights: Vec<F>,
-    pub(super) learn_weights: bool,
+    pub(super) weights: Weights<F>,
     pub(super) delays: Vec<DelayTerm<F>>,
     /// The delays of the synapses in ms, where no term holds them as they are.
     #[cfg_attr(feature = "serde", serde(skip))]
@@ -28,12 +27,11 @@ pub struct Synapses<F = f64> {
 impl<F: Real> Synapses<F> {
     pub(super) fn new(
         pattern: Pattern,
-        weights: Vec<F>,
-        learn_weights: bool,
+        weights: Weights<F>,
         delays: Vec<DelayTerm<F>>,
     ) -> Result<Self, SynapseError> {
-        let mut synapses = Self { pattern, weights, learn_weights, delays, sums: Vec::new() };
-        let (found, expected) = (synapses.weights.len(), synapses.pattern.synapses());
+        let mut synapses = Self { pattern, weights, delays, sums: Vec::new() };
+        let (found, expected) = (synapses.weights.values.len(), synapses.pattern.synapses());
         if found != expected {
             let kind = ParameterKind::Weight;
             return Err(SynapseError::Count { kind, found, expected });
@@ -52,7 +50,9 @@ impl<F: Real> Synapses<F> {
         mut delays: impl FnMut(&mut [F], Option<F>),
     ) -> Self {
         let mut changed = self.clone();
-        weights(&mut changed.weights);
+        weights(&mut changed.weights.values);
+        // Rounding may pass a bound by half a step.
+        (changed.weights.min, changed.weights.max) = (None, None);
         for term in &mut changed.delays {
             let mut values: Vec<F> = (0..term.values.len()).map(|k| term.delay(k)).collect();
             delays(&mut values, term.max);
@@ -102,7 +102,7 @@ impl<F: Real> DelayedSynapses<F> for Synapses<F> {
     }
 
     fn synapses(&self) -> usize {
-        self.weights.len()
+        self.weights.values.len()
     }
 
     fn row(&self, post: usize) -> Row<'_, F> {
@@ -117,7 +117,7 @@ impl<F: Real> DelayedSynapses<F> for Synapses<F> {
         Row {
             first: range.start,
             sources: self.pattern.sources(post),
-            weights: &self.weights[range],
+            weights: &self.weights.values[range],
             delays,
         }
     }
@@ -125,28 +125,26 @@ impl<F: Real> DelayedSynapses<F> for Synapses<F> {
     fn parameters(&self) -> Vec<Parameter<'_, F>> {
         let weights = Parameter {
             kind: ParameterKind::Weight,
-            values: &self.weights,
-            bounds: Bounds::none(),
+            values: &self.weights.values,
+            bounds: self.weights.bounds(),
         };
         let delays = self.delays.iter().filter(|term| term.learned).map(|term| Parameter {
             kind: ParameterKind::Delay,
             values: &term.values,
             bounds: term.bounds(),
         });
-        self.learn_weights.then_some(weights).into_iter().chain(delays).collect()
+        self.weights.learned.then_some(weights).into_iter().chain(delays).collect()
     }
 
     fn parameters_mut(&mut self) -> Vec<ParameterMut<'_, F>> {
-        let weights = ParameterMut {
-            kind: ParameterKind::Weight,
-            values: &mut self.weights,
-            bounds: Bounds::none(),
-        };
+        let (learned, bounds) = (self.weights.learned, self.weights.bounds());
+        let weights =
+            ParameterMut { kind: ParameterKind::Weight, values: &mut self.weights.values, bounds };
         let delays = self.delays.iter_mut().filter(|term| term.learned).map(|term| {
             let bounds = term.bounds();
             ParameterMut { kind: ParameterKind::Delay, values: &mut term.values, bounds }
         });
-        self.learn_weights.then_some(weights).into_iter().chain(delays).collect()
+        learned.then_some(weights).into_iter().chain(delays).collect()
     }
 
     fn delay_kinds(&self) -> Vec<DelayKind> {
@@ -154,13 +152,14 @@ impl<F: Real> DelayedSynapses<F> for Synapses<F> {
     }
 
     fn update(&mut self) {
+        self.weights.project();
         self.delays.iter_mut().for_each(DelayTerm::project);
         self.sum_delays();
     }
 
     fn pull_back(&self, weights: &[F], delays: &[F], gradients: &mut [F]) {
         let mut rest = gradients;
-        if self.learn_weights {
+        if self.weights.learned {
             let (own, others) = rest.split_at_mut(weights.len());
             own.iter_mut().zip(weights).for_each(|(gradient, part)| *gradient += *part);
             rest = others;
@@ -180,20 +179,22 @@ impl<F: Real> DelayedSynapses<F> for Synapses<F> {
     }
 
     fn raise_weights(&mut self, post: usize, amount: F) {
-        if self.learn_weights {
+        if self.weights.learned {
+            let bounds = self.weights.bounds();
             let range = self.pattern.range(post);
-            self.weights[range].iter_mut().for_each(|w| *w += amount);
+            self.weights.values[range].iter_mut().for_each(|w| *w = bounds.project(*w + amount));
         }
     }
 
     fn validate(&self) -> Result<(), SynapseError> {
+        self.weights.check(&self.pattern)?;
         self.delays.iter().try_for_each(|term| term.validate(&self.pattern))?;
         super::check_rows(self)
     }
 
     fn rewire(&mut self, change: &Rewiring<F>) -> Result<Vec<Option<usize>>, SynapseError> {
         let Rewired { pattern, weights, delays, origins } = rewired(self, change)?;
-        *self = Self::new(pattern, weights, self.learn_weights, delays)?;
+        *self = Self::new(pattern, weights, delays)?;
         Ok(origins)
     }
 
@@ -206,8 +207,7 @@ impl<F: Real> DelayedSynapses<F> for Synapses<F> {
 #[derive(serde::Deserialize)]
 struct Raw<F> {
     pattern: Pattern,
-    weights: Vec<F>,
-    learn_weights: bool,
+    weights: Weights<F>,
     delays: Vec<DelayTerm<F>>,
 }
 
@@ -216,6 +216,6 @@ impl<F: Real> TryFrom<Raw<F>> for Synapses<F> {
     type Error = SynapseError;
     fn try_from(raw: Raw<F>) -> Result<Self, Self::Error> {
         raw.pattern.validate()?;
-        Self::new(raw.pattern, raw.weights, raw.learn_weights, raw.delays)
+        Self::new(raw.pattern, raw.weights, raw.delays)
     }
 }

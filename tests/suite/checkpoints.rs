@@ -145,6 +145,18 @@ fn other_networks_are_refused_by_name() {
     let error = load(bytes()).unwrap().restore(&mut net).unwrap_err();
     assert!(matches!(&error, CheckpointError::Tensor { .. }), "{error}");
     assert_eq!(format!("{:?}", net.parameters()), before);
+    // A range of weights, which would move them.
+    let ranged = |max: f64| {
+        let mut net = NetworkBuilder::<f64>::new();
+        let input = net.input("input", 2);
+        let output = net.layer("output", Lif::new(3));
+        net.connect(input, output, Dense::weights(0.7).max_weight(max));
+        net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap()
+    };
+    let checkpoint = Checkpoint::new(&ranged(2.0));
+    checkpoint.restore(&mut ranged(2.0)).unwrap();
+    let error = checkpoint.restore(&mut ranged(1.0)).unwrap_err();
+    assert_eq!(error, CheckpointError::Fixed { name: "input->output".to_owned() });
     // Parameters that mean something else among other fixed values: delays of another seed, another constant.
     let fixed = |delay: f64, tau_mem: f64| {
         let mut net = NetworkBuilder::<f64>::new();

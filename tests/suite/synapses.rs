@@ -550,6 +550,41 @@ fn delays_on_a_bound_are_counted() {
 }
 
 #[test]
+fn weights_stay_within_their_range() {
+    let recipe = || Dense::weights(vec![0.1, 0.5, 0.9, 0.5]).min_weight(0.0).max_weight(1.0);
+    let mut net = between(2, 2, recipe()).unwrap();
+    let step = |net: &mut SpikingNetwork, optimizer: &mut dyn Optimizer<f64>, by: [f64; 4]| {
+        let mut gradients = Gradients::zeros(net.layout());
+        gradients.values_mut().copy_from_slice(&by);
+        optimizer.step(net, &gradients).unwrap();
+        net.parameters()[0].1.values.to_vec()
+    };
+    let mut sgd = Sgd::new(1.0).momentum(0.9);
+    assert_eq!(step(&mut net, &mut sgd, [0.5, 0.25, -0.5, -0.25]), [0.0, 0.25, 1.0, 0.75]);
+    assert_eq!(net.parameters()[0].1.on_bound(), 2);
+    // No momentum holds them there.
+    let after = step(&mut net, &mut sgd, [-0.5, 0.0, 0.5, 0.0]);
+    assert_eq!([after[0], after[2]], [0.5, 0.5]);
+    // A remedy for silent neurons does not leave the range either, nor does a user.
+    net.raise_weights(0, 1, 0.9);
+    assert_eq!(net.parameters()[0].1.values[2..], [1.0, 1.0]);
+    net.parameters_mut()[0].1.values.fill(-3.0);
+    net.update();
+    assert_eq!(net.parameters()[0].1.values, [0.0; 4]);
+
+    assert_eq!(
+        refused(2, 2, recipe().max_weight(0.8)),
+        SynapseError::WeightOutOfRange { post: 1, pre: 0, value: 0.9, min: 0.0, max: 0.8 }
+    );
+    for (min, max) in [(1.0, 0.0), (f64::NAN, 1.0), (0.0, f64::INFINITY)] {
+        let error = refused(2, 2, Dense::weights(0.5).min_weight(min).max_weight(max));
+        assert!(matches!(error, SynapseError::BadWeightRange { .. }), "{error}");
+    }
+    let nan = refused(2, 2, Dense::weights(f64::NAN).min_weight(0.0));
+    assert!(matches!(nan, SynapseError::NotFinite { .. }), "{nan}");
+}
+
+#[test]
 fn smooth_delays_stay_inside_and_bad_ones_are_noticed() {
     let smooth = || Dense::weights(6.0).delays(Delays::axonal(5.0).smooth().max(10.0));
     let mut net = single(smooth()).unwrap();

@@ -106,6 +106,46 @@ fn kinds_of_constants_have_rates_in_proportion() {
 }
 
 #[test]
+fn groups_have_rates_of_their_own() {
+    let mut net = NetworkBuilder::new();
+    let input = net.input("input", 1);
+    let hidden = net.layer("hidden", Lif::new(1));
+    let output = net.layer("output", Lif::new(1));
+    net.connect(input, hidden, Dense::weights(1.0).delays(5.0));
+    net.connect(hidden, output, Dense::weights(1.0).delays(5.0));
+    let net = net.build(&mut ChaCha8Rng::seed_from_u64(0)).unwrap();
+    let mut gradients = Gradients::zeros(net.layout());
+    gradients.values_mut().fill(1.0);
+    let steps = |optimizer: &mut dyn Optimizer<f64>| {
+        let mut net = net.clone();
+        optimizer.step(&mut net, &gradients).map(|()| values(&net))
+    };
+    let (first, second) = ("input->hidden", "hidden->output");
+    let mut sgd = Sgd::new(0.5)
+        .relative_rate(first, 0.0)
+        .relative_rate((second, ParameterKind::Delay), 2.0)
+        .relative_rate(ParameterKind::Delay, 0.5);
+    assert_eq!(steps(&mut sgd).unwrap(), [1.0, 5.0, 0.5, 4.5]);
+    // Weights alone decay, by their own rates.
+    let mut sgd = Sgd::new(0.5).weight_decay(0.25).relative_rate(second, 0.5);
+    assert_eq!(steps(&mut sgd).unwrap(), [0.375, 4.5, 0.6875, 4.75]);
+    let without = steps(&mut Adam::new(0.5)).unwrap();
+    let decayed = steps(&mut Adam::new(0.5).weight_decay(0.25)).unwrap();
+    assert_eq!(decayed, [without[0] - 0.125, without[1], without[2] - 0.125, without[3]]);
+
+    let says = |optimizer: &mut dyn Optimizer<f64>, part: &str| {
+        let error = steps(optimizer).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    };
+    says(&mut Sgd::new(0.1).relative_rate("hidden", 1.0), "has only: weight of `input->hidden`");
+    let threshold = (first, ParameterKind::Threshold);
+    says(&mut Adam::new(0.1).relative_rate(threshold, 1.0), "for threshold of `input->hidden`");
+    says(&mut Adam::new(0.1).weight_decay(-1.0), "the weight decay is -1");
+    // A kind that a network has none of is no mistake: the same optimiser serves several networks.
+    steps(&mut Adam::new(0.1).relative_rate(ParameterKind::Bias, 0.5)).unwrap();
+}
+
+#[test]
 fn delays_stay_within_their_bounds() {
     let mut net = net(1.0, 1.0);
     step(&mut Sgd::new(1.0), &mut net, [0.0, 5.0, 0.0]);

@@ -1,0 +1,78 @@
+//! Classes that count more than others.
+
+use super::{Loss, LossError};
+use crate::{Reading, Real};
+
+/// Multiplies the loss of a sample by the weight of its class, for data with many samples of some classes and few of
+/// others. Predictions are those of the loss within.
+///
+/// ```
+/// use eventprop::{ClassWeights, CrossEntropy, MaxVoltage, Objective};
+/// // Nine samples of class 0 for each of class 1.
+/// let loss = ClassWeights::new(CrossEntropy::temperature(0.1), [1.0, 9.0]);
+/// let objective = Objective::new(MaxVoltage, loss);
+/// # let _ = objective;
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClassWeights<L, F = f64> {
+    loss: L,
+    weights: Vec<F>,
+}
+
+impl<L, F: Real> ClassWeights<L, F> {
+    /// With one weight per class, finite and not negative.
+    pub fn new(loss: L, weights: impl Into<Vec<F>>) -> Self {
+        Self { loss, weights: weights.into() }
+    }
+}
+
+impl<F: Real, L: Loss<F, Target = usize>> Loss<F> for ClassWeights<L, F> {
+    type Target = usize;
+
+    fn evaluate(&self, y: &Reading<F>, label: &usize, gradient: &mut [F]) -> Result<F, LossError> {
+        let loss = self.loss.evaluate(y, label, gradient)?;
+        let classes = self.weights.len();
+        let &weight =
+            self.weights.get(*label).ok_or(LossError::NoClassWeight { label: *label, classes })?;
+        if !(weight.is_finite() && weight >= F::zero()) {
+            let (what, rule) = ("the weight of a class", "finite and not negative");
+            return Err(LossError::Constant { what, value: weight.as_f64(), rule });
+        }
+        gradient.iter_mut().for_each(|g| *g *= weight);
+        Ok(weight * loss)
+    }
+
+    fn predict(&self, y: &Reading<F>) -> Option<usize> {
+        self.loss.predict(y)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{CrossEntropy, check_gradient, numbers};
+    use super::*;
+
+    #[test]
+    fn a_class_counts_as_often_as_its_weight_says() {
+        let loss = ClassWeights::new(CrossEntropy::new(), [1.0, 2.5, 0.0]);
+        check_gradient(&loss, &[&[0.3], &[-1.2], &[2.0]], &1);
+        let y = numbers(&[0.3, -1.2, 2.0]);
+        let mut g = [0.0; 3];
+        let alone: f64 = CrossEntropy::new().evaluate(&y, &1, &mut g).unwrap();
+        assert_eq!(loss.evaluate(&y, &1, &mut g), Ok(2.5 * alone));
+        assert_eq!(loss.evaluate(&y, &2, &mut g), Ok(0.0));
+        assert_eq!(g, [0.0; 3]);
+        assert_eq!(loss.predict(&y), Some(2));
+    }
+
+    #[test]
+    fn weights_are_checked() {
+        let y = numbers(&[0.0, 1.0, 2.0]);
+        let mut g = [0.0; 3];
+        let few = ClassWeights::new(CrossEntropy::new(), [1.0, -1.0]);
+        let error = Err(LossError::NoClassWeight { label: 2, classes: 2 });
+        assert_eq!(few.evaluate(&y, &2, &mut g), error);
+        assert!(few.evaluate(&y, &1, &mut g).is_err());
+        assert!(few.evaluate(&y, &3, &mut g).is_err());
+    }
+}

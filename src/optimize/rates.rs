@@ -1,0 +1,130 @@
+//! Learning rates.
+
+use super::{OptimizeError, check_constant};
+use crate::{Block, ParameterKind, Real};
+use std::fmt;
+
+/// Learning rates: of weights, of delays and of constants, and of [groups](ParameterGroup) in proportion to these. So what
+/// scales the three, such as a schedule, scales all.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Rates<F = f64> {
+    /// Per step, for weights.
+    pub weights: F,
+    /// In ms per step (Adam) or ms per unit of gradient (SGD), for delays.
+    pub delays: F,
+    /// Per step, for the constants of neurons. Those above 0 are trained by their logarithm, so this is
+    /// about their greatest relative change (Adam).
+    pub constants: F,
+    /// What weights lose per step, as a share of them and of their learning rate.
+    pub weight_decay: F,
+    /// Factors of groups.
+    relative: Vec<(ParameterGroup, F)>,
+}
+
+/// Parameters that have a learning rate of their own. Kinds, names and pairs of both turn into it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum ParameterGroup {
+    /// All of a kind.
+    Kind(ParameterKind),
+    /// All of a projection, such as `input->hidden`, or of a layer.
+    Owner(String),
+    /// Those of a kind of a projection or a layer.
+    Block(String, ParameterKind),
+}
+
+impl ParameterGroup {
+    fn contains(&self, owner: &str, kind: ParameterKind) -> bool {
+        match self {
+            Self::Kind(k) => *k == kind,
+            Self::Owner(name) => name == owner,
+            Self::Block(name, k) => name == owner && *k == kind,
+        }
+    }
+}
+
+impl fmt::Display for ParameterGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kind(kind) => write!(f, "{kind}"),
+            Self::Owner(name) => write!(f, "`{name}`"),
+            Self::Block(name, kind) => write!(f, "{kind} of `{name}`"),
+        }
+    }
+}
+
+impl From<ParameterKind> for ParameterGroup {
+    fn from(kind: ParameterKind) -> Self {
+        Self::Kind(kind)
+    }
+}
+
+impl From<&str> for ParameterGroup {
+    fn from(owner: &str) -> Self {
+        Self::Owner(owner.to_owned())
+    }
+}
+
+impl From<(&str, ParameterKind)> for ParameterGroup {
+    fn from((owner, kind): (&str, ParameterKind)) -> Self {
+        Self::Block(owner.to_owned(), kind)
+    }
+}
+
+impl<F: Real> Rates<F> {
+    /// The same rate for all parameters, and no decay.
+    pub fn new(rate: F) -> Self {
+        let (weight_decay, relative) = (F::zero(), Vec::new());
+        Self { weights: rate, delays: rate, constants: rate, weight_decay, relative }
+    }
+
+    /// The rate of a kind of parameters of a projection or a layer.
+    pub fn of(&self, owner: &str, kind: ParameterKind) -> F {
+        let rate = match kind {
+            ParameterKind::Weight => self.weights,
+            ParameterKind::Delay => self.delays,
+            _ => self.constants,
+        };
+        let groups = self.relative.iter().filter(|(group, _)| group.contains(owner, kind));
+        groups.fold(rate, |rate, &(_, factor)| rate * factor)
+    }
+
+    /// Makes the rate of a group this multiple of what it is without; 0 leaves it as it is. Parameters of several
+    /// groups have the product.
+    pub fn set_relative(&mut self, group: impl Into<ParameterGroup>, factor: F) {
+        let group = group.into();
+        self.relative.retain(|(g, _)| *g != group);
+        self.relative.push((group, factor));
+    }
+
+    /// Multiplies all rates, as schedules do.
+    pub fn scale(&mut self, factor: F) {
+        self.weights *= factor;
+        self.delays *= factor;
+        self.constants *= factor;
+    }
+
+    /// Refuses rates without meaning, and names that no parameters have.
+    pub(super) fn check(&self, layout: &[Block]) -> Result<(), OptimizeError> {
+        for (what, rate) in [
+            ("the learning rate of weights", self.weights),
+            ("the learning rate of delays", self.delays),
+            ("the learning rate of constants", self.constants),
+            ("the weight decay", self.weight_decay),
+        ] {
+            check_constant(what, rate, |r| r >= F::zero(), "finite and not negative")?;
+        }
+        for (group, factor) in &self.relative {
+            let what = "a relative learning rate";
+            check_constant(what, *factor, |f| f >= F::zero(), "finite and not negative")?;
+            let named = !matches!(group, ParameterGroup::Kind(_));
+            if named && !layout.iter().any(|block| group.contains(&block.owner, block.kind)) {
+                let known = |b: &Block| format!("{} of `{}`", b.kind, b.owner);
+                let known = layout.iter().map(known).collect::<Vec<_>>().join(", ");
+                return Err(OptimizeError::NoSuchGroup { group: group.to_string(), known });
+            }
+        }
+        Ok(())
+    }
+}
