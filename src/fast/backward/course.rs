@@ -21,10 +21,12 @@ pub(super) struct Course<const R: usize> {
     pieces: Vec<Piece<R>>,
     /// Those of the stretch after it.
     passed: Vec<Piece<R>>,
-    /// Of each neuron the earliest of its pieces so far.
+    /// Of each neuron the latest of its pieces, and the earliest so far.
+    latest: Vec<u32>,
     earliest: Vec<u32>,
-    /// Neuron by neuron, the piece that each bucket ends in.
-    table: Vec<u32>,
+    /// Neuron by neuron, the piece that each bucket ends in, counted from the latest, or one that is later: short, as it
+    /// is read at random.
+    table: Vec<u8>,
     buckets: Buckets,
 }
 
@@ -51,8 +53,9 @@ impl Buckets {
 /// That of one neuron.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Line<'a, const R: usize> {
+    /// Latest first.
     pieces: &'a [Piece<R>],
-    table: &'a [u32],
+    table: &'a [u8],
     buckets: Buckets,
 }
 
@@ -62,6 +65,7 @@ impl<const R: usize> Course<R> {
         Self {
             pieces,
             passed,
+            latest: Vec::new(),
             earliest: Vec::new(),
             table: Vec::new(),
             buckets: Buckets::default(),
@@ -80,6 +84,7 @@ impl<const R: usize> Course<R> {
     pub fn turn(&mut self, window: &Window, buckets: usize) {
         self.buckets = Buckets::of(window, buckets);
         self.table.clear();
+        self.latest.clear();
         std::mem::swap(&mut self.pieces, &mut self.passed);
         self.pieces.clear();
     }
@@ -93,7 +98,8 @@ impl<const R: usize> Course<R> {
         piece.mode.forget_traces();
         *earliest = self.pieces.len() as u32;
         self.pieces.extend(std::iter::repeat_n(piece, spikes as usize + 1));
-        self.table.extend(std::iter::repeat_n(*earliest, self.buckets.count));
+        self.latest.push(*earliest);
+        self.table.extend(std::iter::repeat_n(0, self.buckets.count));
     }
 
     /// The adjoint of a neuron before all that has been passed.
@@ -115,14 +121,15 @@ impl<const R: usize> Course<R> {
         self.pieces[*piece as usize] = Piece { start: f64::NEG_INFINITY, mode: before };
         let table = &mut self.table[neuron * self.buckets.count..];
         let from = earlier.map_or(0, |time| self.buckets.at(time));
-        table[from..self.buckets.at(spike)].fill(*piece);
+        let place = u8::try_from(*piece - self.latest[neuron]).unwrap_or(u8::MAX);
+        table[from..self.buckets.at(spike)].fill(place);
     }
 
     /// Of a neuron.
     #[inline]
     pub fn of(&self, neuron: usize) -> Line<'_, R> {
         Line {
-            pieces: &self.pieces,
+            pieces: &self.pieces[self.latest[neuron] as usize..],
             table: &self.table[neuron * self.buckets.count..][..self.buckets.count],
             buckets: self.buckets,
         }
