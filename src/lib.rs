@@ -21,7 +21,7 @@
 //! | simulation | [`Network::forward`], [`Trace`] |
 //! | objective | [`Objective`], alone or added up ([`Goal`]) |
 //! | read-outs | [`FirstSpikeTime`], [`SpikeTimes`], [`SpikeCount`]; [`MeanVoltage`], [`ExpWeightedMeanVoltage`], [`MaxVoltage`], [`VoltageAt`] |
-//! | losses | [`CrossEntropy`], [`TimeInvariant`], [`ClassWeights`]; [`MeanSquaredError`]; [`SpikeTimeSquares`], [`VanRossum`] |
+//! | losses | [`CrossEntropy`], [`TimeInvariant`], [`ClassWeights`]; [`MeanSquaredError`]; [`SpikeTimeSquares`], [`VanRossum`]; [`ClassTargets`] |
 //! | gradients | [`Network::backward`], [`Gradients`]; whole batches [`backward_batch`]; the checker [`check::GradientCheck`] |
 //! | gradient health | [`Health`], of [`BatchSummary::health`] or [`Network::backward_with`]; [`remedy`], [`BackwardOptions`] |
 //! | inference without end | [`Simulator`], [`Spike`] |

@@ -31,7 +31,7 @@ fn public_types_cross_threads_and_can_be_cloned_and_printed() {
         Combined<Objective<MeanVoltage, CrossEntropy>, Objective<MaxVoltage, CrossEntropy>>,
         Targeted<Objective<MeanVoltage, CrossEntropy>, (), usize>, Assessment, Evaluation,
         FirstSpikeTime, SpikeTimes, SpikeCount, ExpWeightedMeanVoltage, VoltageAt,
-        PhantomSpikeTime, TimeInvariant, ClassWeights<CrossEntropy>, MeanSquaredError, SpikeTimeSquares, VanRossum,
+        PhantomSpikeTime, TimeInvariant, ClassWeights<CrossEntropy>, ClassTargets<VanRossum, SpikeTrains>, MeanSquaredError, SpikeTimeSquares, VanRossum,
         // Gradients and training.
         Gradients, Block, Bounds<f64>, Parameter<'static, f64>, ParameterKind, ParameterMap,
         ArrivalGradient<f64>, ArrivalCounts, Health, LayerHealth, AtSpike, BatchSummary,

@@ -16,6 +16,14 @@ pub enum LossError {
         /// The number of neurons.
         classes: usize,
     },
+    /// A class has no target.
+    #[error("the label is {label}, but targets were given for {classes} classes only (0-based)")]
+    NoClassTarget {
+        /// The label.
+        label: usize,
+        /// The number of targets.
+        classes: usize,
+    },
     /// A class has no weight.
     #[error("the label is {label}, but weights were given for {classes} classes only (0-based)")]
     NoClassWeight {

@@ -1,11 +1,13 @@
 //! Losses: from a read-out and a target to a number and its gradient.
 
+mod class_targets;
 mod class_weights;
 mod classes;
 mod error;
 mod spike_trains;
 mod squares;
 
+pub use class_targets::ClassTargets;
 pub use class_weights::ClassWeights;
 pub use classes::{CrossEntropy, TimeInvariant};
 pub use error::LossError;

@@ -1,0 +1,85 @@
+//! Classes with targets of their own.
+
+use super::{Loss, LossError};
+use crate::{Reading, Real};
+use std::borrow::Borrow;
+
+/// A target for each class, such as a spike pattern or a curve, for a loss that compares with it. So the target is a
+/// label, as [`Trainer`](crate::train::Trainer) wants it; the class whose target is nearest is predicted, the first if
+/// several are.
+///
+/// ```
+/// use eventprop::{ClassTargets, Objective, SpikeTimes, SpikeTrains, VanRossum};
+/// // What the two output neurons are to fire for class 0 and for class 1, in ms.
+/// let patterns = [[vec![10.0, 20.0], vec![]], [vec![], vec![15.0]]];
+/// let patterns = patterns.map(|trains| SpikeTrains::from_channels(trains));
+/// let patterns = patterns.into_iter().collect::<Result<Vec<_>, _>>()?;
+/// let objective = Objective::new(SpikeTimes, ClassTargets::new(VanRossum::new(10.0), patterns));
+/// # let _ = objective;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClassTargets<L, T> {
+    loss: L,
+    targets: Vec<T>,
+}
+
+impl<L, T> ClassTargets<L, T> {
+    /// With one target per class.
+    pub fn new(loss: L, targets: impl Into<Vec<T>>) -> Self {
+        Self { loss, targets: targets.into() }
+    }
+}
+
+impl<F, L, T> Loss<F> for ClassTargets<L, T>
+where
+    F: Real,
+    L: Loss<F>,
+    T: Borrow<L::Target> + Send + Sync,
+{
+    type Target = usize;
+
+    fn evaluate(&self, y: &Reading<F>, &label: &usize, gradient: &mut [F]) -> Result<F, LossError> {
+        let classes = self.targets.len();
+        let target = self.targets.get(label).ok_or(LossError::NoClassTarget { label, classes })?;
+        self.loss.evaluate(y, target.borrow(), gradient)
+    }
+
+    fn predict(&self, y: &Reading<F>) -> Option<usize> {
+        let mut unused = vec![F::zero(); y.values().len()];
+        let mut nearest: Option<(usize, F)> = None;
+        for (class, target) in self.targets.iter().enumerate() {
+            let loss = self.loss.evaluate(y, target.borrow(), &mut unused).ok()?;
+            if nearest.is_none_or(|(_, least)| loss < least) {
+                nearest = Some((class, loss));
+            }
+        }
+        nearest.map(|(class, _)| class)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{MeanSquaredError, numbers};
+    use super::*;
+
+    #[test]
+    fn the_label_chooses_the_target_and_the_nearest_target_the_label() {
+        let targets = vec![vec![0.0, 1.0], vec![1.0, 0.0], vec![1.0, 0.0]];
+        let loss = ClassTargets::new(MeanSquaredError, targets.clone());
+        for (y, nearest) in [([0.2, 0.9], 0), ([0.9, 0.2], 1)] {
+            let y = numbers(&y);
+            assert_eq!(loss.predict(&y), Some(nearest));
+            for (label, target) in targets.iter().enumerate() {
+                let (mut own, mut expected) = ([0.0; 2], [0.0; 2]);
+                let value = MeanSquaredError.evaluate(&y, &target[..], &mut expected);
+                assert_eq!(loss.evaluate(&y, &label, &mut own), value);
+                assert_eq!(own, expected);
+            }
+        }
+        let error = Err(LossError::NoClassTarget { label: 3, classes: 3 });
+        assert_eq!(loss.evaluate(&numbers(&[0.0, 0.0]), &3, &mut [0.0; 2]), error);
+        // One that does not fit is not near.
+        assert_eq!(loss.predict(&numbers(&[0.0])), None);
+    }
+}
