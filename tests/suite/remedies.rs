@@ -1,5 +1,6 @@
 //! Remedies: closed forms, finite differences of what each is the gradient of, and nothing where none is named.
 
+use crate::silence::{partly_silent, summary, weights};
 use approx::assert_relative_eq;
 use eventprop::check::GradientCheck;
 use eventprop::remedy::{
@@ -7,19 +8,19 @@ use eventprop::remedy::{
     SpikeCountRegularizer, WeightBump,
 };
 use eventprop::{
-    BackwardOptions, BatchSummary, CrossEntropy, Dense, Engine, Error, FirstSpikeTime, Gradients,
-    Health, LayerSensitivity, Lif, Loss, LossError, MeanSquaredError, Network, NetworkBuilder,
-    Objective, OptimizeError, Optimizer, ParameterKind, Reading, Readout, ReadoutError, Recording,
-    Sample, Sgd, SpikeTrains, SpikingNetwork, backward_batch, backward_batch_with, evaluate_batch,
+    BackwardOptions, CrossEntropy, Dense, Engine, Error, FirstSpikeTime, Gradients,
+    LayerSensitivity, Lif, Loss, LossError, MeanSquaredError, Network, NetworkBuilder, Objective,
+    ParameterKind, Reading, Readout, ReadoutError, Recording, Sample, SpikeTrains, SpikingNetwork,
+    backward_batch_with,
 };
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Normal, Uniform};
 
-const DURATION: f64 = 60.0;
+pub const DURATION: f64 = 60.0;
 const ENGINES: [Engine; 2] = [Engine::Fast, Engine::Plain];
 
 /// Neurons with one input each, of these weights and without delay.
-fn single(weights: &[f64]) -> SpikingNetwork {
+pub fn single(weights: &[f64]) -> SpikingNetwork {
     let n = weights.len();
     let mut net = NetworkBuilder::new();
     let input = net.input("input", n);
@@ -30,7 +31,7 @@ fn single(weights: &[f64]) -> SpikingNetwork {
 }
 
 /// One spike on each channel.
-fn pulses(channels: usize) -> SpikeTrains {
+pub fn pulses(channels: usize) -> SpikeTrains {
     SpikeTrains::from_channels(vec![vec![1.0]; channels]).unwrap()
 }
 
@@ -80,7 +81,7 @@ fn a_limited_slope_takes_the_place_of_the_slope() {
 
 /// A loss of nothing: what is left is the regulariser.
 #[derive(Clone, Copy)]
-struct Nothing;
+pub struct Nothing;
 
 impl Loss<f64> for Nothing {
     type Target = usize;
@@ -126,7 +127,7 @@ fn the_spike_count_regulariser_pushes_the_potential_at_spikes() {
 }
 
 /// A few neurons, recurrent or not, of which some outputs stay silent.
-fn random_network(seed: u64, recurrent: bool, spikes: usize) -> (SpikingNetwork, SpikeTrains) {
+pub fn random_network(seed: u64, recurrent: bool, spikes: usize) -> (SpikingNetwork, SpikeTrains) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut net = NetworkBuilder::new();
     let input = net.input("input", 6);
@@ -159,7 +160,7 @@ fn loads() -> impl Iterator<Item = (u64, bool, usize)> {
 }
 
 /// Networks for finite differences, again for all engines.
-fn checked() -> impl Iterator<Item = (SpikingNetwork, SpikeTrains)> {
+pub fn checked() -> impl Iterator<Item = (SpikingNetwork, SpikeTrains)> {
     let loads = [(0, false, 20), (1, true, 20), (2, false, 100), (3, true, 100), (4, false, 20)];
     loads.into_iter().map(|(seed, recurrent, spikes)| random_network(seed, recurrent, spikes))
 }
@@ -186,7 +187,7 @@ impl Readout<f64> for WeightedTimes {
 }
 
 /// sum_n (n + 1) y_n.
-struct Linear;
+pub struct Linear;
 
 impl Loss<f64> for Linear {
     type Target = usize;
@@ -228,78 +229,6 @@ fn the_spike_count_regulariser_against_finite_differences() {
         firing += health.layers[0].spikes;
     }
     assert!(firing > 100, "{firing}");
-}
-
-/// The first spike, or -V / slope of a silent neuron at a time.
-struct PhantomPotential {
-    slope: f64,
-    time: f64,
-}
-
-impl Readout<f64> for PhantomPotential {
-    fn read(&self, recording: &Recording<'_, f64>, y: &mut Reading) -> Result<(), ReadoutError> {
-        for (neuron, train) in recording.spikes().iter().enumerate() {
-            y.push(match train.first() {
-                Some(&time) => time,
-                None => -recording.potential(neuron, self.time)? / self.slope,
-            });
-        }
-        Ok(())
-    }
-    fn pull_back(
-        &self,
-        _: &Recording<'_, f64>,
-        _: &[f64],
-        _: &mut LayerSensitivity,
-    ) -> Result<(), ReadoutError> {
-        panic!("finite differences only")
-    }
-}
-
-#[test]
-fn phantom_spikes_against_finite_differences() {
-    let (mut phantoms, mut fired) = (0, 0);
-    for (net, input) in checked() {
-        let trace = net.forward(&input, DURATION).unwrap();
-        let slope = 0.05;
-        for (readout, then, read) in [
-            (PhantomSpikeTime::new(slope), DURATION, DURATION),
-            (PhantomSpikeTime::new(slope).at(40.0), 40.0, 40.0),
-            (PhantomSpikeTime::new(slope).at(100.0), DURATION, 100.0),
-        ] {
-            let options = BackwardOptions::new();
-            let objective = Objective::new(readout, Linear);
-            let (evaluation, gradients, health) =
-                net.backward_with(&trace, &objective, &0, &options).unwrap();
-            let expected = trace.spikes(1).iter().map(|t| t.first().copied().unwrap_or(read));
-            assert_eq!(evaluation.readout, expected.collect::<Vec<_>>());
-            assert_eq!(health.layers[1].phantoms, health.layers[1].silent);
-            phantoms += health.layers[1].phantoms;
-            fired += 4 - health.layers[1].phantoms;
-            let truth = Objective::new(PhantomPotential { slope, time: then }, Linear);
-            let report = GradientCheck::new()
-                .step(1e-3)
-                .tolerance(1e-5, 1e-8)
-                .compare(&net, &input, DURATION, &truth, &0, &gradients)
-                .unwrap();
-            assert!(report.passed(), "{report}");
-        }
-    }
-    assert!(phantoms > 10 && fired > 10, "{phantoms} phantoms, {fired} fired");
-}
-
-/// V of a silent neuron is proportional to its weight, so dL/dw = -(dL/dt / slope) V / w.
-#[test]
-fn a_phantom_spike_has_a_closed_form() {
-    let net = single(&[3.0]);
-    let trace = net.forward(&pulses(1), DURATION).unwrap();
-    let objective = Objective::new(PhantomSpikeTime::new(0.1).at(12.0), MeanSquaredError);
-    let (evaluation, gradients) = net.backward(&trace, &objective, &[10.0]).unwrap();
-    assert_eq!((evaluation.readout[0], evaluation.loss), (12.0, 4.0));
-    // V = w (exp(-t/20) - exp(-t/5)) / 3 with t from the arrival at 1.5 ms; dL/dt = 2 (12 - 10).
-    let t: f64 = 12.0 - 1.5;
-    let v_per_w = ((-t / 20.0).exp() - (-t / 5.0).exp()) / 3.0;
-    assert_relative_eq!(gradients.values()[0], -4.0 / 0.1 * v_per_w, max_relative = 1e-12);
 }
 
 #[test]
@@ -412,163 +341,6 @@ fn remedies_are_the_same_on_every_engine() {
         }
     }
     assert!(limited > 100 && phantoms > 10, "{limited} limited, {phantoms} phantoms");
-}
-
-#[test]
-fn clipping_by_value_and_by_norm() {
-    let net = single(&[7.0, 20.0]);
-    let fresh = || {
-        let mut gradients = Gradients::zeros(net.layout());
-        gradients.values_mut().copy_from_slice(&[3.0, -0.5, 0.0, -4.0, 3.0, -0.5, 0.0, -4.0]);
-        (gradients, Health::<f64>::default())
-    };
-    let (mut g, mut health) = fresh();
-    GradientClip::value(ParameterKind::Weight, 2.0).apply(&mut g, &mut health).unwrap();
-    assert_eq!(g.values(), [2.0, -0.5, 0.0, -2.0, 3.0, -0.5, 0.0, -4.0]);
-    assert_eq!(health.clipped, 2);
-
-    let (mut g, mut health) = fresh();
-    let norm = 25.25_f64.sqrt();
-    GradientClip::norm(ParameterKind::Delay, norm / 4.0).apply(&mut g, &mut health).unwrap();
-    let expected = [3.0, -0.5, 0.0, -4.0, 0.75, -0.125, 0.0, -1.0];
-    for (a, b) in g.values().iter().zip(expected) {
-        assert_relative_eq!(*a, b, max_relative = 1e-15);
-    }
-    assert_eq!(health.clipped, 3);
-    GradientClip::norm(ParameterKind::Delay, norm).apply(&mut g, &mut health).unwrap();
-    assert_eq!(health.clipped, 3, "within the limit");
-
-    // Squares out of range do not matter.
-    for scale in [1e300, 1e-300] {
-        let (mut g, mut health) = fresh();
-        g.scale(scale);
-        let limit = 2.0 * scale;
-        GradientClip::norm(ParameterKind::Weight, limit).apply(&mut g, &mut health).unwrap();
-        assert_relative_eq!(g.values()[0], 3.0 / norm * limit, max_relative = 1e-14);
-        assert_eq!(health.clipped, 3);
-    }
-
-    // What is not finite is left for the optimiser to refuse.
-    for bad in [f64::NAN, f64::INFINITY] {
-        for clip in [GradientClip::value, GradientClip::norm] {
-            let (mut g, mut health) = fresh();
-            g.values_mut()[1] = bad;
-            clip(ParameterKind::Weight, 2.0).apply(&mut g, &mut health).unwrap();
-            assert_eq!(g.values()[1].to_bits(), bad.to_bits());
-            let error = Sgd::new(1.0).step(&mut net.clone(), &g).unwrap_err();
-            assert!(matches!(error, OptimizeError::NotFinite { index: 1, .. }), "{error}");
-        }
-    }
-    let (mut none, mut health) = (Gradients::zeros(net.layout()), Health::<f64>::default());
-    GradientClip::norm(ParameterKind::Weight, 2.0).apply(&mut none, &mut health).unwrap();
-    assert!(none.values().iter().all(|g| *g == 0.0) && health.clipped == 0);
-}
-
-#[test]
-fn clipping_is_part_of_a_backward_pass() {
-    let (net, input) = random_network(3, true, 20);
-    let trace = net.forward(&input, DURATION).unwrap();
-    let objective = Objective::new(FirstSpikeTime, CrossEntropy::first_to_fire(5.0));
-    let (_, exact, health) =
-        net.backward_with(&trace, &objective, &1, &BackwardOptions::new()).unwrap();
-    let limit = 0.1 * health.largest_gradients[0];
-    let options = BackwardOptions::new().clip(GradientClip::value(ParameterKind::Weight, limit));
-    let (_, clipped, with) = net.backward_with(&trace, &objective, &1, &options).unwrap();
-    assert_eq!(with.largest_gradients, health.largest_gradients, "those before clipping");
-    let mut changed = 0;
-    for ((block, a), (_, b)) in exact.blocks().zip(clipped.blocks()) {
-        for (a, b) in a.iter().zip(b) {
-            match block.kind {
-                ParameterKind::Weight => assert_eq!(*b, a.clamp(-limit, limit)),
-                _ => assert_eq!(a, b),
-            }
-            changed += usize::from(a != b);
-        }
-    }
-    assert!(changed > 0);
-    assert_eq!(with.clipped, changed);
-    assert_eq!(clipped.input_times, exact.input_times);
-}
-
-/// Three neurons: one fires always, one in half of the samples, one never.
-fn partly_silent() -> (SpikingNetwork, Vec<SpikeTrains>) {
-    let mut net = NetworkBuilder::new();
-    let input = net.input("input", 1);
-    let layer = net.layer("output", Lif::new(3).tau_mem(20.0).tau_syn(5.0));
-    let weights = ndarray::array![[9.0], [5.0], [1.0]];
-    net.connect(input, layer, Dense::weights(weights));
-    net.connect(layer, layer, Dense::weights(-0.5).delays(1.0));
-    let net = net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap();
-    let once = SpikeTrains::from_channels([[1.0]]).unwrap();
-    let twice = SpikeTrains::from_channels([[1.0, 1.1]]).unwrap();
-    (net, vec![once, twice])
-}
-
-fn summary(net: &SpikingNetwork, inputs: &[SpikeTrains]) -> BatchSummary {
-    let samples: Vec<Sample<'_, usize>> =
-        inputs.iter().map(|input| Sample { input, target: &0 }).collect();
-    evaluate_batch(net, &samples, DURATION, &Objective::new(FirstSpikeTime, Nothing)).unwrap()
-}
-
-fn weights(net: &SpikingNetwork) -> Vec<f64> {
-    net.parameters()[0].1.values.to_vec()
-}
-
-#[test]
-fn weights_are_bumped_ever_more_until_spikes_are_there() {
-    let (mut net, inputs) = partly_silent();
-    let recurrent = net.parameters()[1].1.values.to_vec();
-    let mut of_batch = summary(&net, &inputs);
-    assert_eq!(of_batch.silent, [[0, 1, 2]]);
-    let mut bump = WeightBump::new(0.25).tolerance(0.4).growth(3.0);
-    // Half of the spikes are missing.
-    assert_eq!(bump.apply(&mut net, 0, &mut of_batch).unwrap(), 2);
-    assert_eq!(weights(&net), [9.0, 5.25, 1.25]);
-    assert_eq!(bump.apply(&mut net, 0, &mut of_batch).unwrap(), 2);
-    assert_eq!(weights(&net), [9.0, 6.0, 2.0]);
-    assert_eq!(of_batch.health.lifted, 4);
-    // Within the tolerance nothing happens, and the series starts anew.
-    assert_eq!(bump.tolerance(0.5).apply(&mut net, 0, &mut of_batch).unwrap(), 0);
-    let mut of_batch = summary(&net, &inputs[..1]);
-    of_batch.silent = vec![vec![0, 0, 0]];
-    assert_eq!(bump.apply(&mut net, 0, &mut of_batch).unwrap(), 0);
-    of_batch.silent = vec![vec![1, 1, 1]];
-    assert_eq!(bump.apply(&mut net, 0, &mut of_batch).unwrap(), 3);
-    assert_eq!(weights(&net), [9.25, 6.25, 2.25]);
-    assert_eq!(net.parameters()[1].1.values, recurrent, "recurrent weights are left alone");
-}
-
-#[test]
-fn a_lift_goes_by_the_summary_of_an_epoch() {
-    let (mut net, inputs) = partly_silent();
-    let mut epoch = summary(&net, &inputs[..1]);
-    assert_eq!(epoch.silent, [[0, 1, 1]]);
-    epoch.merge(&summary(&net, &inputs[1..]));
-    assert_eq!((epoch.samples, epoch.predictions.len()), (2, 2));
-    let lift = SilentNeuronLift::new(0.002);
-    assert_eq!(lift.apply(&mut net, 0, &mut epoch).unwrap(), 1);
-    assert_eq!(weights(&net), [9.0, 5.0, 1.002]);
-    assert_eq!(lift.share(0.5).apply(&mut net, 0, &mut epoch).unwrap(), 2);
-    assert_eq!(weights(&net), [9.0, 5.002, 1.004]);
-    assert_eq!(epoch.health.lifted, 3);
-}
-
-#[test]
-fn merged_summaries_are_those_of_all_samples() {
-    let (net, inputs) = partly_silent();
-    let samples: Vec<Sample<'_, usize>> =
-        inputs.iter().map(|input| Sample { input, target: &0 }).collect();
-    let objective = Objective::new(FirstSpikeTime, CrossEntropy::first_to_fire(5.0));
-    let run = |samples| backward_batch(&net, samples, DURATION, &objective).unwrap().0;
-    let (all, first, second) = (run(&samples), run(&samples[..1]), run(&samples[1..]));
-    let mut merged = run(&[]);
-    assert_eq!((merged.samples, merged.loss), (0, 0.0));
-    merged.merge(&first);
-    assert_eq!(merged.loss, first.loss);
-    merged.merge(&second);
-    assert_relative_eq!(merged.loss, all.loss, max_relative = 1e-15);
-    assert_eq!((merged.samples, &merged.spikes, &merged.silent), (2, &all.spikes, &all.silent));
-    assert_eq!(merged.health.layers, all.health.layers);
 }
 
 #[test]

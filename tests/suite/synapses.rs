@@ -3,10 +3,10 @@
 use crate::config::config;
 use eventprop::check::GradientCheck;
 use eventprop::{
-    Adam, AdjointError, BuildError, CrossEntropy, DelayPenalty, Delays, Dense, Engine,
-    FirstSpikeTime, Gradients, Init, LeakyIntegrator, Lif, Loss, MeanSquaredError, MeanVoltage,
-    Network, NetworkBuilder, Objective, Optimizer, ParameterKind, Readout, Real, Sgd, Sparse,
-    SpikeTrains, SpikingNetwork, SynapseError, SynapseRecipe,
+    AdjointError, BuildError, CrossEntropy, DelayPenalty, Delays, Dense, Engine, FirstSpikeTime,
+    Gradients, Init, LeakyIntegrator, Lif, Loss, MeanSquaredError, MeanVoltage, Network,
+    NetworkBuilder, Objective, ParameterKind, Readout, Real, Sparse, SpikeTrains, SpikingNetwork,
+    SynapseError, SynapseRecipe,
 };
 use ndarray::{Array2, array};
 use proptest::prelude::*;
@@ -222,7 +222,7 @@ fn the_engines_agree() {
     });
 }
 
-fn single(recipe: SynapseRecipe) -> Result<SpikingNetwork, BuildError> {
+pub fn single(recipe: SynapseRecipe) -> Result<SpikingNetwork, BuildError> {
     between(1, 1, recipe)
 }
 
@@ -239,7 +239,7 @@ pub fn between(
     net.build(&mut ChaCha8Rng::seed_from_u64(7))
 }
 
-fn refused(pre: usize, post: usize, recipe: SynapseRecipe) -> SynapseError {
+pub fn refused(pre: usize, post: usize, recipe: SynapseRecipe) -> SynapseError {
     match between(pre, post, recipe) {
         Err(BuildError::Synapses { name, source }) => {
             assert_eq!(name, "input->output");
@@ -249,14 +249,14 @@ fn refused(pre: usize, post: usize, recipe: SynapseRecipe) -> SynapseError {
     }
 }
 
-fn values(net: &SpikingNetwork, kind: ParameterKind) -> Vec<f64> {
+pub fn values(net: &SpikingNetwork, kind: ParameterKind) -> Vec<f64> {
     let parameters = net.parameters();
     let of_kind = parameters.iter().filter(|(_, p)| p.kind == kind);
     of_kind.flat_map(|(_, p)| p.values.iter().copied()).collect()
 }
 
 /// (post, pre, weight, delay) of every synapse.
-fn rows(net: &SpikingNetwork) -> Vec<(usize, usize, f64, f64)> {
+pub fn rows(net: &SpikingNetwork) -> Vec<(usize, usize, f64, f64)> {
     let synapses = net.synapses("input->output").unwrap();
     let row = |post| synapses.row(post).iter().map(move |s| (post, s.pre, s.weight, s.delay));
     (0..synapses.shape().0).flat_map(row).collect()
@@ -357,248 +357,6 @@ fn a_mask_is_a_dense_matrix_without_its_zeros() {
     assert!(a.spikes(0).len() > 1);
     for (a, b) in a.spikes(0).times().iter().zip(b.spikes(0).times()) {
         assert!((a - b).abs() < 1e-13 * b);
-    }
-}
-
-#[test]
-fn patterns_are_what_was_asked_for() {
-    let net = between(300, 200, Sparse::probability(0.1).weights(1.0)).unwrap();
-    let all = rows(&net);
-    assert!((5500..6500).contains(&all.len()), "{}", all.len());
-    assert!(all.windows(2).all(|w| (w[0].0, w[0].1) < (w[1].0, w[1].1)));
-    // Sources and targets are drawn evenly.
-    for half in [all.iter().filter(|s| s.1 < 150).count(), all.iter().filter(|s| s.0 < 100).count()]
-    {
-        assert!((half as f64 / all.len() as f64 - 0.5).abs() < 0.03);
-    }
-    let net = between(30, 20, Sparse::fan_in(7).copies(2).weights(1.0).delays(1.0)).unwrap();
-    let all = rows(&net);
-    for post in 0..20 {
-        let row: Vec<usize> = all.iter().filter(|s| s.0 == post).map(|s| s.1).collect();
-        assert_eq!(row.len(), 14);
-        assert!(row.chunks(2).all(|pair| pair[0] == pair[1]));
-        assert!(row.chunks(2).map(|c| c[0]).is_sorted_by(|a, b| a < b));
-    }
-    for (recipe, count) in [
-        (Sparse::probability(0.0).weights(1.0), 0),
-        (Sparse::probability(1.0).weights(1.0), 12),
-        (Sparse::probability(0.0).weights(1.0).delays(Delays::axonal(1.0)), 0),
-        (Sparse::edges([]).weights(1.0).delays(1.0), 0),
-    ] {
-        let net = between(3, 4, recipe).unwrap();
-        assert_eq!(rows(&net).len(), count);
-        let input = SpikeTrains::from_channels([vec![1.0; 900], vec![2.0], vec![]]).unwrap();
-        for engine in [Engine::Fast, Engine::Plain] {
-            let net = net.clone().with_engine(engine);
-            let trace = net.forward(&input, 20.0).unwrap();
-            assert_eq!(trace.spikes(0).is_empty(), count == 0);
-            let objective = Objective::new(FirstSpikeTime, MeanSquaredError);
-            net.backward(&trace, &objective, &[1.0; 4]).unwrap();
-        }
-    }
-    for (none, what) in [
-        (Sparse::fan_in(0).weights(1.0), "the fan-in is 0"),
-        (Sparse::fan_in(3).copies(0).weights(1.0), "the number of copies is 0"),
-    ] {
-        let refused = between(3, 4, none).unwrap_err().to_string();
-        assert!(refused.contains(what), "{refused}");
-    }
-    // Values go with their edges, whatever the order of the list.
-    let recipe = Sparse::edges([(1, 0), (0, 1), (0, 0), (0, 1)])
-        .weights(vec![1.0, 2.0, 3.0, 4.0])
-        .delays(vec![0.1, 0.2, 0.3, 0.4])
-        .delays(Delays::per_synapse(vec![10.0, 20.0]).groups([0, 1, 1, 0]));
-    let found = rows(&between(2, 2, recipe).unwrap());
-    let expected = [(0, 0, 3.0, 20.3), (0, 1, 2.0, 20.2), (0, 1, 4.0, 10.4), (1, 0, 1.0, 10.1)];
-    assert_eq!(found, expected);
-}
-
-#[test]
-fn initial_values() {
-    let mean = |recipe: SynapseRecipe| {
-        let net = between(100, 100, recipe).unwrap();
-        let delays: Vec<f64> = rows(&net).iter().map(|s| s.3).collect();
-        assert!(delays.iter().all(|d| *d >= 0.0));
-        delays.iter().sum::<f64>() / delays.len() as f64
-    };
-    let delays = |init: Init<f64>| Dense::weights(1.0).delays(init);
-    let half_normal = mean(delays(Init::half_normal(3.0).unwrap()));
-    assert!((half_normal - 3.0 * (2.0 / std::f64::consts::PI).sqrt()).abs() < 0.1);
-    let normal = Init::from(Normal::new(5.0, 3.0).unwrap()).within(0.0, 10.0);
-    assert!((mean(delays(normal)) - 5.0).abs() < 0.1);
-    assert!((mean(delays(Uniform::new(0.0, 8.0).unwrap().into())) - 4.0).abs() < 0.1);
-    // Nothing is clamped in silence.
-    let negative = Normal::new(0.0, 1.0).unwrap();
-    let error = refused(9, 9, Dense::weights(1.0).delays(negative));
-    assert!(matches!(error, SynapseError::DelayOutOfRange { .. }));
-    let hopeless = Init::from(negative).within(50.0, 51.0);
-    assert!(matches!(refused(1, 1, delays(hopeless)), SynapseError::NotFinite { .. }));
-    for bad in [-1.0, f64::NAN, f64::INFINITY] {
-        assert!(matches!(Init::half_normal(bad), Err(SynapseError::Deviation { .. })));
-    }
-}
-
-#[test]
-fn what_has_no_meaning_is_refused() {
-    let says = |error: SynapseError, words: &[&str]| {
-        let text = error.to_string();
-        assert!(words.iter().all(|word| text.contains(word)), "{text}");
-    };
-    let weights = || Dense::weights(1.0);
-    for p in [f64::NAN, -0.1, 1.1, f64::INFINITY] {
-        says(refused(2, 3, Sparse::probability(p).weights(1.0)), &["probability", "[0, 1]"]);
-    }
-    says(refused(2, 3, Sparse::fan_in(3).weights(1.0)), &["fan-in of 3", "2 sources", "copies"]);
-    says(refused(2, 3, Sparse::edges([(3, 0)]).weights(1.0)), &["post 3", "pre 0", "(3, 2)"]);
-    says(refused(2, 3, Sparse::edges([(0, usize::MAX)]).weights(1.0)), &["(3, 2)"]);
-    let mask = Sparse::mask(Array2::from_elem((2, 3), true)).weights(1.0);
-    says(refused(2, 3, mask), &["mask", "(2, 3)", "(3, 2)"]);
-    says(refused(2, 3, Dense::weights(vec![1.0; 5])), &["5 weights", "6 are needed"]);
-    let matrix = weights().delays(Delays::axonal(array![[1.0, 2.0]]));
-    says(refused(3, 3, matrix), &["2 delays", "3 are needed"]);
-    says(refused(2, 3, weights().delays(Delays::axonal(vec![1.0]))), &["1 delays", "2 are needed"]);
-    for groups in [vec![0, 1, 0], vec![0, 2], vec![0, usize::MAX], vec![]] {
-        let grouped = weights().delays(Delays::axonal(1.0).groups(groups));
-        says(refused(2, 3, grouped), &["2 numbers below 2", "source"]);
-    }
-    for bad in [-1.0, f64::NAN, f64::INFINITY, 9.0] {
-        let recipe = weights().delays(Delays::axonal(vec![1.0, bad])).max_delay(8.0);
-        says(refused(2, 3, recipe), &["delay 1", "per source", "[0, 8]"]);
-    }
-    for bad in [0.0, 8.0, -1.0] {
-        let recipe = weights().delays(Delays::per_synapse(bad).smooth()).max_delay(8.0);
-        says(refused(2, 3, recipe), &["post 0", "pre 0", "(0, 8)"]);
-        let recipe = weights().delays(Delays::dendritic(bad).smooth().max(8.0));
-        says(refused(2, 3, recipe), &["delay 0", "per target", "(0, 8)"]);
-    }
-    says(refused(2, 3, weights().delays(Delays::from(1.0).smooth())), &["max_delay"]);
-    let recipe = weights().delays(Delays::from(0.0).smooth().max(0.0));
-    says(refused(2, 3, recipe), &["above 0"]);
-    let huge = weights().delays(Delays::axonal(f64::MAX)).delays(Delays::dendritic(f64::MAX));
-    says(refused(2, 3, huge), &["delay", "inf", "finite"]);
-    // Sizes are checked before memory is asked for.
-    let huge = usize::MAX;
-    for (pre, recipe) in [
-        (huge, weights()),
-        (huge, Sparse::probability(1e-300).weights(1.0)),
-        (1 << 31, Sparse::probability(0.9).weights(1.0)),
-        (1 << 31, Sparse::fan_in(1 << 31).weights(1.0)),
-        (2, Sparse::fan_in(2).copies(huge).weights(1.0)),
-        (2, Sparse::edges([(0, 0)]).copies(huge).weights(1.0)),
-    ] {
-        says(refused(pre, 3, recipe), &["at most 4294967295"]);
-    }
-    // Many possible synapses, few real ones.
-    let net = between(1 << 31, 3, Sparse::probability(1e-9).weights(1.0)).unwrap();
-    assert!(rows(&net).len() < 100);
-}
-
-#[test]
-fn fixed_values_are_no_parameters() {
-    let recipe = Dense::weights(1.0).fixed_weights().delays(Delays::axonal(2.0));
-    let mut net = between(2, 3, recipe).unwrap();
-    let blocks: Vec<_> = net.layout().iter().map(|b| (b.kind, b.len)).collect();
-    assert_eq!(blocks, [(ParameterKind::Delay, 2)]);
-    net.raise_weights(0, 1, 1.0);
-    assert!(rows(&net).iter().all(|s| s.2 == 1.0));
-    let recipe = Dense::weights(1.0).delays(Delays::from(array![[1.0], [2.0]]).fixed());
-    let net = between(1, 2, recipe.fixed_delays(0.5)).unwrap();
-    assert_eq!(net.layout().len(), 1);
-    assert_eq!(rows(&net), [(0, 0, 1.0, 1.5), (1, 0, 1.0, 2.5)]);
-}
-
-/// One delay, stepped by given gradients.
-fn path(optimizer: &mut impl Optimizer<f64>, start: f64, gradients: &[f64]) -> Vec<f64> {
-    let recipe = Dense::weights(1.0).fixed_weights().delays(start).max_delay(10.0);
-    let mut net = single(recipe).unwrap();
-    let step = |&g: &f64| {
-        let mut all = Gradients::zeros(net.layout());
-        all.values_mut()[0] = g;
-        optimizer.step(&mut net, &all).unwrap();
-        values(&net, ParameterKind::Delay)[0]
-    };
-    gradients.iter().map(step).collect()
-}
-
-#[test]
-fn moments_do_not_wind_up_at_a_bound() {
-    let (push, pull) = (vec![1.0; 200], [-1.0; 1]);
-    let then = |a: &[f64], b: &[f64]| [a, b].concat();
-    let mut sgd = Sgd::new(0.1).momentum(0.9);
-    let delays = path(&mut sgd, 1.0, &then(&push, &pull));
-    assert_eq!(delays[199], 0.0);
-    // As the first step from rest.
-    assert_eq!(delays[200], 0.1);
-    let upper = path(&mut Sgd::new(0.1).momentum(0.9), 9.0, &then(&[-1.0; 200], &[1.0]));
-    assert_eq!(upper[199..], [10.0, 9.9]);
-    let mut adam = Adam::new(0.1);
-    let delays = path(&mut adam, 1.0, &then(&push, &[-1.0; 3]));
-    assert_eq!(delays[199], 0.0);
-    assert!(delays[200] > 0.0 && delays[201] > delays[200]);
-    assert!(delays[202] < 1.0, "{:?}", &delays[200..]);
-}
-
-#[test]
-fn delays_on_a_bound_are_counted() {
-    let delays = vec![0.0, 0.5, 10.0, 0.0];
-    let net = between(2, 2, Dense::weights(1.0).delays(delays).max_delay(10.0)).unwrap();
-    let counts: Vec<usize> = net.parameters().iter().map(|(_, p)| p.on_bound()).collect();
-    assert_eq!(counts, [0, 3]);
-    let smooth = Delays::axonal(vec![1.0, 9.0]).smooth().max(10.0);
-    let net = between(2, 2, Dense::weights(1.0).delays(smooth)).unwrap();
-    assert!(net.parameters().iter().all(|(_, p)| p.on_bound() == 0));
-}
-
-#[test]
-fn weights_stay_within_their_range() {
-    let recipe = || Dense::weights(vec![0.1, 0.5, 0.9, 0.5]).min_weight(0.0).max_weight(1.0);
-    let mut net = between(2, 2, recipe()).unwrap();
-    let step = |net: &mut SpikingNetwork, optimizer: &mut dyn Optimizer<f64>, by: [f64; 4]| {
-        let mut gradients = Gradients::zeros(net.layout());
-        gradients.values_mut().copy_from_slice(&by);
-        optimizer.step(net, &gradients).unwrap();
-        net.parameters()[0].1.values.to_vec()
-    };
-    let mut sgd = Sgd::new(1.0).momentum(0.9);
-    assert_eq!(step(&mut net, &mut sgd, [0.5, 0.25, -0.5, -0.25]), [0.0, 0.25, 1.0, 0.75]);
-    assert_eq!(net.parameters()[0].1.on_bound(), 2);
-    // No momentum holds them there.
-    let after = step(&mut net, &mut sgd, [-0.5, 0.0, 0.5, 0.0]);
-    assert_eq!([after[0], after[2]], [0.5, 0.5]);
-    // A remedy for silent neurons does not leave the range either, nor does a user.
-    net.raise_weights(0, 1, 0.9);
-    assert_eq!(net.parameters()[0].1.values[2..], [1.0, 1.0]);
-    net.parameters_mut()[0].1.values.fill(-3.0);
-    net.update();
-    assert_eq!(net.parameters()[0].1.values, [0.0; 4]);
-
-    assert_eq!(
-        refused(2, 2, recipe().max_weight(0.8)),
-        SynapseError::WeightOutOfRange { post: 1, pre: 0, value: 0.9, min: 0.0, max: 0.8 }
-    );
-    for (min, max) in [(1.0, 0.0), (f64::NAN, 1.0), (0.0, f64::INFINITY)] {
-        let error = refused(2, 2, Dense::weights(0.5).min_weight(min).max_weight(max));
-        assert!(matches!(error, SynapseError::BadWeightRange { .. }), "{error}");
-    }
-    let nan = refused(2, 2, Dense::weights(f64::NAN).min_weight(0.0));
-    assert!(matches!(nan, SynapseError::NotFinite { .. }), "{nan}");
-}
-
-#[test]
-fn smooth_delays_stay_inside_and_bad_ones_are_noticed() {
-    let smooth = || Dense::weights(6.0).delays(Delays::axonal(5.0).smooth().max(10.0));
-    let mut net = single(smooth()).unwrap();
-    let input = SpikeTrains::from_channels([[2.0]]).unwrap();
-    for (theta, delay) in [(1e4, 10.0), (-1e4, 0.0), (0.0, 5.0), (-1e-3, 4.999)] {
-        net.parameters_mut()[1].1.values[0] = theta;
-        net.update();
-        assert!((rows(&net)[0].3 - delay).abs() < 1e-6);
-        assert!(net.forward(&input, 50.0).is_ok());
-    }
-    for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-        net.parameters_mut()[1].1.values[0] = bad;
-        net.update();
-        assert!(net.forward(&input, 50.0).is_err());
     }
 }
 
