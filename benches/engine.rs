@@ -1,11 +1,11 @@
 //! Time of forward and backward passes and of training steps, in five groups:
 //!
 //! ```text
-//! cargo bench -- feedforward    # beside the loop of a time-stepped code in the same run
-//! cargo bench -- recurrent
-//! cargo bench -- two_layers     # training steps
-//! cargo bench -- yin_yang       # an epoch
-//! cargo bench -- scaling        # one size at a time around `feedforward`
+//! cargo bench --bench engine -- feedforward    # beside the loop of a time-stepped code in the same run
+//! cargo bench --bench engine -- recurrent
+//! cargo bench --bench engine -- two_layers     # training steps
+//! cargo bench --bench engine -- yin_yang       # an epoch
+//! cargo bench --bench engine -- scaling        # one size at a time around `feedforward`
 //! ```
 
 #![allow(missing_docs)]

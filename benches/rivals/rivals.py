@@ -11,14 +11,15 @@
 dcls      Delays are learned as positions in a kernel of a convolution over time (Dcls1d, Gaussian version),
           with the neurons of spikingjelly and surrogate gradients. Load (c): 700 input channels, two layers
           of LIF neurons with a delay per synapse, 20 leaky integrators, 1000 ms.
-snntorch  The same network WITHOUT delays, of which snnTorch has none, step by step.
+snntorch  The same network WITHOUT delays, which snnTorch 1.0 does not have, step by step.
 eventax   Continuous time with an ODE solver and a delay per synapse. Load (d): Yin-Yang, 4-30-3.
 
 A step is forward pass, backward pass and update; its input is in the memory of the device beforehand. The last
 line begins with `result:`. Its `ms_per_step` is the median of the steps on the clock, `ms_per_sample` that by
 samples, `first_ms` the very first step, with compilers. `peak_mib` is the greatest memory less what was there
 when the input had been made: live arrays (cuda) or resident memory (cpu). `allocated_mib` and `reserved_mib`
-are what torch reports on cuda: live arrays and all that its allocator holds, input included.
+are what torch reports on cuda: live arrays and all that its allocator holds, input included. In discrete time
+work and memory are the same however often neurons fire.
 """
 
 import argparse
@@ -33,8 +34,7 @@ CHANNELS, CLASSES, SPIKES, TRIAL, TAU_MEM = 700, 20, 8000, 1000.0, 20.0
 
 
 def arguments():
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--library", required=True, choices=["dcls", "snntorch", "eventax"])
     add("--hidden", type=int, help="neurons per hidden layer [default: 256; eventax 30]")
@@ -50,10 +50,9 @@ def arguments():
     add("--x64", action="store_true", help="eventax: double precision")
     add("--events", type=int, default=600, help="eventax: most events per sample [default: 600]")
     args = parser.parse_args()
-    small = args.library == "eventax"
-    args.hidden = args.hidden or (30 if small else 256)
-    args.batch = args.batch or (150 if small else 256)
-    args.step_ms = args.step_ms or (0.01 if small else 1.0)
+    usual = (30, 150, 0.01) if args.library == "eventax" else (256, 256, 1.0)
+    for key, value in zip(["hidden", "batch", "step_ms"], usual):
+        setattr(args, key, getattr(args, key) or value)
     cores = sorted(os.sched_getaffinity(0))[: args.threads]
     os.sched_setaffinity(0, cores)
     args.threads = len(cores)
@@ -129,8 +128,7 @@ def discrete(args, build, packages, **more):
     torch.set_num_threads(args.threads)
     torch.backends.cudnn.benchmark = args.benchmark
     torch.backends.cudnn.allow_tf32 = not args.no_tf32
-    cuda = args.device == "cuda"
-    device = torch.device(args.device)
+    cuda, device = args.device == "cuda", torch.device(args.device)
     counts = spike_counts(torch, args.batch, round(TRIAL / args.step_ms)).to(device)
     labels = (torch.arange(args.batch) % CLASSES).to(device)
     resident = Resident()
@@ -149,13 +147,12 @@ def discrete(args, build, packages, **more):
         rates.append(hidden.detach().mean())
 
     first, times = timed(args, step, torch.cuda.synchronize if cuda else lambda: None)
-    spikes = [f"{rate.item() * len(counts):.1f}" for rate in rates]
-    more["spikes_per_neuron_first_last"] = f"{spikes[0]},{spikes[-1]}"
+    more["spikes_per_neuron_first_step"] = f"{rates[0].item() * len(counts):.1f}"
     memory = {"peak_mib": resident.peak()}
     if cuda:
         allocated, reserved = torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved()
-        memory = {"peak_mib": allocated - before, "allocated_mib": allocated, "reserved_mib": reserved}
-        memory = {key: size / 2**20 for key, size in memory.items()}
+        sizes = {"peak_mib": allocated - before, "allocated_mib": allocated, "reserved_mib": reserved}
+        memory = {key: size / 2**20 for key, size in sizes.items()}
         more["gpu"] = torch.cuda.get_device_name().replace(" ", "_")
         more["convolutions"] = ("f32" if args.no_tf32 else "tf32") + ",tried" * args.benchmark
     report(args, first, times, memory, ["torch", *packages], **more)
@@ -188,8 +185,7 @@ def dcls(torch, args, device):
 
     def forward(x):
         for layer, cells in zip(layers, neurons):
-            # Convolutions want (sample, channel, time), neurons (time, sample, channel). All before the
-            # trial is padded, nothing after it.
+            # Convolutions want (sample, channel, time), neurons (time, sample, channel).
             late = torch.nn.functional.pad(x.permute(1, 2, 0), (size - 1, 0))
             x = cells(layer(late).permute(2, 0, 1))
         integrators(linear(x))
@@ -202,8 +198,8 @@ def dcls(torch, args, device):
             layer.clamp_parameters()
 
     adam = torch.optim.Adam
-    weights = adam([linear.weight, *(layer.weight for layer in layers)], lr=1e-3)
-    return forward, after, [weights, adam([layer.P for layer in layers], lr=0.1)]
+    weights = [linear.weight, *(layer.weight for layer in layers)]
+    return forward, after, [adam(weights, lr=1e-3), adam([layer.P for layer in layers], lr=0.1)]
 
 
 def snntorch(torch, args, device):
@@ -243,7 +239,7 @@ def eventax(args):
     real = jax.numpy.float64 if args.x64 else jax.numpy.float32
     random, device, cuda = numpy.random.default_rng(1), jax.devices()[0], args.device == "cuda"
     points = random.uniform(size=(args.batch, 2, 1))
-    times = jax.numpy.asarray(1.5 + 18.5 * numpy.concatenate([points, 1 - points], axis=1), real)
+    inputs = jax.numpy.asarray(1.5 + 18.5 * numpy.concatenate([points, 1 - points], axis=1), real)
     classes = jax.numpy.asarray(random.integers(3, size=args.batch))
     trial, neurons, scale = 60.0, args.hidden + 3, 15.0 / args.hidden
     # Rows are hidden neurons, outputs and inputs, columns hidden neurons and outputs.
@@ -256,22 +252,21 @@ def eventax(args):
         layers=[args.hidden, 3],
         in_size=4,
         neuron_model=LIF,
-        max_solver_time=trial,
         key=jax.random.PRNGKey(0),
         init_delays=0.0,
-        buffer_capacity=256,
-        max_event_steps=args.events,
-        solver_stepsize=args.step_ms,
-        output_no_spike_value=trial,
-        dtype=real,
         init_weights=jax.numpy.asarray(weights, real),
+        max_solver_time=trial,
+        output_no_spike_value=trial,
+        solver_stepsize=args.step_ms,
+        dtype=real,
+        **{"buffer_capacity": 256, "max_event_steps": args.events},
         **{"thresh": 1.0, "tsyn": 10.0, "tmem": TAU_MEM, "init_bias": 0.0},
     )
     adam = optax.adam(0.02)
 
     @equinox.filter_value_and_grad
     def loss_of(model):
-        scores = -0.3 * jax.vmap(model.ttfs)(times)
+        scores = -0.3 * jax.vmap(model.ttfs)(inputs)
         return optax.softmax_cross_entropy_with_integer_labels(scores, classes).mean()
 
     @equinox.filter_jit
@@ -284,26 +279,21 @@ def eventax(args):
 
     def step():
         *now[:], loss = jax.block_until_ready(update(*now))
-        losses.append(float(loss))
+        losses.append(f"{loss:.4f}")
 
-    first, spent = timed(args, step, lambda: None)
+    first, times = timed(args, step, lambda: None)
     peak = (device.memory_stats()["peak_bytes_in_use"] - before) / 2**20 if cuda else resident.peak()
     more = {"gpu": device.device_kind.replace(" ", "_")} if cuda else {}
-    more |= {"precision": "f64" if args.x64 else "f32", "loss_first_last": f"{losses[0]:.4f},{losses[-1]:.4f}"}
-    more["s_per_epoch_of_5000"] = f"{statistics.median(spent) / args.batch * 5:.2f}"
-    report(args, first, spent, {"peak_mib": peak}, ["jax", "eventax", "diffrax", "equinox"], **more)
-
-
-def main():
-    args = arguments()
-    match args.library:
-        case "dcls":
-            discrete(args, dcls, ["DCLS", "spikingjelly"], max_delay=args.max_delay)
-        case "snntorch":
-            discrete(args, snntorch, ["snntorch"])
-        case "eventax":
-            eventax(args)
+    more |= {"precision": "f64" if args.x64 else "f32", "loss": f"{losses[0]},{losses[-1]}"}
+    more["s_per_epoch_of_5000"] = f"{statistics.median(times) / args.batch * 5:.2f}"
+    report(args, first, times, {"peak_mib": peak}, ["jax", "eventax", "diffrax", "equinox"], **more)
 
 
 if __name__ == "__main__":
-    main()
+    args = arguments()
+    if args.library == "dcls":
+        discrete(args, dcls, ["DCLS", "spikingjelly"], max_delay=args.max_delay)
+    elif args.library == "snntorch":
+        discrete(args, snntorch, ["snntorch"])
+    else:
+        eventax(args)

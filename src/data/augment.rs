@@ -27,6 +27,7 @@ const AUGMENTATION: u64 = u64::from_le_bytes(*b"eventpro");
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+#[must_use]
 pub struct Augmentation {
     shift: u32,
     blend: usize,

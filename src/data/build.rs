@@ -20,6 +20,7 @@ use std::sync::Arc;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
+#[must_use]
 pub struct DatasetBuilder {
     header: Header,
     about: Vec<About>,

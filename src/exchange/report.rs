@@ -1,6 +1,6 @@
 //! What was lost on the way.
 
-use crate::{Parameter, Real};
+use crate::{Parameter, ParameterKind, Real};
 use std::fmt;
 
 /// What a format could not hold, or did not say.
@@ -88,14 +88,20 @@ impl Report {
         self.add(place, Loss::Assumed { what: what.into() });
     }
 
-    /// Names what is trained, if that is not these numbers of weights and delays, without upper bounds.
+    /// Names what is trained, if that is not these numbers of weights and delays, without bounds but that delays are not negative.
     pub(super) fn trained<F: Real>(
         &mut self,
         place: &str,
         parameters: &[Parameter<'_, F>],
         expected: impl IntoIterator<Item = usize>,
     ) {
-        let free = parameters.iter().all(|p| p.bounds.upper == F::infinity());
+        let free = parameters.iter().all(|p| {
+            let lowest = match p.kind {
+                ParameterKind::Delay => F::zero(),
+                _ => F::neg_infinity(),
+            };
+            p.bounds.upper == F::infinity() && p.bounds.lower <= lowest
+        });
         if !free || !parameters.iter().map(|p| p.values.len()).eq(expected) {
             self.drop(place, "which parameters are trained, and within which bounds");
         }

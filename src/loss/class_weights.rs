@@ -4,7 +4,8 @@ use super::{Loss, LossError};
 use crate::{Reading, Real};
 
 /// Multiplies the loss of a sample by the weight of its class, for data with many samples of some classes and few of
-/// others. Predictions are those of the loss within.
+/// others, in validation too. Predictions are those of the loss within. The mean over a batch is by its samples, not by
+/// the sum of their weights.
 ///
 /// ```
 /// use eventprop::{ClassWeights, CrossEntropy, MaxVoltage, Objective};

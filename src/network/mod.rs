@@ -161,7 +161,8 @@ pub trait Network<F: Real>: Send + Sync {
     /// If there is no such layer.
     fn fires(&self, layer: usize) -> bool;
 
-    /// Adds `amount` to every weight that leads into a neuron from the input or from other layers.
+    /// Adds `amount` to every learned weight that leads into a neuron from the input or from other layers, as far as its
+    /// range allows.
     ///
     /// # Panics
     /// If there is no such layer or neuron.

@@ -65,11 +65,11 @@ pub(crate) struct Projection<F: Real> {
     pub synapses: Box<dyn DelayedSynapses<F>>,
 }
 
-/// What simulates a network. Both engines are exact and agree to rounding.
+/// What simulates a network. All ways are exact and agree to rounding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Engine {
-    /// Sums arrivals over short windows in which a neuron provably cannot fire, where the model allows
-    /// it and it pays; otherwise the plain engine.
+    /// For each group of layers the quickest way that takes it: neuron by neuron under light loads, sums over short windows
+    /// in which a neuron provably cannot fire under heavy ones, else one event after the other.
     #[default]
     Fast,
     /// One event after the other. Small and slow; the reference for the fast engine.

@@ -2,7 +2,7 @@
 
 use super::{Origin, Projection, SpikingNetwork};
 use crate::hash::fnv1a;
-use crate::{Bounds, DelayKind, ParameterKind, Presynaptic, Real};
+use crate::{Bounds, DelayKind, ParameterKind, Presynaptic, Real, Synapses};
 use std::collections::BTreeMap;
 
 /// The names and shapes under which the parameters of a network are stored.
@@ -111,7 +111,7 @@ pub(super) fn of<F: Real>(network: &SpikingNetwork<F>) -> StorageLayout {
     storage
 }
 
-/// Hashes of what is not trained, ranges of weights included.
+/// Hashes of what is not trained, ranges of weights and groups of delays included.
 fn fixed<F: Real>(network: &SpikingNetwork<F>) -> BTreeMap<String, u64> {
     let projections = network.projections.iter().map(|projection| {
         // What is left when all that is trained is 0.
@@ -128,7 +128,10 @@ fn fixed<F: Real>(network: &SpikingNetwork<F>) -> BTreeMap<String, u64> {
         synapses.update();
         let rows = (0..synapses.shape().0).flat_map(|post| synapses.row(post).iter());
         let values = rows.flat_map(|s| [s.weight, s.delay].map(F::as_f64));
-        (projection.name.clone(), hash(values.chain(ranges)))
+        // Which synapses share a delay, too.
+        let stored = projection.synapses.to_stored();
+        let groups: Vec<f64> = stored.iter().flat_map(Synapses::groups).map(f64::from).collect();
+        (projection.name.clone(), hash(values.chain(ranges).chain(groups)))
     });
     let constants = network
         .layers

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{Gradients, Network, Real};
 
-/// Adam (Kingma and Ba 2015, Algorithm 1), with a learning rate for weights and one for delays.
+/// Adam (Kingma and Ba 2015, Algorithm 1), with [`Rates`] for weights, delays and constants.
 ///
 /// A bound stops a parameter: while the gradient pushes it further, the first moment is 0 and the second stays as
 /// it was, so that the parameter leaves the bound as soon as the gradient turns.

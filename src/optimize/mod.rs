@@ -20,7 +20,7 @@ pub enum OptimizeError {
     /// A gradient is NaN or infinite.
     #[error("gradient {index} of {kind} of `{owner}` is {value}; the step was not taken")]
     NotFinite {
-        /// The projection.
+        /// The projection or the layer.
         owner: String,
         /// Which of its parameters.
         kind: ParameterKind,
@@ -34,7 +34,7 @@ pub enum OptimizeError {
         "gradient {index} of {kind} of `{owner}` is {value}: what the optimiser keeps of it overflows; clip gradients, or scale the loss"
     )]
     TooLarge {
-        /// The projection.
+        /// The projection or the layer.
         owner: String,
         /// Which of its parameters.
         kind: ParameterKind,

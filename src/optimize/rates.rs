@@ -98,13 +98,6 @@ impl<F: Real> Rates<F> {
         self.relative.push((group, factor));
     }
 
-    /// Multiplies all rates, as schedules do.
-    pub fn scale(&mut self, factor: F) {
-        self.weights *= factor;
-        self.delays *= factor;
-        self.constants *= factor;
-    }
-
     /// Refuses rates without meaning, and names that no parameters have.
     pub(super) fn check(&self, layout: &[Block]) -> Result<(), OptimizeError> {
         for (what, rate) in [

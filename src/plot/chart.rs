@@ -11,6 +11,7 @@ use std::ops::Range;
 
 /// An axis of a [`Panel`]. Its range is that of the values, unless one is given.
 #[derive(Debug, Clone, PartialEq)]
+#[must_use]
 pub struct Axis {
     name: String,
     logarithmic: bool,
@@ -56,6 +57,7 @@ impl Axis {
 
 /// A line through points.
 #[derive(Debug, Clone, PartialEq)]
+#[must_use]
 pub struct Line {
     name: String,
     points: Vec<(f64, f64)>,
@@ -110,6 +112,7 @@ impl Line {
 
 /// Axes with lines.
 #[derive(Debug, Clone, PartialEq)]
+#[must_use]
 pub struct Panel {
     x: Axis,
     y: Axis,
@@ -160,6 +163,7 @@ impl Panel {
 /// # Ok::<(), eventprop::plot::PlotError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
+#[must_use]
 pub struct Chart {
     title: Option<String>,
     note: Option<String>,

@@ -14,6 +14,7 @@ use plotters::style::text_anchor::HPos;
 ///
 /// See [`plot`](super) for an example.
 #[derive(Debug, Clone, PartialEq)]
+#[must_use]
 pub struct Comparison {
     across: String,
     up: String,

@@ -16,6 +16,7 @@ use plotters::style::text_anchor::HPos;
 /// # Ok::<(), eventprop::plot::PlotError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
 pub struct Confusion {
     names: Vec<String>,
     /// By class, then by what was read; what was read as nothing comes last.

@@ -5,6 +5,7 @@ use super::{Axis, Chart, Line, Panel, Picture, PlotError};
 
 /// What a run of training reported, epoch by epoch. All of it may be left out.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[must_use]
 pub struct TrainingRun {
     name: String,
     accuracy: [Vec<f64>; 2],
@@ -61,6 +62,7 @@ impl TrainingRun {
 /// # Ok::<(), eventprop::plot::PlotError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
+#[must_use]
 pub struct TrainingCurves {
     runs: Vec<TrainingRun>,
 }

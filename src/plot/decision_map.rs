@@ -11,6 +11,7 @@ const CLASSES: [&str; 3] = ["yin", "yang", "dot"];
 
 /// What a network answers all over the disc of [`YinYang`], and how it does on points of the data set.
 #[derive(Debug, Clone, PartialEq)]
+#[must_use]
 pub struct DecisionMap {
     side: usize,
     classes: Vec<Option<usize>>,

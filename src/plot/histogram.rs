@@ -12,6 +12,7 @@ const BINS: usize = 40;
 
 /// Histograms before and after training, one panel per list of values.
 #[derive(Debug, Clone, PartialEq)]
+#[must_use]
 pub struct Histograms {
     /// Of the values, and their unit.
     name: String,

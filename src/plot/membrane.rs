@@ -28,6 +28,7 @@ const SAMPLES: usize = 700;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
+#[must_use]
 pub struct Membranes<'a, F: Real, N: ?Sized> {
     net: &'a N,
     trace: &'a Trace<F>,

@@ -13,6 +13,7 @@ use std::collections::HashSet;
 
 /// The spikes of one trial: a column of a [`Raster`].
 #[derive(Debug, Clone, PartialEq)]
+#[must_use]
 pub struct Trial<'a> {
     title: String,
     duration: f64,
@@ -56,6 +57,7 @@ impl<'a> Trial<'a> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
+#[must_use]
 pub struct Raster<'a> {
     trials: Vec<Trial<'a>>,
     /// Layer, names of its channels, and whether each has the colour of its class.

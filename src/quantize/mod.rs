@@ -107,7 +107,8 @@ impl Quantization {
     }
 
     /// The network with rounded weights and delays, learned or not, and what that changed. Delays that were
-    /// learned smoothly become projected ones. Constants of neurons stay.
+    /// learned smoothly become projected ones. Ranges of weights are dropped: rounding may pass them by half a step.
+    /// Constants of neurons stay.
     ///
     /// # Errors
     /// Options that have no meaning, values that are not finite, delays that are too long for the grid, or

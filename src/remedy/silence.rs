@@ -6,8 +6,8 @@ use crate::{BatchSummary, Network, Real};
 /// Raises the weights onto neurons that are silent too often.
 ///
 /// With `share` = 1 and a summary of a whole epoch (see [`BatchSummary::merge`]) this is the lift of
-/// Mészáros et al. (2025): every feed-forward weight into a neuron that never fired grows by `amount`,
-/// 0.002 there.
+/// Mészáros et al. (2025): every learned feed-forward weight into a neuron that never fired grows by
+/// `amount`, 0.002 there, as far as its range allows. Neurons whose weights are fixed count as lifted all the same.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[must_use]
@@ -53,8 +53,8 @@ impl<F: Real> SilentNeuronLift<F> {
 /// longer does: like the weight bump of DelGrad (Göltz et al. 2025).
 ///
 /// A spike is missing where a neuron is silent in a sample. If the share of them among all neurons and samples
-/// of a batch exceeds `tolerance`, every feed-forward weight into a neuron that was silent at least once grows,
-/// by `amount` the first time and `growth` times as much in each following batch. The first batch within the
+/// of a batch exceeds `tolerance`, every learned feed-forward weight into a neuron that was silent at least once
+/// grows, as far as its range allows, by `amount` the first time and `growth` times as much in each following batch. The first batch within the
 /// tolerance starts the series anew. Use one for each layer, and bump the earlier layers first.
 ///
 /// ```

@@ -122,7 +122,7 @@ pub trait DelayedSynapses<F: Real>: DynClone + Debug + Send + Sync {
     /// synapse contribute.
     fn pull_back(&self, weights: &[F], delays: &[F], gradients: &mut [F]);
 
-    /// Adds `amount` to the weight of every synapse onto `post`. Remedies for silent neurons use it.
+    /// Adds `amount` to every learned weight onto `post`, as far as its range allows. Remedies for silent neurons use it.
     fn raise_weights(&mut self, post: usize, amount: F);
 
     /// Refuses values that have no meaning; called when a network is built.

@@ -126,13 +126,15 @@ impl<F: Real> SynapseRecipe<F> {
     }
 
     /// The least weight that learning may reach: 0 keeps all synapses excitatory (Dale's law). Without it there is no
-    /// lower bound.
+    /// lower bound. Initial weights beyond it are refused when the network is built; [`Init::within`] keeps random ones
+    /// inside.
     pub fn min_weight(mut self, min: F) -> Self {
         self.min_weight = Some(min);
         self
     }
 
-    /// The greatest weight that learning may reach: 0 keeps all synapses inhibitory. Without it there is no upper bound.
+    /// The greatest weight that learning may reach: 0 keeps all synapses inhibitory. Otherwise as
+    /// [`SynapseRecipe::min_weight`].
     pub fn max_weight(mut self, max: F) -> Self {
         self.max_weight = Some(max);
         self

@@ -62,6 +62,11 @@ impl<F: Real> Synapses<F> {
         changed
     }
 
+    /// The groups of all terms that have any.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = u32> {
+        self.delays.iter().flat_map(|term| term.groups.iter().copied())
+    }
+
     /// Whether one term holds the delays as they are.
     fn is_plain(&self) -> bool {
         matches!(&self.delays[..], [term] if term.is_plain())

@@ -71,7 +71,7 @@ impl Metric {
         }
     }
 
-    /// Whether the first value is better than the second. NaN is better than nothing.
+    /// Whether the first value is better than the second. A NaN is never better.
     pub fn is_better(self, a: f64, b: f64) -> bool {
         match self {
             Self::TrainLoss | Self::ValidationLoss => a < b,

@@ -19,6 +19,7 @@ use crate::{ParameterKind, Rates, Real};
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
+#[must_use]
 pub enum Schedule {
     /// 1.
     Constant,
@@ -166,6 +167,7 @@ fn plateaus(history: &History, metric: Metric, patience: usize) -> usize {
 /// A schedule for each kind of parameter.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[must_use]
 pub struct Schedules {
     /// Of the learning rate of weights.
     pub weights: Schedule,

@@ -157,6 +157,19 @@ fn other_networks_are_refused_by_name() {
     checkpoint.restore(&mut ranged(2.0)).unwrap();
     let error = checkpoint.restore(&mut ranged(1.0)).unwrap_err();
     assert_eq!(error, CheckpointError::Fixed { name: "input->output".to_owned() });
+    // Other synapses that share a delay.
+    let grouped = |groups: [usize; 2]| {
+        let mut net = NetworkBuilder::<f64>::new();
+        let input = net.input("input", 2);
+        let output = net.layer("output", Lif::new(2));
+        let delays = Delays::axonal(vec![1.0, 2.0]).groups(groups);
+        net.connect(input, output, Dense::weights(0.7).delays(delays));
+        net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap()
+    };
+    let checkpoint = Checkpoint::new(&grouped([0, 1]));
+    checkpoint.restore(&mut grouped([0, 1])).unwrap();
+    let error = checkpoint.restore(&mut grouped([1, 0])).unwrap_err();
+    assert_eq!(error, CheckpointError::Fixed { name: "input->output".to_owned() });
     // Parameters that mean something else among other fixed values: delays of another seed, another constant.
     let fixed = |delay: f64, tau_mem: f64| {
         let mut net = NetworkBuilder::<f64>::new();

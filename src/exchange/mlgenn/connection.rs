@@ -7,6 +7,7 @@ use ndarray::Array2;
 
 /// A connection of a checkpoint.
 #[derive(Debug, Clone, PartialEq)]
+#[must_use]
 pub struct Connection {
     pub(super) name: String,
     pub(super) dt: f64,

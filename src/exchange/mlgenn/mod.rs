@@ -102,6 +102,7 @@ pub enum Names {
 
 /// How to read and write checkpoints of mlGeNN.
 #[derive(Debug, Clone, PartialEq)]
+#[must_use]
 pub struct MlGenn {
     dt: f64,
     names: Names,

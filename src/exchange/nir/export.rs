@@ -37,6 +37,7 @@ pub enum Resistance {
 
 /// How a network is written.
 #[derive(Debug, Clone, PartialEq)]
+#[must_use]
 pub struct Export {
     pub(super) unit: TimeUnit,
     pub(super) jump: Jump,

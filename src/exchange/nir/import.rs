@@ -13,6 +13,7 @@ use std::path::Path;
 
 /// How a graph is read.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[must_use]
 pub struct Import {
     unit: Option<TimeUnit>,
     jump: Option<Jump>,

@@ -28,7 +28,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// Parameters of another network or precision, or that are not finite, delays of another kind or that may be
-    /// longer than in the network, other fixed weights or delays, ranges of weights or constants; nothing is changed then.
+    /// longer than in the network, other fixed weights or delays, ranges of weights, or constants; nothing is changed then.
     pub fn restore<F: Real>(&self, network: &mut dyn Network<F>) -> Result<(), CheckpointError> {
         let storage = network.storage();
         self.check_network(&storage, false)?;
@@ -128,7 +128,7 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// Refuses what has other fixed weights or delays, ranges of weights or constants.
+    /// Refuses what has other fixed weights or delays, other ranges of weights, or other constants.
     fn check_fixed(&self, storage: &StorageLayout) -> Result<(), CheckpointError> {
         let other = |(name, hash): &(&String, &u64)| self.fixed.get(*name) != Some(hash);
         match storage.fixed.iter().find(other) {
