@@ -34,7 +34,7 @@ struct Args {
 }
 
 /// Times in ms for which what the outputs of a class hear counts, of slow neurons.
-const WINDOWS: &[f64] = &[200.0, 500.0, 1280.0];
+const WINDOWS: &[f64] = &[150.0, 300.0, 450.0, 600.0, 800.0, 1000.0, 1280.0];
 
 fn main() -> std::process::ExitCode {
     recipe::exit(run())
@@ -70,26 +70,28 @@ fn run() -> Result<()> {
     };
     let shape = if slow { slow_shape } else { shape };
     let mut net = shape.network(&options, &parts.train, duration)?;
-    let epochs = options.epochs(30, 2);
+    let epochs = options.epochs(if slow { 60 } else { 30 }, 2);
     let (given, parts) = ((&options, &checkpoints), (&parts, duration));
     if slow {
         let objective = Objective::new(Windows(WINDOWS), CrossEntropy::temperature(0.1));
-        let trainer = trainer(objective, epochs, (6.0, 0.02))
-            .augment(Augmentation::default().jitter(10.0).drop(0.2))
+        let trainer = trainer(objective, epochs, (0.02, 12.0), 0.02)
+            .augment(Augmentation::default().jitter(30.0).drop(0.3))
             .backward(recipe::limited_slopes());
         recipe::trained("braille", &mut net, trainer, parts, given, &mut report)?;
     } else {
         let objective = Objective::new(ExpWeightedMeanVoltage, CrossEntropy::temperature(0.01));
-        let trainer = trainer(objective, epochs, (1.0, 0.05));
+        let trainer = trainer(objective, epochs, (0.01, 1.0), 0.05);
         recipe::trained("braille", &mut net, trainer, parts, given, &mut report)?;
     }
     report.print();
     Ok(())
 }
 
-/// What slow neurons and others have in common: all but the rate of delays in ms, and the share of the rates in the end.
-fn trainer<G>(goal: G, epochs: usize, (delay_rate, end): (f64, f64)) -> Trainer<G, Adam> {
-    Trainer::new(goal, Adam::new(0.01).delay_rate(delay_rate))
+/// What slow neurons and others have in common: all but the rates of weights and of delays, in ms, and the share of them in
+/// the end.
+fn trainer<G>(goal: G, epochs: usize, rates: (f64, f64), end: f64) -> Trainer<G, Adam> {
+    let (weights, delays) = rates;
+    Trainer::new(goal, Adam::new(weights).delay_rate(delays))
         .epochs(epochs)
         .batch(16)
         .schedule(Schedule::Cosine { epochs, end })
