@@ -109,6 +109,7 @@
 mod adjoint;
 mod arrivals;
 mod batch;
+mod beside;
 pub mod check;
 pub mod data;
 #[cfg(feature = "distributed")]

@@ -214,8 +214,9 @@ proptest! {
 #[cfg(feature = "files")]
 mod trainer {
     use super::*;
+    use eventprop::Adam;
     use eventprop::train::{
-        Checkpoints, EpochReport, Metric, Observer, Schedule, TrainError, Verdict,
+        Checkpoints, EpochReport, Metric, Observer, Schedule, Start, TrainError, Trainer, Verdict,
     };
     use std::ops::ControlFlow;
     use std::path::Path;
@@ -290,6 +291,30 @@ mod trainer {
         }
     }
 
+    /// Wants to stop before the first epoch.
+    struct AtOnce;
+
+    impl Observer for AtOnce {
+        fn start(&mut self, _: &Start<'_>) -> Verdict {
+            Ok(ControlFlow::Break(()))
+        }
+    }
+
+    #[test]
+    fn one_stops_all_before_the_first_epoch() {
+        let train = data(20, 1);
+        let epochs = on_ranks(3, |ranks| {
+            let mut stop = AtOnce;
+            let mut own: Vec<&mut dyn Observer> = Vec::new();
+            if ranks.rank() == 1 {
+                own.push(&mut stop);
+            }
+            let trainer = trainer(4).keep_best(Metric::TrainLoss).schedule(Schedule::Constant);
+            trainer.fit_on(ranks, &mut network(), &train, None, &mut own).unwrap().epochs.len()
+        });
+        assert_eq!(epochs, [0; 3]);
+    }
+
     #[test]
     fn one_that_fails_fails_all_and_the_checkpoint_remains() {
         let train = data(20, 1);
@@ -324,7 +349,13 @@ mod trainer {
             let trainer = trainer.seed(ranks.rank() as u64);
             trainer.fit_on(ranks, &mut network(), &train, None, &mut []).unwrap_err()
         });
-        for error in errors {
+        // Other rates would let them drift apart.
+        let rates = on_ranks(2, |ranks| {
+            let adam = Adam::new(if ranks.rank() == 0 { 0.02 } else { 0.2 });
+            let trainer = Trainer::new(support::objective(), adam);
+            trainer.fit_on(ranks, &mut network(), &train, None, &mut []).unwrap_err()
+        });
+        for error in errors.into_iter().chain(rates) {
             assert!(
                 matches!(
                     error,

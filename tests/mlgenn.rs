@@ -75,6 +75,20 @@ fn networks_come_back_to_the_last_bit_where_the_format_can() {
 }
 
 #[test]
+fn what_an_earlier_export_left_is_not_read_with_a_later_one() {
+    let folder = Folder::new("mlgenn-again");
+    let exact = |names| MlGenn::new(0.25).precision(Precision::Double).names(names);
+    let _ = exact(Names::Short).export(&network(sparse()), &folder.0, 7).unwrap();
+    let net = network(dense());
+    let _ = exact(Names::Long).export(&net, &folder.0, 7).unwrap();
+    let connection = exact(Names::Short).read(&folder.0, 7, "Conn_Pop0_Pop1").unwrap();
+    assert_eq!(values(&network(connection.synapses(3, 4).unwrap())), values(&net));
+    let typo = MlGenn::new(0.25).connection("typo->x", "Conn").export(&net, &folder.0, 8);
+    let error = typo.unwrap_err().to_string();
+    assert!(error.contains("typo->x") && error.contains("input->hidden"), "{error}");
+}
+
+#[test]
 fn rounding_is_named_and_no_more_than_named() {
     let folder = Folder::new("mlgenn-rounded");
     let net = network(dense());

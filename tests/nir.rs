@@ -330,6 +330,35 @@ fn neurons_without_a_current_need_a_short_one() {
     assert_relative_eq!(jump, 1.5, max_relative = 2e-3);
 }
 
+/// Seconds and delta functions: V jumps by r w / tau, all in the units of the file.
+#[test]
+fn a_short_current_carries_what_the_equation_says() {
+    for (unit, tau) in [(TimeUnit::Seconds, 0.02), (TimeUnit::Milliseconds, 20.0)] {
+        let fields = [("tau", tau), ("r", 1.0), ("v_leak", 0.0), ("v_threshold", 1e6)];
+        let import = Import::new().time_unit(unit).jump(Jump::Literal).short_current(1e-3);
+        let (net, _) = import.network::<f64>(&foreign("LIF", &fields)).unwrap();
+        let trace = net.forward(&SpikeTrains::from_channels([[1.0]]).unwrap(), 50.0).unwrap();
+        let recording = net.record(&trace, 0).unwrap();
+        let v = |time| recording.potential(0, time).unwrap();
+        assert_relative_eq!(v(1.02) - v(0.99999), 0.5 / tau, max_relative = 2e-3);
+    }
+}
+
+#[test]
+fn several_ways_without_a_delay_have_none_to_learn() {
+    let fields =
+        [("tau_mem", 20.0), ("tau_syn", 4.0), ("r", 1.0), ("v_leak", 0.0), ("v_threshold", 2.0)];
+    let mut graph = foreign("CubaLIF", &fields);
+    let way = graph.nodes["w"].clone();
+    graph.nodes.insert("w2".into(), way);
+    graph.edges.extend([("in", "w2"), ("w2", "n")].map(|(a, b)| (a.into(), b.into())));
+    let (net, _) = Import::new().network::<f64>(&graph).unwrap();
+    let kinds: Vec<eventprop::ParameterKind> =
+        net.parameters().iter().map(|(_, p)| p.kind).collect();
+    assert_eq!(kinds, [eventprop::ParameterKind::Weight]);
+    assert_eq!(net.synapses("in->n").unwrap().synapses(), 2);
+}
+
 #[test]
 fn graphs_that_mean_nothing_here_are_refused_by_name() {
     let fields =

@@ -87,7 +87,7 @@ impl<F: Real> BatchSummary<F> {
     }
 
     fn add_losses(&mut self, losses: &[F]) {
-        self.losses.resize(losses.len(), F::zero());
+        self.losses.resize(losses.len().max(self.losses.len()), F::zero());
         self.losses.iter_mut().zip(losses).for_each(|(sum, &loss)| *sum += loss);
     }
 

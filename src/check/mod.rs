@@ -4,7 +4,7 @@ mod report;
 
 pub use report::{CheckClass, CheckReport, Mismatch};
 
-use crate::{Error, Goal, Gradients, Network, SpikeTrains, Trace};
+use crate::{AdjointError, Error, Goal, Gradients, Network, SpikeTrains, Trace};
 
 /// Checks gradients of any network and objective against finite differences.
 ///
@@ -97,7 +97,7 @@ impl GradientCheck {
     /// Checks given gradients, from whatever source, of one trial.
     ///
     /// # Errors
-    /// If the unperturbed trial fails.
+    /// If the unperturbed trial fails, or the gradients are of another network or input.
     pub fn compare<N, G>(
         &self,
         network: &N,
@@ -111,6 +111,10 @@ impl GradientCheck {
         N: Network<f64> + Clone,
         G: Goal<f64> + ?Sized,
     {
+        let times = gradients.input_times.len();
+        if gradients.layout() != network.layout() || (times > 0 && times != input.len()) {
+            return Err(AdjointError::Layout.into());
+        }
         let reference = network.forward(input, duration)?;
         // `None` where the pattern of spikes differs from that of the unperturbed trial.
         let loss = |network: &N, input: &SpikeTrains| -> Option<f64> {

@@ -102,9 +102,15 @@ impl DatasetBuilder {
     /// The set.
     ///
     /// # Errors
-    /// A duration that is negative or not finite, or more than 2^22 channels.
+    /// A duration that is negative or not finite, more than 2^22 channels, or a label that names none of the classes, if
+    /// these were given later.
     pub fn build(mut self) -> Result<Dataset, DataError> {
         self.header.check()?;
+        let classes = self.header.class_names.len();
+        if let Some(sample) = self.about.iter().position(|a| a.label as usize >= classes) {
+            let label = u64::from(self.about[sample].label);
+            return Err(DataError::BadLabel { sample, label, classes });
+        }
         self.events.shrink();
         let Self { header, about, events, .. } = self;
         Ok(Dataset::new(Store { header, about, events: Arc::new(events) }))
@@ -193,5 +199,11 @@ mod tests {
             assert!(matches!(refused, Err(DataError::BadSetting { what: "duration", .. })));
         }
         assert!(Dataset::builder(MAX_CHANNELS + 1, 1.0).build().is_err());
+        // Classes that are given after the samples.
+        let mut set = Dataset::builder(2, 10.0).classes(5);
+        set.push(&trains([1.0, 2.0]), 1).unwrap();
+        set.push(&trains([1.0, 2.0]), 4).unwrap();
+        let few = set.class_names(["a", "b"]).build().unwrap_err();
+        assert_eq!(few, DataError::BadLabel { sample: 1, label: 4, classes: 2 });
     }
 }

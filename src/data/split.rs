@@ -30,9 +30,11 @@ impl Dataset {
             return Err(DataError::Split { what });
         }
         let mut parts = vec![Vec::new(); fractions.len()];
+        let mut owed = vec![0.0; fractions.len()];
         for members in self.shuffled_classes(seed) {
             let mut rest = &members[..];
-            for (part, count) in parts.iter_mut().zip(shares(members.len(), fractions)) {
+            let counts = shares(members.len(), fractions, &mut owed);
+            for (part, count) in parts.iter_mut().zip(counts) {
                 let (own, others) = rest.split_at(count);
                 part.extend_from_slice(own);
                 rest = others;
@@ -112,16 +114,32 @@ impl Dataset {
     }
 }
 
-/// How many of `count` each part gets, by the method of largest remainders.
-fn shares(count: usize, fractions: &[f64]) -> Vec<usize> {
-    let exact = |f: f64| f * count as f64;
+/// How many of `count` each part gets, by the method of largest remainders, given what the classes before owe it; what this
+/// one owes is added. So the parts of many small classes are as large as their fractions say.
+fn shares(count: usize, fractions: &[f64], owed: &mut [f64]) -> Vec<usize> {
+    let due: Vec<f64> = fractions.iter().zip(&*owed).map(|(f, o)| f * count as f64 + o).collect();
     // 0.7 of 10 is 7, whatever rounding makes of it.
-    let mut shares: Vec<usize> = fractions.iter().map(|&f| (exact(f) + 1e-9) as usize).collect();
-    let mut order: Vec<usize> = (0..fractions.len()).collect();
-    let missing = |k: usize| exact(fractions[k]) - shares[k] as f64;
-    order.sort_by(|&a, &b| missing(b).total_cmp(&missing(a)));
-    let left = count - shares.iter().sum::<usize>().min(count);
-    order.iter().take(left).for_each(|&k| shares[k] += 1);
+    let mut shares: Vec<usize> = due.iter().map(|d| (d + 1e-9).max(0.0) as usize).collect();
+    let missing = |shares: &[usize], k: usize| due[k] - shares[k] as f64;
+    let by_missing = |shares: &[usize], a: usize, b: usize| {
+        // The first of equals, but for what rounding makes of them.
+        let difference = missing(shares, a) - missing(shares, b);
+        if difference.abs() < 1e-9 { b.cmp(&a) } else { difference.total_cmp(&0.0) }
+    };
+    let all = 0..fractions.len();
+    while shares.iter().sum::<usize>() < count {
+        let most = all.clone().max_by(|&a, &b| by_missing(&shares, a, b));
+        most.into_iter().for_each(|k| shares[k] += 1);
+    }
+    // Where a part has had so much that it is due less than nothing, others are due too much.
+    while shares.iter().sum::<usize>() > count {
+        let some = all.clone().filter(|&k| shares[k] > 0);
+        let least = some.min_by(|&a, &b| by_missing(&shares, a, b));
+        least.into_iter().for_each(|k| shares[k] -= 1);
+    }
+    for ((owed, due), share) in owed.iter_mut().zip(&due).zip(&shares) {
+        *owed = due - *share as f64;
+    }
     shares
 }
 
@@ -176,8 +194,30 @@ mod tests {
     fn nothing_is_lost_by_rounding() {
         for count in 0..50 {
             for fractions in [vec![0.7, 0.1, 0.2], vec![1.0 / 3.0; 3], vec![0.5, 0.5], vec![1.0]] {
-                assert_eq!(shares(count, &fractions).iter().sum::<usize>(), count);
+                let mut owed = vec![0.0; fractions.len()];
+                let mut given = vec![0; fractions.len()];
+                for class in 1..=20 {
+                    let shares = shares(count, &fractions, &mut owed);
+                    assert_eq!(shares.iter().sum::<usize>(), count);
+                    given.iter_mut().zip(&shares).for_each(|(all, share)| *all += share);
+                    // What rounding leaves does not add up from class to class.
+                    for (given, f) in given.iter().zip(&fractions) {
+                        assert!((*given as f64 - f * (count * class) as f64).abs() < 1.0 + 1e-6);
+                    }
+                }
             }
+        }
+    }
+
+    #[test]
+    fn many_small_classes_are_split_as_the_fractions_say() {
+        for (members, fractions, sizes) in
+            [(3, [0.5, 0.5], [150, 150]), (4, [0.8, 0.2], [320, 80]), (4, [0.9, 0.1], [360, 40])]
+        {
+            let samples = (0..100 * members).map(|k| (SpikeTrains::silent(1), k % 100));
+            let set = Dataset::from_samples(1, 100, 1.0, samples).unwrap();
+            let parts = set.split_stratified(&fractions, 1).unwrap();
+            assert_eq!([parts[0].len(), parts[1].len()], sizes);
         }
     }
 

@@ -69,7 +69,8 @@ impl Dataset {
         self.view(Header { channels, ..self.header().clone() }, Change::default())
     }
 
-    /// One set of several, each with what it is for. It has the channels and the duration of the largest.
+    /// One set of several, each with what it is for. It has the channels and the duration of the largest, and the sources
+    /// and licences of all.
     ///
     /// # Errors
     /// Classes of other names, or no set at all.
@@ -78,6 +79,8 @@ impl Dataset {
             return Err(DataError::format("there is no set to join"));
         };
         let mut header = first.header().clone();
+        header.source = joined(sets.iter().map(|(_, set)| set.source()));
+        header.license = joined(sets.iter().map(|(_, set)| set.license()));
         let mut about = Vec::new();
         let mut ends = Vec::new();
         for (part, set) in sets {
@@ -148,13 +151,25 @@ impl Source for View {
             let mut seen: HashMap<u32, u32> = HashMap::new();
             into.retain(|&(_, channel)| {
                 // Channels that start together, as after an onset, should not be kept together.
-                let seen = seen.entry(channel).or_insert(channel.wrapping_mul(7) % every);
+                let (k, n) = (u64::from(channel), u64::from(every));
+                let seen = seen.entry(channel).or_insert((k * (n - 1) % n) as u32);
                 *seen = (*seen + 1) % every;
                 *seen == 0
             });
         }
         Ok(())
     }
+}
+
+/// Those that differ, one after the other.
+fn joined<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    let mut different: Vec<&str> = Vec::new();
+    for text in texts.filter(|text| !text.is_empty()) {
+        if !different.contains(&text) {
+            different.push(text);
+        }
+    }
+    different.join("; ")
 }
 
 /// Sets one after the other.
@@ -205,6 +220,16 @@ mod tests {
         assert_eq!(apart.events(), [(1.0, 1), (5.0, 0)]);
         assert_eq!(data.every(1).unwrap().spikes(0), data.spikes(0));
         assert!(data.every(0).is_err());
+        // Channels that start together are not kept together, whatever the number.
+        for n in [2, 3, 7, 8, 14] {
+            let events = (0..n).flat_map(|k| (0..n as usize).map(move |c| (f64::from(k), c)));
+            let trains = SpikeTrains::from_events(n as usize, events).unwrap();
+            let all = Dataset::from_samples(n as usize, 1, 20.0, [(trains, 0)]).unwrap();
+            let kept = all.every(n).unwrap().spikes(0).unwrap();
+            let mut times: Vec<f64> = kept.times().to_vec();
+            times.sort_by(f64::total_cmp);
+            assert!(times.iter().copied().eq((0..n).map(f64::from)), "{n}: {times:?}");
+        }
         assert!(data.merge_channels(0).is_err());
         assert!(data.cut(f64::NAN).is_err());
     }
@@ -219,6 +244,13 @@ mod tests {
         assert_eq!(all.part(Part::Train).spikes(0).unwrap().channel(0), [1.0]);
         assert_eq!(all.part(Part::Test).spikes(0).unwrap().channel(0), [2.0]);
         assert_eq!(all.part(Part::Test).label(0), 1);
+        let of = |source: &str, license: &str| {
+            Dataset::builder(1, 1.0).source(source, license).build().unwrap()
+        };
+        let (a1, b1) = (of("here", "CC0"), of("there", "CC BY-NC"));
+        let both = Dataset::join(&[(Part::Train, &a1), (Part::Test, &b1), (Part::Test, &a1)]);
+        let both = both.unwrap();
+        assert_eq!((both.source(), both.license()), ("here; there", "CC0; CC BY-NC"));
         let other = Dataset::from_samples(3, 3, 1.0, []).unwrap();
         assert!(Dataset::join(&[(Part::Train, &a), (Part::Test, &other)]).is_err());
         assert!(Dataset::join(&[]).is_err());

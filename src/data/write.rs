@@ -2,27 +2,23 @@
 
 use super::{DataError, Dataset, Part, container::FORMAT};
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
-use std::{
-    collections::HashMap,
-    fs::File,
-    io::{BufWriter, Write},
-    path::Path,
-};
+use std::{collections::HashMap, io::Write, path::Path};
 
 impl Dataset {
     /// Writes the set in the crate's own format (`docs/data.md`), from where [`Dataset::open`] gives back the
     /// same samples exactly. Times take 4 bytes if that loses nothing in any of them, else 8. Events that
-    /// are in a file are read sample by sample, so the set may be larger than the memory.
+    /// are in a file are read sample by sample, so the set may be larger than the memory. The file is written beside and
+    /// then put in its place, which may be that of the set's own events.
     ///
     /// # Errors
     /// A file that cannot be written, events that cannot be read, or groups of some samples only.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), DataError> {
         let path = path.as_ref();
-        write(self, path).map_err(|e| e.in_file(path))
+        crate::beside::write(path, |file| write(self, file)).map_err(|e| e.in_file(path))
     }
 }
 
-fn write(data: &Dataset, path: &Path) -> Result<(), DataError> {
+fn write(data: &Dataset, file: &mut impl Write) -> Result<(), DataError> {
     let grouped = (0..data.len()).filter(|&index| data.group(index).is_some()).count();
     if grouped != 0 && grouped != data.len() {
         let what = format!("{grouped} of {} samples have a group; all must, or none", data.len());
@@ -56,8 +52,7 @@ fn write(data: &Dataset, path: &Path) -> Result<(), DataError> {
         tensors.push(("split", Dtype::U8, data.len()));
     }
 
-    let mut file = BufWriter::new(File::create(path)?);
-    write_header(&mut file, data, &tensors)?;
+    write_header(file, data, &tensors)?;
     for &(name, dtype, _) in &tensors {
         match name {
             "offsets" => offsets.iter().try_for_each(|o| file.write_all(&o.to_le_bytes()))?,
@@ -86,7 +81,6 @@ fn write(data: &Dataset, path: &Path) -> Result<(), DataError> {
             }
         }
     }
-    file.flush()?;
     Ok(())
 }
 

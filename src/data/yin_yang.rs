@@ -64,7 +64,7 @@ impl YinYang {
     /// Points as a set of samples of so many ms (at least 20, when the last spike can come), in order.
     ///
     /// # Errors
-    /// A duration below 20 ms or not finite.
+    /// A duration below 20 ms or not finite, or points outside of the unit square.
     pub fn dataset(points: &[YinYangPoint], duration: f64) -> Result<Dataset, DataError> {
         if !(20.0..f64::INFINITY).contains(&duration) {
             return Err(DataError::setting(
@@ -72,6 +72,11 @@ impl YinYang {
                 duration,
                 "it must be a finite number of ms, and spikes come up to 20",
             ));
+        }
+        let within = |x: f64| (0.0..=1.0).contains(&x);
+        if let Some(k) = points.iter().position(|p| !(within(p.x) && within(p.y))) {
+            let value = format!("{k}, ({}, {}),", points[k].x, points[k].y);
+            return Err(DataError::setting("point", value, "it must lie in [0, 1] x [0, 1]"));
         }
         let samples = points.iter().map(|point| (Self::spikes(point), point.class));
         Dataset::from_samples(Self::CHANNELS, Self::CLASSES, duration, samples)
@@ -96,6 +101,9 @@ impl YinYang {
     }
 
     /// The point as spikes, one per channel: t = 1.5 + 18.5 v ms for v = x, y, 1 - x, 1 - y.
+    ///
+    /// # Panics
+    /// If it lies so far outside of the unit square that a time is negative or not finite.
     pub fn spikes(point: &YinYangPoint) -> SpikeTrains {
         let values = [point.x, point.y, 1.0 - point.x, 1.0 - point.y];
         SpikeTrains::from_channels(values.map(|v| [1.5 + 18.5 * v]))
@@ -148,6 +156,11 @@ mod tests {
         let data = YinYang::dataset(&points, 30.0).unwrap();
         assert_eq!((data.len(), data.channels(), data.classes()), (30, 4, 3));
         assert_eq!(data.spikes(7).unwrap(), YinYang::spikes(&points[7]));
+        for x in [-0.5, f64::NAN, 1.5] {
+            let bad = [points[0], YinYangPoint { x, ..points[1] }];
+            let error = YinYang::dataset(&bad, 60.0).unwrap_err().to_string();
+            assert!(error.contains("point") && error.contains("1, ("), "{error}");
+        }
         for duration in [19.0, f64::NAN, f64::INFINITY] {
             let refused = YinYang::dataset(&points, duration);
             assert!(matches!(refused, Err(DataError::BadSetting { .. })));

@@ -102,6 +102,18 @@ pub fn write(
 }
 
 /// Writes a list of numbers of neurons.
+/// Removes a file, if it is there.
+#[cfg(feature = "mlgenn")]
+pub(super) fn remove(path: &Path) -> Result<(), NpyError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            let problem = NpyProblem::Io(error.to_string());
+            Err(NpyError { path: path.to_owned(), problem })
+        }
+        _ => Ok(()),
+    }
+}
+
 pub(super) fn write_indices(path: &Path, indices: &[u32]) -> Result<(), NpyError> {
     let data = indices.iter().flat_map(|i| i.to_le_bytes()).collect();
     store(path, "<u4", &[indices.len()], data)

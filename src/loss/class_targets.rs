@@ -49,7 +49,7 @@ where
         let mut unused = vec![F::zero(); y.values().len()];
         let mut nearest: Option<(usize, F)> = None;
         for (class, target) in self.targets.iter().enumerate() {
-            let loss = self.loss.evaluate(y, target.borrow(), &mut unused).ok()?;
+            let Ok(loss) = self.loss.evaluate(y, target.borrow(), &mut unused) else { continue };
             if nearest.is_none_or(|(_, least)| loss < least) {
                 nearest = Some((class, loss));
             }
@@ -81,5 +81,7 @@ mod tests {
         assert_eq!(loss.evaluate(&numbers(&[0.0, 0.0]), &3, &mut [0.0; 2]), error);
         // One that does not fit is not near.
         assert_eq!(loss.predict(&numbers(&[0.0])), None);
+        let mixed = ClassTargets::new(MeanSquaredError, [vec![0.0], vec![0.0, 9.0]]);
+        assert_eq!(mixed.predict(&numbers(&[0.0, 1.0])), Some(1));
     }
 }

@@ -106,7 +106,7 @@ impl<F: Real> Optimizer<F> for Adam<F> {
         let Self { beta1, beta2, epsilon, .. } = *self;
         let one = F::one();
         let next_second = |second, g: F| beta2 * second + (one - beta2) * g * g;
-        check_gradients(&layout, gradients, &self.second, next_second)?;
+        check_gradients(&layout, &self.rates, gradients, &self.second, next_second)?;
         self.first.resize(gradients.values().len(), F::zero());
         self.second.resize(gradients.values().len(), F::zero());
         self.steps = self.steps.saturating_add(1);

@@ -114,9 +114,10 @@ fn check_constant<F: Real>(
 }
 
 /// Checks the gradients against the network and the state kept from earlier steps, none before the first one.
-/// `next(kept, gradient)` is what is kept of a parameter after the step.
+/// `next(kept, gradient)` is what is kept of a parameter after the step, unless it is frozen.
 fn check_gradients<F: Real>(
     layout: &[Block],
+    rates: &Rates<F>,
     gradients: &Gradients<F>,
     state: &[F],
     next: impl Fn(F, F) -> F,
@@ -137,9 +138,10 @@ fn check_gradients<F: Real>(
                 value: values[index].as_f64(),
             });
         }
-        if let Some(index) =
-            values.iter().zip(&mut kept).position(|(&g, k)| !next(k, g).is_finite())
-        {
+        let frozen = rates.freezes(&block.owner, block.kind);
+        let large = |(&g, k): (&F, F)| !(frozen || next(k, g).is_finite());
+        // All are taken from what is kept, also by a block that is frozen.
+        if let Some(index) = values.iter().zip(kept.by_ref().take(values.len())).position(large) {
             return Err(OptimizeError::TooLarge {
                 owner: block.owner.clone(),
                 kind: block.kind,
@@ -151,7 +153,7 @@ fn check_gradients<F: Real>(
     Ok(())
 }
 
-/// Takes the step of every parameter that no bound holds, in order, and updates the network. `step(position,
+/// Takes the step of every parameter that no bound holds and that is not frozen, in order, and updates the network. `step(position,
 /// gradient)` is what is subtracted, in units of the learning rate, before weights decay; `stop(position)`
 /// forgets the momentum of a parameter that a bound holds.
 fn step_each<F: Real, S>(
@@ -164,6 +166,10 @@ fn step_each<F: Real, S>(
 ) {
     let mut rest = gradients.values().iter().enumerate();
     for (owner, parameter) in network.parameters_mut() {
+        if rates.freezes(owner, parameter.kind) {
+            rest.by_ref().take(parameter.values.len()).for_each(drop);
+            continue;
+        }
         let rate = rates.of(owner, parameter.kind);
         let decay = match parameter.kind {
             ParameterKind::Weight => rates.weight_decay,
@@ -173,6 +179,7 @@ fn step_each<F: Real, S>(
         for (value, (k, &g)) in parameter.values.iter_mut().zip(&mut rest) {
             if bounds.hold(*value, g) {
                 stop(state, k);
+                *value = bounds.project(*value - rate * decay * *value);
                 continue;
             }
             *value -= rate * (step(state, k, g) + decay * *value);

@@ -90,8 +90,16 @@ impl<F: Real> Rates<F> {
         groups.fold(rate, |rate, &(_, factor)| rate * factor)
     }
 
-    /// Makes the rate of a group this multiple of what it is without; 0 leaves it as it is. Parameters of several
-    /// groups have the product.
+    /// Whether a group with the factor 0 holds them.
+    pub(super) fn freezes(&self, owner: &str, kind: ParameterKind) -> bool {
+        let zero = |&(ref group, factor): &(ParameterGroup, F)| {
+            factor == F::zero() && group.contains(owner, kind)
+        };
+        self.relative.iter().any(zero)
+    }
+
+    /// Makes the rate of a group this multiple of what it is without; with 0 its parameters, and what the optimiser
+    /// remembers of them, stay as they are. Parameters of several groups have the product.
     pub fn set_relative(&mut self, group: impl Into<ParameterGroup>, factor: F) {
         let group = group.into();
         self.relative.retain(|(g, _)| *g != group);

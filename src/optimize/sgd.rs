@@ -78,7 +78,7 @@ impl<F: Real> Optimizer<F> for Sgd<F> {
         let momentum = self.momentum;
         check_constant("momentum", momentum, |m| m >= F::zero() && m < F::one(), "in [0, 1)")?;
         let next = |velocity, g| momentum * velocity + g;
-        check_gradients(&layout, gradients, &self.velocity, next)?;
+        check_gradients(&layout, &self.rates, gradients, &self.velocity, next)?;
         self.velocity.resize(gradients.values().len(), F::zero());
         let step = |velocity: &mut Vec<F>, k: usize, g| {
             velocity[k] = next(velocity[k], g);

@@ -118,7 +118,7 @@ impl<'a, F: Real> Recording<'a, F> {
     }
 
     /// Refuses a layer whose neurons never fire.
-    pub(super) fn check_fires(&self) -> Result<(), ReadoutError> {
+    pub(crate) fn check_fires(&self) -> Result<(), ReadoutError> {
         if self.layer.fires() {
             return Ok(());
         }

@@ -53,6 +53,7 @@ impl<F: Real> PhantomSpikeTime<F> {
 impl<F: Real> Readout<F> for PhantomSpikeTime<F> {
     fn read(&self, recording: &Recording<'_, F>, y: &mut Reading<F>) -> Result<(), ReadoutError> {
         self.check()?;
+        recording.check_fires()?;
         let silent = self.time(recording.duration());
         let first = |train: &[f64]| F::of(train.first().copied().unwrap_or(silent));
         recording.spikes().iter().for_each(|train| y.push(first(train)));

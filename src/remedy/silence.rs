@@ -121,7 +121,9 @@ impl<F: Real> WeightBump<F> {
             self.next = None;
             return Ok(0);
         }
-        self.next = Some(amount * self.growth);
+        // Where ranges of weights leave nothing to raise, it would grow for ever.
+        let grown = amount * self.growth;
+        self.next = Some(if grown.is_finite() { grown } else { amount });
         raise(network, layer, summary, amount, |_| true)
     }
 }

@@ -12,7 +12,11 @@ use super::{
 use crate::data::Dataset;
 use crate::{BatchSummary, Goal, Gradients, Network, OptimizeError, Optimizer, Real};
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
+
+/// The checkpoint that training goes on from, and newer ones that were skipped with what is wrong with them.
+pub(super) type Resumed = (Option<PathBuf>, Vec<String>);
 
 /// All that changes in the course of training, but for the parameters.
 #[derive(Debug, Clone)]
@@ -90,39 +94,51 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
             history: History::default(),
             best: None,
         };
-        let resumed: Option<std::path::PathBuf>;
-        let skipped: Vec<String>;
         #[cfg(feature = "files")]
-        {
-            (resumed, skipped) = self.resume(network, &mut run, train)?;
-        }
+        let resumed = self.resume(network, &mut run, train)?;
         #[cfg(not(feature = "files"))]
-        {
-            (resumed, skipped) = (None, Vec::new());
+        let resumed = Resumed::default();
+        let done = self.begin(processes, network, &run, train, observers, &resumed);
+        let done = done.and_then(|stop| {
+            self.all_epochs(processes, network, &mut run, (train, validation), observers, stop)
+        });
+        if let Some(best) = &run.best {
+            set_parameters(network, best);
         }
+        done.map(|()| run.history)
+    }
+
+    /// Tells all that training starts; returns whether one wants to stop.
+    fn begin<N: Network<F>>(
+        &self,
+        processes: &Processes<'_>,
+        network: &N,
+        run: &Run<F, O>,
+        train: &Dataset,
+        observers: &mut [&mut dyn Observer],
+        (resumed, skipped): &Resumed,
+    ) -> Result<bool, TrainError> {
         #[cfg(feature = "distributed")]
         {
-            let done = run.history.epochs.len();
-            let counts =
-                [self.seed, self.batch as u64, train.len() as u64, self.epochs as u64, done as u64];
             let what =
                 "other parameters, settings or samples, or another checkpoint to resume from,";
-            processes.same(&parameters(network), &counts, what)?;
+            let (epochs, done) = (self.epochs as u64, run.history.epochs.len() as u64);
+            processes.same(network, &self.settings(train), &[epochs, done], what)?;
         }
+        #[cfg(not(feature = "distributed"))]
+        let _ = network;
         let start = Start {
             epochs: self.epochs,
             batches: self.augmentation.epoch_len(train).div_ceil(self.batch),
             history: &run.history,
             resumed: resumed.as_deref(),
-            skipped: &skipped,
+            skipped,
         };
         let stop = tell(observers, |o| o.start(&start))?;
-        let done =
-            self.all_epochs(processes, network, &mut run, (train, validation), observers, stop);
-        if let Some(best) = &run.best {
-            set_parameters(network, best);
-        }
-        done.map(|()| run.history)
+        #[cfg(feature = "distributed")]
+        let stop = processes.any(stop)?;
+        let _ = processes;
+        Ok(stop)
     }
 
     /// Runs the epochs that are left, unless that is to `stop`.

@@ -37,9 +37,7 @@ impl Log {
     }
 
     fn begin(&mut self, history: &History) -> io::Result<()> {
-        let mut name = self.path.file_name().unwrap_or_default().to_owned();
-        name.push(".tmp");
-        let beside = self.path.with_file_name(name);
+        let beside = crate::beside::path(&self.path);
         if let Some(folder) = self.path.parent().filter(|f| *f != Path::new("")) {
             fs::create_dir_all(folder)?;
         }

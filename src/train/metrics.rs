@@ -22,7 +22,7 @@ pub struct Confusion {
 
 impl Confusion {
     /// Of predictions and the classes that would have been right, out of so many.
-    pub fn new(predictions: &[Option<usize>], labels: &[usize], classes: usize) -> Self {
+    fn new(predictions: &[Option<usize>], labels: &[usize], classes: usize) -> Self {
         let named = predictions.iter().flatten().chain(labels).map(|&class| class + 1);
         let classes = named.fold(classes, usize::max);
         let mut confusion =

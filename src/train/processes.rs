@@ -6,6 +6,10 @@ use crate::distributed::{self, Communicator, DistributedError};
 use crate::{BackwardOptions, BatchSummary, Error, Goal, Gradients, Network, Real, Sample};
 #[cfg(feature = "distributed")]
 use std::cell::Cell;
+#[cfg(feature = "distributed")]
+use std::collections::BTreeMap;
+#[cfg(feature = "distributed")]
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// One process, or several.
 #[derive(Default)]
@@ -88,19 +92,21 @@ impl<'a> Processes<'a> {
         result
     }
 
-    /// Fails if the processes do not start from the same numbers.
+    /// Fails if the processes do not start from the same network, settings and counts.
     #[cfg(feature = "distributed")]
     pub fn same<F: Real>(
         &self,
-        numbers: &[F],
+        network: &dyn Network<F>,
+        settings: &BTreeMap<String, String>,
         counts: &[u64],
         what: &str,
     ) -> Result<(), DistributedError> {
-        use std::hash::{DefaultHasher, Hasher};
         let Some(ranks) = self.ranks else { return Ok(()) };
         let mut hasher = DefaultHasher::new();
-        numbers.iter().for_each(|x| hasher.write_u64(x.as_f64().to_bits()));
-        counts.iter().for_each(|&x| hasher.write_u64(x));
+        for (_, parameter) in network.parameters() {
+            parameter.values.iter().for_each(|x| hasher.write_u64(x.as_f64().to_bits()));
+        }
+        (network.storage().fixed, settings, counts).hash(&mut hasher);
         let result = distributed::same(ranks, hasher.finish(), what);
         self.failed.set(result.is_err());
         result

@@ -32,6 +32,7 @@ impl Observer for Progress {
             bar.println(format!("skipped {skipped}"));
         }
         (self.bar, self.epochs) = (Some(bar), start.epochs);
+        self.validation.clear();
         Ok(ControlFlow::Continue(()))
     }
 

@@ -100,7 +100,8 @@ impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
         self
     }
 
-    /// Samples in a batch; the last of an epoch may have fewer. No more than these are in memory as spike trains.
+    /// Samples in a batch; the last of an epoch may have fewer. No more than these are in memory as spike trains in
+    /// training.
     pub fn batch(mut self, samples: usize) -> Self {
         self.batch = samples;
         self
@@ -198,7 +199,7 @@ impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
     }
 
     /// The settings that a resumed run must share with the one before, with their names.
-    #[cfg(feature = "files")]
+    #[cfg(any(feature = "files", feature = "distributed"))]
     pub(super) fn settings(&self, train: &Dataset) -> std::collections::BTreeMap<String, String> {
         let rates = self.optimizer.clone().state().rates.map(|rates| format!("{rates:?}"));
         [

@@ -64,6 +64,18 @@ fn weights_stay_within_their_range() {
     // No momentum holds them there.
     let after = step(&mut net, &mut sgd, [-0.5, 0.0, 0.5, 0.0]);
     assert_eq!([after[0], after[2]], [0.5, 0.5]);
+    // Nor does a bound stop the decay of weights.
+    let mut held = between(1, 1, Dense::weights(1.0).max_weight(1.0)).unwrap();
+    for optimizer in [
+        &mut Sgd::new(0.5).weight_decay(0.5) as &mut dyn Optimizer<f64>,
+        &mut Adam::new(0.5).weight_decay(0.5),
+    ] {
+        held.parameters_mut()[0].1.values[0] = 1.0;
+        let mut gradients = Gradients::zeros(held.layout());
+        gradients.values_mut()[0] = -1e-9;
+        optimizer.step(&mut held, &gradients).unwrap();
+        assert_eq!(held.parameters()[0].1.values, [0.75]);
+    }
     // A remedy for silent neurons does not leave the range either, nor does a user.
     net.raise_weights(0, 1, 0.9);
     assert_eq!(net.parameters()[0].1.values[2..], [1.0, 1.0]);

@@ -215,6 +215,20 @@ fn foreign_damaged_and_hostile_files_are_told_apart() {
     let later = r#"{"format": "eventprop checkpoint", "version": 3, "more": []}"#;
     let expected = CheckpointError::Version { found: 3, expected: 2 };
     assert_eq!(load(&with(Some(later))), Err(expected));
+    // One of another version is left alone, not written over.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("epoch-000009.safetensors");
+    std::fs::write(&file, with(Some(later))).unwrap();
+    let checkpoints = Checkpoints::new(folder.path()).resume(true);
+    let result = trainer(3).checkpoints(checkpoints).fit(
+        &mut network(),
+        &data(24, 1),
+        Some(&data(9, 2)),
+        &mut [],
+    );
+    assert!(result.unwrap_err().to_string().contains("version 3"));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert_eq!(std::fs::read(&file).unwrap(), with(Some(later)));
     let deep = format!(r#"{{"format": {}"#, "[".repeat(100_000));
     assert!(matches!(load(&with(Some(&deep))), Err(CheckpointError::Metadata { .. })));
     assert!(matches!(

@@ -30,6 +30,23 @@ fn same(a: &Dataset, b: &Dataset) {
 }
 
 #[test]
+fn a_set_can_be_written_over_its_own_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("set.safetensors");
+    small(true).write(&path).unwrap();
+    let some = Dataset::open(&path).unwrap().subset(&[2, 0]).unwrap();
+    some.write(&path).unwrap();
+    same(&Dataset::open(&path).unwrap(), &small(true).subset(&[2, 0]).unwrap());
+    // What cannot be written leaves what was there, and nothing beside it.
+    let mut mixed = Dataset::builder(1, 1.0).classes(1);
+    mixed.push(&SpikeTrains::silent(1), 0).unwrap().group(1);
+    mixed.push(&SpikeTrains::silent(1), 0).unwrap();
+    assert!(mixed.build().unwrap().write(&path).is_err());
+    assert_eq!(Dataset::open(&path).unwrap().len(), 2);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
 fn what_is_written_comes_back() {
     let folder = tempfile::tempdir().unwrap();
     for exact in [false, true] {

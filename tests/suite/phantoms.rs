@@ -5,9 +5,11 @@ use approx::assert_relative_eq;
 use eventprop::check::GradientCheck;
 use eventprop::remedy::PhantomSpikeTime;
 use eventprop::{
-    BackwardOptions, LayerSensitivity, MeanSquaredError, Network, Objective, Reading, Readout,
-    ReadoutError, Recording,
+    BackwardOptions, Dense, FirstSpikeTime, Goal, LayerSensitivity, LeakyIntegrator,
+    MeanSquaredError, Network, NetworkBuilder, Objective, Reading, Readout, ReadoutError,
+    Recording, SpikeTrains,
 };
+use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 /// The first spike, or -V / slope of a silent neuron at a time.
 struct PhantomPotential {
@@ -68,6 +70,21 @@ fn phantom_spikes_against_finite_differences() {
 }
 
 /// V of a silent neuron is proportional to its weight, so dL/dw = -(dL/dt / slope) V / w.
+#[test]
+fn layers_that_never_fire_have_no_phantoms() {
+    let mut net = NetworkBuilder::<f64>::new();
+    let input = net.input("input", 1);
+    let output = net.layer("output", LeakyIntegrator::new(2));
+    net.connect(input, output, Dense::weights(1.0));
+    let net = net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap();
+    let trace = net.forward(&SpikeTrains::from_channels([[1.0]]).unwrap(), DURATION).unwrap();
+    let of = |objective: &dyn Goal<f64, Target = [f64]>| {
+        net.backward(&trace, objective, &[1.0, 1.0]).unwrap_err().to_string()
+    };
+    let phantom = of(&Objective::new(PhantomSpikeTime::new(1.0), MeanSquaredError));
+    assert_eq!(phantom, of(&Objective::new(FirstSpikeTime, MeanSquaredError)));
+}
+
 #[test]
 fn a_phantom_spike_has_a_closed_form() {
     let net = single(&[3.0]);

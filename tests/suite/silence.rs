@@ -58,6 +58,21 @@ fn weights_are_bumped_ever_more_until_spikes_are_there() {
 }
 
 #[test]
+fn bumps_do_not_grow_out_of_range() {
+    let mut net = NetworkBuilder::new();
+    let input = net.input("input", 1);
+    let layer = net.layer("output", Lif::new(1));
+    net.connect(input, layer, Dense::weights(0.1).max_weight(0.2));
+    let mut net = net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap();
+    let mut of_batch = summary(&net, &[SpikeTrains::from_channels([[1.0]]).unwrap()]);
+    let mut bump = WeightBump::new(0.005);
+    for _ in 0..3000 {
+        assert_eq!(bump.apply(&mut net, 0, &mut of_batch).unwrap(), 1);
+    }
+    assert_eq!(weights(&net), [0.2]);
+}
+
+#[test]
 fn a_lift_goes_by_the_summary_of_an_epoch() {
     let (mut net, inputs) = partly_silent();
     let mut epoch = summary(&net, &inputs[..1]);
@@ -85,6 +100,8 @@ fn merged_summaries_are_those_of_all_samples() {
     merged.merge(&first);
     assert_eq!(merged.loss, first.loss);
     merged.merge(&second);
+    merged.merge(&run(&[]));
+    assert_eq!(merged.losses.len(), 1, "an empty one takes nothing away");
     assert_relative_eq!(merged.loss, all.loss, max_relative = 1e-15);
     assert_eq!((merged.samples, &merged.spikes, &merged.silent), (2, &all.spikes, &all.silent));
     assert_eq!(merged.health.layers, all.health.layers);

@@ -133,6 +133,16 @@ fn groups_have_rates_of_their_own() {
     let decayed = steps(&mut Adam::new(0.5).weight_decay(0.25)).unwrap();
     assert_eq!(decayed, [without[0] - 0.125, without[1], without[2] - 0.125, without[3]]);
 
+    // What is frozen remembers nothing, and its gradients stop no step.
+    let mut huge = gradients.clone();
+    huge.values_mut()[0] = 1e200;
+    let mut adam = Adam::new(0.5).relative_rate(first, 0.0);
+    let mut frozen = net.clone();
+    adam.step(&mut frozen, &huge).unwrap();
+    assert_eq!(values(&frozen), [1.0, 5.0, without[2], without[3]]);
+    assert!(adam.state().lists.iter().all(|(_, list)| list[..2] == [0.0; 2] && list[2] != 0.0));
+    assert!(Adam::new(0.5).step(&mut frozen, &huge).is_err());
+
     let says = |optimizer: &mut dyn Optimizer<f64>, part: &str| {
         let error = steps(optimizer).unwrap_err().to_string();
         assert!(error.contains(part), "{error}");

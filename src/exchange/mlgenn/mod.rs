@@ -85,6 +85,14 @@ pub enum MlGennError {
         /// The value.
         value: f64,
     },
+    /// A connection was named for a projection that the network does not have.
+    #[error("there is no projection `{projection}` to write to a connection; there are {known:?}")]
+    NoSuchProjection {
+        /// The name given.
+        projection: String,
+        /// The names of all projections.
+        known: Vec<String>,
+    },
     /// More synapses than can be numbered.
     #[error(transparent)]
     Synapses(#[from] SynapseError),
@@ -201,10 +209,11 @@ impl MlGenn {
         Ok(Connection { name: connection.into(), dt: self.dt, weights, delays, edges })
     }
 
-    /// Writes all projections of a network as the checkpoint of an epoch, into a folder that exists.
+    /// Writes all projections of a network as the checkpoint of an epoch, into a folder that exists. Files of an earlier one
+    /// that would be read with it are removed: those of the other [`Names`], and lists of synapses.
     ///
     /// # Errors
-    /// A folder that cannot be written to.
+    /// A folder that cannot be written to, or a connection for a projection that is not there.
     pub fn export<F: Real>(
         &self,
         network: &SpikingNetwork<F>,
@@ -213,14 +222,23 @@ impl MlGenn {
     ) -> Result<Report, MlGennError> {
         self.check()?;
         let dir = dir.as_ref();
+        let known = || network.projections.iter().map(|p| p.name.clone());
+        if let Some((name, _)) = self.connections.iter().find(|(p, _)| known().all(|k| k != *p)) {
+            let (projection, known) = (name.clone(), known().collect());
+            return Err(MlGennError::NoSuchProjection { projection, known });
+        }
         let mut report = Report::default();
-        let (weight, delay) = match self.names {
-            Names::Short => ("g", "d"),
-            Names::Long => ("weight", "delay"),
+        let (short, long) = (["g", "d"], ["weight", "delay"]);
+        let ([weight, delay], others) = match self.names {
+            Names::Short => (short, long),
+            Names::Long => (long, short),
         };
         for projection in &network.projections {
             let connection = self.name(network, &projection.name);
             let path = |variable| Self::path(dir, epoch, &connection, variable);
+            for variable in others.into_iter().chain(["pre_ind", "post_ind"]) {
+                npy::remove(&path(variable))?;
+            }
             let (post, pre) = projection.synapses.shape();
             let mut edges: Vec<(usize, usize, f64, f64)> = (0..post)
                 .flat_map(|j| {

@@ -66,10 +66,11 @@ impl Jump {
     }
 
     /// What a spike of weight 1 carries into a membrane without a synaptic current, as an integral over time in ms.
-    pub(super) fn charge(self, tau_mem: f64) -> f64 {
+    pub(super) fn charge(self, tau_mem: f64, unit: TimeUnit) -> f64 {
         match self {
             Self::Weight => tau_mem,
-            Self::Literal => 1.0,
+            // A delta function of time in the unit of the file.
+            Self::Literal => unit.to_ms(1.0),
             Self::Step { dt } => dt,
         }
     }

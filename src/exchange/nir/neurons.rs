@@ -213,7 +213,7 @@ pub(super) fn read_layer(
             "spikes lead to it without a synaptic current; `Import::short_current` gives it one";
         let missing = NirError::Unsupported { node: name.into(), problem };
         let tau = context.short_current.ok_or(missing)?;
-        let jump = |k: usize| r[k] * context.jump.charge(tau_mem[k]) / tau;
+        let jump = |k: usize| r[k] * context.jump.charge(tau_mem[k], context.unit) / tau;
         let jump = (0..size).map(jump).collect();
         found.push(Receptor { jump, gain: r, tau: vec![tau; size] });
     }

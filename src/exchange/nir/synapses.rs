@@ -34,7 +34,7 @@ pub(super) fn synapses<F: Real>(
                 if context.ours && node.metadata.contains_key("synapse_delay_ms") =>
             {
                 let list = List::read(name, node, &matrix, receptor, report)?;
-                list.recipe(&mut number)
+                list.recipe(&mut number, true)
             }
             Some((_, node, matrix)) => {
                 let mut matrix = matrix;
@@ -74,6 +74,7 @@ pub(super) fn synapses<F: Real>(
             }
         },
         Err(bundle) => {
+            let delayed = bundle.iter().any(|p| !(p.axonal.is_empty() && p.dendritic.is_empty()));
             let mut list =
                 List { shape: (receptor.jump.len(), bundle[0].sources), ..List::default() };
             for path in bundle {
@@ -92,7 +93,7 @@ pub(super) fn synapses<F: Real>(
                     None => (0..path.sources).for_each(|k| add((k, k), 1.0)),
                 }
             }
-            list.recipe(&mut number)
+            list.recipe(&mut number, delayed)
         }
     };
     report.round(&place, "weights and delays", changes);
@@ -161,7 +162,8 @@ impl List {
         Ok(Self { shape, edges, weights, delays })
     }
 
-    fn recipe<F: Real>(self, number: &mut impl FnMut(f64) -> F) -> SynapseRecipe<F> {
+    /// With the delays, if there are any.
+    fn recipe<F: Real>(self, number: &mut impl FnMut(f64) -> F, delayed: bool) -> SynapseRecipe<F> {
         let Self { shape, edges, weights, delays } = self;
         let mut order: Vec<usize> = (0..edges.len()).collect();
         order.sort_by_key(|&k| edges[k]);
@@ -170,10 +172,11 @@ impl List {
         let mut ordered =
             |values: &[f64]| -> Vec<F> { order.iter().map(|&k| number(values[k])).collect() };
         let (weights, delays) = (ordered(&weights), ordered(&delays));
-        if dense {
-            Dense::weights(weights).delays(delays)
+        let recipe = if dense {
+            Dense::weights(weights)
         } else {
-            Sparse::edges(order.iter().map(|&k| edges[k])).weights(weights).delays(delays)
-        }
+            Sparse::edges(order.iter().map(|&k| edges[k])).weights(weights)
+        };
+        if delayed { recipe.delays(delays) } else { recipe }
     }
 }

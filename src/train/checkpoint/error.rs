@@ -103,6 +103,15 @@ impl CheckpointError {
         Self::Io { kind: error.kind(), message: error.to_string() }
     }
 
+    /// Whether the content is not what was written, so that nothing is lost with it.
+    pub(super) fn is_damage(&self) -> bool {
+        match self {
+            Self::File { source, .. } => source.is_damage(),
+            Self::Io { .. } | Self::Version { .. } => false,
+            _ => true,
+        }
+    }
+
     pub(super) fn at(self, path: &Path) -> Self {
         Self::File { path: path.to_owned(), source: Box::new(self) }
     }

@@ -3,9 +3,9 @@
 use super::{Checkpoint, CheckpointError};
 use crate::data::Dataset;
 use crate::train::Trainer;
-use crate::train::fit::Run;
+use crate::train::fit::{Resumed, Run};
 use crate::{Network, Optimizer, Real};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -70,19 +70,22 @@ impl Checkpoint {
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
         let path = path.as_ref();
         let bytes = self.to_bytes().map_err(|e| e.at(path))?;
-        write_whole(path, &bytes).map_err(|e| CheckpointError::io(&e).at(path))
+        let written = crate::beside::write(path, |file| file.write_all(&bytes));
+        written.map_err(|e| CheckpointError::io(&e).at(path))
     }
 
-    /// The newest good checkpoint that a [`Trainer`] left in a folder; a folder that is not there has none.
+    /// The newest good checkpoint that a [`Trainer`] left in a folder; a folder that is not there has none. Damaged ones
+    /// are skipped.
     ///
     /// # Errors
-    /// A folder that cannot be read.
+    /// A folder or a file that cannot be read, or a file of another version: it may be as good as any.
     pub fn latest_good(folder: impl AsRef<Path>) -> Result<Latest, CheckpointError> {
         let mut skipped = Vec::new();
         for (_, path) in list(folder.as_ref())?.into_iter().rev() {
             match Self::load(&path) {
                 Ok(checkpoint) => return Ok(Latest { found: Some((path, checkpoint)), skipped }),
-                Err(error) => skipped.push(error),
+                Err(error) if error.is_damage() => skipped.push(error),
+                Err(error) => return Err(error),
             }
         }
         Ok(Latest { found: None, skipped })
@@ -115,21 +118,6 @@ fn list(folder: &Path) -> Result<Vec<(usize, PathBuf)>, CheckpointError> {
     Ok(found)
 }
 
-/// Writes a file such that after a crash at any moment it is the old one or the new one.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|f| *f != Path::new("")).unwrap_or(Path::new("."));
-    let mut beside = path.file_name().unwrap_or_default().to_owned();
-    beside.push(".tmp");
-    let beside = path.with_file_name(beside);
-    let mut file = File::create(&beside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    drop(file);
-    fs::rename(&beside, path)?;
-    // So that the new name survives as well; only Unix opens folders.
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
-}
-
 impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
     /// Goes on from a checkpoint, if that is asked for and there is one; returns its file, and what was skipped.
     pub(in crate::train) fn resume(
@@ -137,7 +125,7 @@ impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
         network: &mut dyn Network<F>,
         run: &mut Run<F, O>,
         train: &Dataset,
-    ) -> Result<(Option<PathBuf>, Vec<String>), CheckpointError> {
+    ) -> Result<Resumed, CheckpointError> {
         let Some(Checkpoints { folder, resume, .. }) = &self.checkpoints else {
             return Ok((None, Vec::new()));
         };

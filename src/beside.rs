@@ -1,0 +1,44 @@
+//! Files that are written beside, and then in their place.
+
+use std::path::{Path, PathBuf};
+#[cfg(feature = "files")]
+use std::{
+    fs::{self, File},
+    io::{self, BufWriter, Write},
+};
+
+/// Where a file is written before it takes its place.
+pub(crate) fn path(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".tmp");
+    path.with_file_name(name)
+}
+
+/// Writes a file such that after a crash at any moment, or an error, it is the old one or the new one.
+#[cfg(feature = "files")]
+pub(crate) fn write<E: From<io::Error>>(
+    to: &Path,
+    content: impl FnOnce(&mut BufWriter<File>) -> Result<(), E>,
+) -> Result<(), E> {
+    let beside = path(to);
+    let written = || {
+        let mut file = BufWriter::new(File::create(&beside)?);
+        content(&mut file)?;
+        file.flush()?;
+        file.get_ref().sync_all()?;
+        Ok(())
+    };
+    let done: Result<(), E> = written();
+    if done.is_err() {
+        // What is left of it is of no use; the first error is the one to tell.
+        let _ = fs::remove_file(&beside);
+        return done;
+    }
+    fs::rename(&beside, to)?;
+    // So that the new name survives as well; only Unix opens folders.
+    if cfg!(unix) {
+        let folder = to.parent().filter(|f| *f != Path::new("")).unwrap_or(Path::new("."));
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
