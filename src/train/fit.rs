@@ -118,15 +118,8 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
         observers: &mut [&mut dyn Observer],
         (resumed, skipped): &Resumed,
     ) -> Result<bool, TrainError> {
-        #[cfg(feature = "distributed")]
-        {
-            let what =
-                "other parameters, settings or samples, or another checkpoint to resume from,";
-            let (epochs, done) = (self.epochs as u64, run.history.epochs.len() as u64);
-            processes.same(network, &self.settings(train), &[epochs, done], what)?;
-        }
-        #[cfg(not(feature = "distributed"))]
-        let _ = network;
+        let done = run.history.epochs.len();
+        processes.same(network, &self.settings(train), &[self.epochs, done])?;
         let start = Start {
             epochs: self.epochs,
             batches: self.augmentation.epoch_len(train).div_ceil(self.batch),
@@ -134,11 +127,7 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
             resumed: resumed.as_deref(),
             skipped,
         };
-        let stop = tell(observers, |o| o.start(&start))?;
-        #[cfg(feature = "distributed")]
-        let stop = processes.any(stop)?;
-        let _ = processes;
-        Ok(stop)
+        processes.any(tell(observers, |o| o.start(&start))?)
     }
 
     /// Runs the epochs that are left, unless that is to `stop`.
@@ -157,17 +146,13 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
                 .epoch(processes, network, run, train, validation, observers)
                 .map_err(|source| TrainError::Epoch { epoch, source: Box::new(source) })?;
             stop |= self.stop.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed));
-            #[cfg(feature = "distributed")]
-            {
-                stop = processes.any(stop)?;
-            }
+            stop = processes.any(stop)?;
             #[cfg(feature = "files")]
             if processes.leads() {
                 let last = stop || epoch + 1 == self.epochs || self.is_over(&run.history);
                 self.checkpoint(network, run, train, last)?;
             }
             // So that none goes on, or ends well, when the checkpoint could not be written.
-            #[cfg(feature = "distributed")]
             processes.any(false)?;
         }
         Ok(())

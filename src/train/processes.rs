@@ -1,12 +1,12 @@
 //! The processes that train together: one, or those of a communicator.
 
+use super::TrainError;
 use crate::batch::{self, Alone, Gather};
 #[cfg(feature = "distributed")]
-use crate::distributed::{self, Communicator, DistributedError};
+use crate::distributed::{self, Communicator};
 use crate::{BackwardOptions, BatchSummary, Error, Goal, Gradients, Network, Real, Sample};
 #[cfg(feature = "distributed")]
 use std::cell::Cell;
-#[cfg(feature = "distributed")]
 use std::collections::BTreeMap;
 #[cfg(feature = "distributed")]
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -84,32 +84,39 @@ impl<'a> Processes<'a> {
     }
 
     /// Whether any process wants to stop.
-    #[cfg(feature = "distributed")]
-    pub fn any(&self, own: bool) -> Result<bool, DistributedError> {
-        let Some(ranks) = self.ranks else { return Ok(own) };
-        let result = distributed::any(ranks, own);
-        self.failed.set(result.is_err());
-        result
+    pub fn any(&self, own: bool) -> Result<bool, TrainError> {
+        #[cfg(feature = "distributed")]
+        if let Some(ranks) = self.ranks {
+            let result = distributed::any(ranks, own);
+            self.failed.set(result.is_err());
+            return Ok(result?);
+        }
+        Ok(own)
     }
 
     /// Fails if the processes do not start from the same network, settings and counts.
-    #[cfg(feature = "distributed")]
     pub fn same<F: Real>(
         &self,
         network: &dyn Network<F>,
         settings: &BTreeMap<String, String>,
-        counts: &[u64],
-        what: &str,
-    ) -> Result<(), DistributedError> {
-        let Some(ranks) = self.ranks else { return Ok(()) };
-        let mut hasher = DefaultHasher::new();
-        for (_, parameter) in network.parameters() {
-            parameter.values.iter().for_each(|x| hasher.write_u64(x.as_f64().to_bits()));
+        counts: &[usize],
+    ) -> Result<(), TrainError> {
+        #[cfg(feature = "distributed")]
+        if let Some(ranks) = self.ranks {
+            let mut hasher = DefaultHasher::new();
+            for (_, parameter) in network.parameters() {
+                parameter.values.iter().for_each(|x| hasher.write_u64(x.as_f64().to_bits()));
+            }
+            (network.storage().fixed, settings, counts).hash(&mut hasher);
+            let what =
+                "other parameters, settings or samples, or another checkpoint to resume from,";
+            let result = distributed::same(ranks, hasher.finish(), what);
+            self.failed.set(result.is_err());
+            result?;
         }
-        (network.storage().fixed, settings, counts).hash(&mut hasher);
-        let result = distributed::same(ranks, hasher.finish(), what);
-        self.failed.set(result.is_err());
-        result
+        #[cfg(not(feature = "distributed"))]
+        let _ = (network, settings, counts);
+        Ok(())
     }
 
     /// Tells the others that this one gives up, unless they know.

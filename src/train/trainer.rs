@@ -198,8 +198,7 @@ impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
         if train.is_empty() { Err(TrainError::NoSamples) } else { Ok(()) }
     }
 
-    /// The settings that a resumed run must share with the one before, with their names.
-    #[cfg(any(feature = "files", feature = "distributed"))]
+    /// The settings that a resumed run must share with the one before, and a process with the others, with their names.
     pub(super) fn settings(&self, train: &Dataset) -> std::collections::BTreeMap<String, String> {
         let rates = self.optimizer.clone().state().rates.map(|rates| format!("{rates:?}"));
         [
