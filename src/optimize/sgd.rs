@@ -30,7 +30,7 @@ impl<F: Real> Sgd<F> {
     }
 
     /// The learning rate of the constants of neurons: see
-    /// [`ParameterKind`] for which are trained by their logarithm.
+    /// [`ParameterKind`](crate::ParameterKind) for which are trained by their logarithm.
     pub fn constant_rate(mut self, rate: F) -> Self {
         self.rates.constants = rate;
         self
