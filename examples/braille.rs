@@ -89,8 +89,7 @@ fn run() -> Result<()> {
 
 /// What slow neurons and others have in common: all but the rates of weights and of delays, in ms, and the share of them in
 /// the end.
-fn trainer<G>(goal: G, epochs: usize, rates: (f64, f64), end: f64) -> Trainer<G, Adam> {
-    let (weights, delays) = rates;
+fn trainer<G>(goal: G, epochs: usize, (weights, delays): (f64, f64), end: f64) -> Trainer<G, Adam> {
     Trainer::new(goal, Adam::new(weights).delay_rate(delays))
         .epochs(epochs)
         .batch(16)

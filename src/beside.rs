@@ -21,20 +21,26 @@ pub(crate) fn write<E: From<io::Error>>(
     content: impl FnOnce(&mut BufWriter<File>) -> Result<(), E>,
 ) -> Result<(), E> {
     let beside = path(to);
-    let written = || {
-        let mut file = BufWriter::new(File::create(&beside)?);
-        content(&mut file)?;
-        file.flush()?;
-        file.get_ref().sync_all()?;
-        Ok(())
-    };
-    let done: Result<(), E> = written();
+    let done = write_and_rename(&beside, to, content);
     if done.is_err() {
         // What is left of it is of no use; the first error is the one to tell.
         let _ = fs::remove_file(&beside);
-        return done;
     }
-    fs::rename(&beside, to)?;
+    done
+}
+
+#[cfg(feature = "files")]
+fn write_and_rename<E: From<io::Error>>(
+    beside: &Path,
+    to: &Path,
+    content: impl FnOnce(&mut BufWriter<File>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut file = BufWriter::new(File::create(beside)?);
+    content(&mut file)?;
+    file.flush()?;
+    file.get_ref().sync_all()?;
+    drop(file);
+    fs::rename(beside, to)?;
     // So that the new name survives as well; only Unix opens folders.
     if cfg!(unix) {
         let folder = to.parent().filter(|f| *f != Path::new("")).unwrap_or(Path::new("."));

@@ -101,9 +101,7 @@ pub fn write(
     store(path, descr, array.shape(), data.collect())
 }
 
-/// Writes a list of numbers of neurons.
 /// Removes a file, if it is there.
-#[cfg(feature = "mlgenn")]
 pub(super) fn remove(path: &Path) -> Result<(), NpyError> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -114,6 +112,7 @@ pub(super) fn remove(path: &Path) -> Result<(), NpyError> {
     }
 }
 
+/// Writes a list of numbers of neurons.
 pub(super) fn write_indices(path: &Path, indices: &[u32]) -> Result<(), NpyError> {
     let data = indices.iter().flat_map(|i| i.to_le_bytes()).collect();
     store(path, "<u4", &[indices.len()], data)

@@ -88,7 +88,8 @@ impl Report {
         self.add(place, Loss::Assumed { what: what.into() });
     }
 
-    /// Names what is trained, if that is not these numbers of weights and delays, without bounds but that delays are not negative.
+    /// Names what is trained, if that is not these numbers of weights and delays, without bounds but that delays are
+    /// not negative.
     pub(super) fn trained<F: Real>(
         &mut self,
         place: &str,

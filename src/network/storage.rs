@@ -21,8 +21,8 @@ pub struct StorageLayout {
     pub indices: Vec<(String, Vec<u32>)>,
     /// What the blocks of learned delays are, by name. Synapses from outside of the crate are not here.
     pub delays: BTreeMap<String, DelayKind>,
-    /// A hash of what is not trained, by the name of its projection or layer: fixed weights and delays, ranges of
-    /// weights, constants. Layers from outside of the crate are not here.
+    /// A hash of what is not trained, by the name of its projection or layer: fixed weights and delays, which
+    /// synapses share a delay, ranges of weights, constants. Layers from outside of the crate are not here.
     pub fixed: BTreeMap<String, u64>,
 }
 

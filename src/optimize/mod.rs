@@ -153,9 +153,9 @@ fn check_gradients<F: Real>(
     Ok(())
 }
 
-/// Takes the step of every parameter that no bound holds and that is not frozen, in order, and updates the network. `step(position,
-/// gradient)` is what is subtracted, in units of the learning rate, before weights decay; `stop(position)`
-/// forgets the momentum of a parameter that a bound holds.
+/// Takes the step of every parameter that is not frozen and that no bound holds, in order, lets weights decay, and updates
+/// the network. `step(position, gradient)` is what is subtracted, in units of the learning rate; `stop(position)` forgets
+/// the momentum of a parameter that a bound holds.
 fn step_each<F: Real, S>(
     network: &mut dyn Network<F>,
     gradients: &Gradients<F>,

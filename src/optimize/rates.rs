@@ -92,10 +92,8 @@ impl<F: Real> Rates<F> {
 
     /// Whether a group with the factor 0 holds them.
     pub(super) fn freezes(&self, owner: &str, kind: ParameterKind) -> bool {
-        let zero = |&(ref group, factor): &(ParameterGroup, F)| {
-            factor == F::zero() && group.contains(owner, kind)
-        };
-        self.relative.iter().any(zero)
+        let mut groups = self.relative.iter();
+        groups.any(|(group, factor)| *factor == F::zero() && group.contains(owner, kind))
     }
 
     /// Makes the rate of a group this multiple of what it is without; with 0 its parameters, and what the optimiser

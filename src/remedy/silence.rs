@@ -54,8 +54,8 @@ impl<F: Real> SilentNeuronLift<F> {
 ///
 /// A spike is missing where a neuron is silent in a sample. If the share of them among all neurons and samples
 /// of a batch exceeds `tolerance`, every learned feed-forward weight into a neuron that was silent at least once
-/// grows, as far as its range allows, by `amount` the first time and `growth` times as much in each following batch. The first batch within the
-/// tolerance starts the series anew. Use one for each layer, and bump the earlier layers first.
+/// grows, as far as its range allows, by `amount` the first time and `growth` times as much in each following
+/// batch. The first batch within the tolerance starts the series anew. Use one for each layer, and bump the earlier layers first.
 ///
 /// ```
 /// use eventprop::remedy::WeightBump;

@@ -222,9 +222,11 @@ impl MlGenn {
     ) -> Result<Report, MlGennError> {
         self.check()?;
         let dir = dir.as_ref();
-        let known = || network.projections.iter().map(|p| p.name.clone());
-        if let Some((name, _)) = self.connections.iter().find(|(p, _)| known().all(|k| k != *p)) {
-            let (projection, known) = (name.clone(), known().collect());
+        let projections = || network.projections.iter();
+        let unknown = |(name, _): &&(String, String)| projections().all(|p| p.name != *name);
+        if let Some((name, _)) = self.connections.iter().find(unknown) {
+            let known = projections().map(|p| p.name.clone()).collect();
+            let projection = name.clone();
             return Err(MlGennError::NoSuchProjection { projection, known });
         }
         let mut report = Report::default();
