@@ -271,6 +271,11 @@ proptest! {
         prop_assert!(load(&bytes).is_err());
     }
 
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     /// With a checksum that fits, nothing more can be asked than that nothing breaks.
     #[test]
     fn whoever_signs_his_changes_gets_an_error_or_a_checkpoint(

@@ -210,7 +210,7 @@ fn objective<G: Goal<f64>>(
     objective: G,
     target: impl Fn(&Plan) -> Box<G::Target>,
 ) {
-    let t: Tally = config::run(name, 60, &plans, |tally: &mut Tally, plan| {
+    let t: Tally = config::run(name, 40, &plans, |tally: &mut Tally, plan| {
         tally.add(plan, &objective, &target(plan))
     });
     println!("{name}: {t:?}");
