@@ -41,7 +41,11 @@ where
 
     fn evaluate(&self, y: &Reading<F>, &label: &usize, gradient: &mut [F]) -> Result<F, LossError> {
         let classes = self.targets.len();
-        let target = self.targets.get(label).ok_or(LossError::NoClassTarget { label, classes })?;
+        let target = self.targets.get(label).ok_or(LossError::MissingClass {
+            what: "targets",
+            label,
+            classes,
+        })?;
         self.loss.evaluate(y, target.borrow(), gradient)
     }
 
@@ -77,7 +81,7 @@ mod tests {
                 assert_eq!(own, expected);
             }
         }
-        let error = Err(LossError::NoClassTarget { label: 3, classes: 3 });
+        let error = Err(LossError::MissingClass { what: "targets", label: 3, classes: 3 });
         assert_eq!(loss.evaluate(&numbers(&[0.0, 0.0]), &3, &mut [0.0; 2]), error);
         // One that does not fit is not near.
         assert_eq!(loss.predict(&numbers(&[0.0])), None);

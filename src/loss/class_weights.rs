@@ -33,8 +33,11 @@ impl<F: Real, L: Loss<F, Target = usize>> Loss<F> for ClassWeights<L, F> {
     fn evaluate(&self, y: &Reading<F>, label: &usize, gradient: &mut [F]) -> Result<F, LossError> {
         let loss = self.loss.evaluate(y, label, gradient)?;
         let classes = self.weights.len();
-        let &weight =
-            self.weights.get(*label).ok_or(LossError::NoClassWeight { label: *label, classes })?;
+        let &weight = self.weights.get(*label).ok_or(LossError::MissingClass {
+            what: "weights",
+            label: *label,
+            classes,
+        })?;
         if !(weight.is_finite() && weight >= F::zero()) {
             let (what, rule) = ("the weight of a class", "finite and not negative");
             return Err(LossError::Constant { what, value: weight.as_f64(), rule });
@@ -71,7 +74,7 @@ mod tests {
         let y = numbers(&[0.0, 1.0, 2.0]);
         let mut g = [0.0; 3];
         let few = ClassWeights::new(CrossEntropy::new(), [1.0, -1.0]);
-        let error = Err(LossError::NoClassWeight { label: 2, classes: 2 });
+        let error = Err(LossError::MissingClass { what: "weights", label: 2, classes: 2 });
         assert_eq!(few.evaluate(&y, &2, &mut g), error);
         assert!(few.evaluate(&y, &1, &mut g).is_err());
         assert!(few.evaluate(&y, &3, &mut g).is_err());

@@ -16,20 +16,14 @@ pub enum LossError {
         /// The number of neurons.
         classes: usize,
     },
-    /// A class has no target.
-    #[error("the label is {label}, but targets were given for {classes} classes only (0-based)")]
-    NoClassTarget {
+    /// Targets or weights by class lack one.
+    #[error("the label is {label}, but {what} were given for {classes} classes only (0-based)")]
+    MissingClass {
+        /// What there is one of for each class.
+        what: &'static str,
         /// The label.
         label: usize,
-        /// The number of targets.
-        classes: usize,
-    },
-    /// A class has no weight.
-    #[error("the label is {label}, but weights were given for {classes} classes only (0-based)")]
-    NoClassWeight {
-        /// The label.
-        label: usize,
-        /// The number of weights.
+        /// How many classes have one.
         classes: usize,
     },
     /// The target has another length than the read-out.
