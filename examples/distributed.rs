@@ -90,8 +90,8 @@ impl<C: Communicator> Communicator for Timed<C> {
 /// Prints epochs.
 struct Print;
 
-impl Observer for Print {
-    fn epoch(&mut self, report: &EpochReport) -> Verdict {
+impl Observer<f64> for Print {
+    fn epoch(&mut self, report: &EpochReport, _: &dyn Network<f64>) -> Verdict {
         let loss = report.train.loss;
         println!(
             "epoch {:3}  loss {loss:.4}  accuracy {:.3}",
@@ -105,8 +105,8 @@ impl Observer for Print {
 /// Kills its process.
 struct Die(usize);
 
-impl Observer for Die {
-    fn epoch(&mut self, report: &EpochReport) -> Verdict {
+impl Observer<f64> for Die {
+    fn epoch(&mut self, report: &EpochReport, _: &dyn Network<f64>) -> Verdict {
         if report.epoch == self.0 {
             std::process::abort();
         }
@@ -131,7 +131,7 @@ fn train(args: &Args, ranks: &Timed<Mpi>) -> Result<(), Box<dyn Error>> {
         trainer = trainer.checkpoints(Checkpoints::new(folder).resume(args.resume));
     }
     let (mut print, mut die) = (Print, args.die.map(Die));
-    let mut observers: Vec<&mut dyn Observer> = Vec::new();
+    let mut observers: Vec<&mut dyn Observer<f64>> = Vec::new();
     if ranks.rank() == 0 {
         observers.push(&mut print);
     }

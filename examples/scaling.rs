@@ -15,7 +15,7 @@ use eventprop::plot::{Axis, Chart, Line, Panel};
 use eventprop::{
     AdjointError, ArrivalCounts, BackwardOptions, CrossEntropy, Dense, Gradients, LeakyIntegrator,
     Lif, MeanVoltage, Network, NetworkBuilder, Objective, Parameter, ParameterMut, Recording,
-    Sample, Sensitivity, SimulationError, SpikeTrains, SpikingNetwork, Trace,
+    Sample, Sensitivity, SimulationError, SpikeTrains, SpikingNetwork, Synapse, Trace,
 };
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use std::cell::Cell;
@@ -104,6 +104,13 @@ impl Network<f64> for Slow {
     }
     fn count_arrivals(&self, _: &Trace, _: Option<f64>) -> Result<ArrivalCounts, AdjointError> {
         Ok(ArrivalCounts::default())
+    }
+    fn pull_back(
+        &self,
+        derivatives: &mut dyn FnMut(Synapse<f64>) -> [f64; 2],
+        gradients: &mut Gradients,
+    ) -> Result<(), AdjointError> {
+        self.inner.pull_back(derivatives, gradients)
     }
     fn parameters(&self) -> Vec<(&str, Parameter<'_, f64>)> {
         self.inner.parameters()

@@ -264,8 +264,8 @@ mod trainer {
     /// Wants to stop, or fails, at the end of an epoch.
     struct At(usize, bool);
 
-    impl Observer for At {
-        fn epoch(&mut self, report: &EpochReport) -> Verdict {
+    impl Observer<f64> for At {
+        fn epoch(&mut self, report: &EpochReport, _: &dyn Network<f64>) -> Verdict {
             match (report.epoch == self.0, self.1) {
                 (true, true) => Err("the disk is full".into()),
                 (true, false) => Ok(ControlFlow::Break(())),
@@ -280,7 +280,7 @@ mod trainer {
         for who in 0..3 {
             let epochs = on_ranks(3, |ranks| {
                 let mut stop = At(1, false);
-                let mut own: Vec<&mut dyn Observer> = Vec::new();
+                let mut own: Vec<&mut dyn Observer<f64>> = Vec::new();
                 if ranks.rank() == who {
                     own.push(&mut stop);
                 }
@@ -294,8 +294,8 @@ mod trainer {
     /// Wants to stop before the first epoch.
     struct AtOnce;
 
-    impl Observer for AtOnce {
-        fn start(&mut self, _: &Start<'_>) -> Verdict {
+    impl Observer<f64> for AtOnce {
+        fn start(&mut self, _: &Start<'_>, _: &dyn Network<f64>) -> Verdict {
             Ok(ControlFlow::Break(()))
         }
     }
@@ -305,7 +305,7 @@ mod trainer {
         let train = data(20, 1);
         let epochs = on_ranks(3, |ranks| {
             let mut stop = AtOnce;
-            let mut own: Vec<&mut dyn Observer> = Vec::new();
+            let mut own: Vec<&mut dyn Observer<f64>> = Vec::new();
             if ranks.rank() == 1 {
                 own.push(&mut stop);
             }
@@ -322,7 +322,7 @@ mod trainer {
             let folder = tempfile::tempdir().unwrap();
             let errors = on_ranks(3, |ranks| {
                 let mut fail = At(2, true);
-                let mut own: Vec<&mut dyn Observer> = Vec::new();
+                let mut own: Vec<&mut dyn Observer<f64>> = Vec::new();
                 if ranks.rank() == who {
                     own.push(&mut fail);
                 }

@@ -6,7 +6,7 @@ mod support;
 
 use eventprop::Network;
 use eventprop::train::{
-    Checkpoint, CheckpointError, Checkpoints, EpochReport, Observer, TrainError, Verdict,
+    Checkpoint, CheckpointError, Checkpoints, EpochReport, Observer, Start, TrainError, Verdict,
 };
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -22,8 +22,8 @@ const FOLDER: &str = "EVENTPROP_TEST_RESUME_FOLDER";
 /// Asks to stop after so many epochs.
 struct StopAfter(usize);
 
-impl Observer for StopAfter {
-    fn epoch(&mut self, report: &EpochReport) -> Verdict {
+impl Observer<f64> for StopAfter {
+    fn epoch(&mut self, report: &EpochReport, _: &dyn Network<f64>) -> Verdict {
         Ok(if report.epoch + 1 >= self.0 {
             ControlFlow::Break(())
         } else {
@@ -131,6 +131,23 @@ fn killed_at_random_moments_the_bits_are_the_same() {
     assert!(killed > 5, "only {killed} were killed in time");
     assert!(child().wait().unwrap().success());
     assert!(after(folder.path(), LONG) == after(whole.path(), LONG));
+}
+
+#[test]
+fn a_resumed_run_that_fails_at_its_start_leaves_the_best_epoch() {
+    struct Fails;
+    impl Observer<f64> for Fails {
+        fn start(&mut self, _: &Start<'_>, _: &dyn Network<f64>) -> Verdict {
+            Err("enough".into())
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let best = run(folder.path(), EPOCHS, 4).unwrap();
+    let mut net = network();
+    let trainer = trainer(EPOCHS).checkpoints(Checkpoints::new(folder.path()).resume(true));
+    let error = trainer.fit(&mut net, &data(24, 1), Some(&data(9, 2)), &mut [&mut Fails]);
+    assert!(matches!(error, Err(TrainError::Observer(_))));
+    assert_eq!(bits(&net), best);
 }
 
 #[test]

@@ -126,7 +126,7 @@ where
     let initial = net.clone();
     let mut bar = Progress::new();
     let mut log = train::Log::csv(log);
-    let mut observers: [&mut dyn Observer; 2] = [&mut bar, &mut log];
+    let mut observers: [&mut dyn Observer<f64>; 2] = [&mut bar, &mut log];
     let start = Instant::now();
     let history = trainer.fit(net, &parts.train, Some(&parts.validation), &mut observers)?;
     Ok(Fitted { initial, history, seconds: start.elapsed().as_secs_f64() })

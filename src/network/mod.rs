@@ -21,7 +21,7 @@ use crate::readout::Recording;
 use crate::{
     AdjointError, ArrivalCounts, Assessment, BackwardOptions, Block, Deferred, Error, Evaluation,
     Goal, Gradients, Health, Parameter, ParameterMut, Real, Sensitivity, SimulationError,
-    SpikeTrains, Trace,
+    SpikeTrains, Synapse, Trace,
 };
 
 /// A network that can be simulated, differentiated and trained.
@@ -167,6 +167,18 @@ pub trait Network<F: Real>: Send + Sync {
     /// # Panics
     /// If there is no such layer or neuron.
     fn raise_weights(&mut self, layer: usize, neuron: usize, amount: F);
+
+    /// Adds to `gradients` those of a function of each synapse by itself, such as a penalty: `derivatives` returns its
+    /// derivatives by the weight and by the delay of a synapse, and the chain rule does the rest. All synapses of a
+    /// projection come in order, learned or not.
+    ///
+    /// # Errors
+    /// Gradients with other blocks. Nothing is added then.
+    fn pull_back(
+        &self,
+        derivatives: &mut dyn FnMut(Synapse<F>) -> [F; 2],
+        gradients: &mut Gradients<F>,
+    ) -> Result<(), AdjointError>;
 
     /// The blocks of parameters, in order.
     fn layout(&self) -> Vec<Block> {

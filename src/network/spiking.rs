@@ -12,7 +12,7 @@ use crate::synapse::{DelayedSynapses, Rewiring};
 use crate::trace::LayerTrace;
 use crate::{
     AdjointError, ArrivalCounts, Block, Deferred, Gradients, Parameter, ParameterMap, ParameterMut,
-    Real, Sensitivity, SimulationError, SpikeTrains, Trace,
+    Real, Sensitivity, SimulationError, SpikeTrains, Synapse, Trace,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -309,6 +309,33 @@ impl<F: Real> Network<F> for SpikingNetwork<F> {
     ) -> Result<ArrivalCounts, AdjointError> {
         adjoint::check_trace(self, trace)?;
         Ok(health::count_arrivals(self, trace, near, &mut self.scratch.take().health))
+    }
+
+    fn pull_back(
+        &self,
+        derivatives: &mut dyn FnMut(Synapse<F>) -> [F; 2],
+        gradients: &mut Gradients<F>,
+    ) -> Result<(), AdjointError> {
+        if self.layout != gradients.layout() {
+            return Err(AdjointError::Layout);
+        }
+        let mut rest = gradients.values_mut();
+        let (mut weights, mut delays) = (Vec::new(), Vec::new());
+        for (Projection { synapses, .. }, &len) in
+            self.projections.iter().zip(&self.parameter_counts)
+        {
+            weights.clear();
+            delays.clear();
+            for synapse in (0..synapses.shape().0).flat_map(|post| synapses.row(post).iter()) {
+                let [weight, delay] = derivatives(synapse);
+                weights.push(weight);
+                delays.push(delay);
+            }
+            let (own, others) = rest.split_at_mut(len);
+            synapses.pull_back(&weights, &delays, own);
+            rest = others;
+        }
+        Ok(())
     }
 
     fn parameters(&self) -> Vec<(&str, Parameter<'_, F>)> {

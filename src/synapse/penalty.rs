@@ -1,11 +1,13 @@
 //! A penalty on long delays.
 
-use crate::{AdjointError, Gradients, Network, Real, SpikingNetwork};
+use crate::{AdjointError, Gradients, Network, Real, Synapse};
 
 /// Adds l1 sum d + l2 / 2 sum d^2 to a loss, over the delays d in ms of all synapses of a network.
 ///
 /// It sees the delays themselves, whatever their parameters are: an axonal delay counts as often as it has
-/// synapses. The loss is per batch: add it to the gradients before the step.
+/// synapses. The loss is per batch: [`Trainer::delay_penalty`](crate::train::Trainer::delay_penalty) adds its gradients to
+/// those of each batch, and so does a loop of one's own before the step. Penalties on other functions of the synapses:
+/// [`Network::pull_back`].
 ///
 /// ```
 /// use eventprop::{DelayPenalty, Dense, Gradients, Lif, Network, NetworkBuilder};
@@ -36,29 +38,15 @@ impl<F: Real> DelayPenalty<F> {
     /// Gradients of another network; nothing is added then.
     pub fn add_to(
         &self,
-        network: &SpikingNetwork<F>,
+        network: &dyn Network<F>,
         gradients: &mut Gradients<F>,
     ) -> Result<F, AdjointError> {
-        if network.layout() != gradients.layout() {
-            return Err(AdjointError::Layout);
-        }
         let mut value = F::zero();
-        let mut rest = gradients.values_mut();
-        let (mut weights, mut delays) = (Vec::new(), Vec::new());
-        for (projection, &len) in network.projections.iter().zip(&network.parameter_counts) {
-            let synapses = &projection.synapses;
-            weights.clear();
-            weights.resize(synapses.synapses(), F::zero());
-            delays.clear();
-            for synapse in (0..synapses.shape().0).flat_map(|post| synapses.row(post).iter()) {
-                let d = synapse.delay;
-                value += self.l1 * d + F::of(0.5) * self.l2 * d * d;
-                delays.push(self.l1 + self.l2 * d);
-            }
-            let (part, others) = rest.split_at_mut(len);
-            synapses.pull_back(&weights, &delays, part);
-            rest = others;
-        }
+        let mut derivatives = |Synapse { delay, .. }: Synapse<F>| {
+            value += self.l1 * delay + F::of(0.5) * self.l2 * delay * delay;
+            [F::zero(), self.l1 + self.l2 * delay]
+        };
+        network.pull_back(&mut derivatives, gradients)?;
         Ok(value)
     }
 }

@@ -45,7 +45,7 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
         network: &mut N,
         train: &Dataset,
         validation: Option<&Dataset>,
-        observers: &mut [&mut dyn Observer],
+        observers: &mut [&mut dyn Observer<F>],
     ) -> Result<History, TrainError> {
         self.fit_by(&Processes::one(), network, train, validation, observers)
     }
@@ -67,7 +67,7 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
         network: &mut N,
         train: &Dataset,
         validation: Option<&Dataset>,
-        observers: &mut [&mut dyn Observer],
+        observers: &mut [&mut dyn Observer<F>],
     ) -> Result<History, TrainError> {
         let processes = Processes::of(ranks);
         let result = self.fit_by(&processes, network, train, validation, observers);
@@ -83,7 +83,7 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
         network: &mut N,
         train: &Dataset,
         validation: Option<&Dataset>,
-        observers: &mut [&mut dyn Observer],
+        observers: &mut [&mut dyn Observer<F>],
     ) -> Result<History, TrainError> {
         let validation = validation.filter(|data| !data.is_empty());
         self.check(train, validation.is_some())?;
@@ -115,7 +115,7 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
         network: &N,
         run: &Run<F, O>,
         train: &Dataset,
-        observers: &mut [&mut dyn Observer],
+        observers: &mut [&mut dyn Observer<F>],
         (resumed, skipped): &Resumed,
     ) -> Result<bool, TrainError> {
         let done = run.history.epochs.len();
@@ -127,7 +127,7 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
             resumed: resumed.as_deref(),
             skipped,
         };
-        processes.any(tell(observers, |o| o.start(&start))?)
+        processes.any(tell(observers, |o| o.start(&start, network))?)
     }
 
     /// Runs the epochs that are left, unless that is to `stop`.
@@ -137,7 +137,7 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
         network: &mut N,
         run: &mut Run<F, O>,
         (train, validation): (&Dataset, Option<&Dataset>),
-        observers: &mut [&mut dyn Observer],
+        observers: &mut [&mut dyn Observer<F>],
         mut stop: bool,
     ) -> Result<(), TrainError> {
         while run.history.epochs.len() < self.epochs && !stop && !self.is_over(&run.history) {
@@ -171,7 +171,7 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
         run: &mut Run<F, O>,
         train: &Dataset,
         validation: Option<&Dataset>,
-        observers: &mut [&mut dyn Observer],
+        observers: &mut [&mut dyn Observer<F>],
     ) -> Result<bool, TrainError> {
         let epoch = run.history.epochs.len();
         let duration = self.trial(train);
@@ -180,9 +180,14 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
         let (mut whole, mut factors, mut stop) = (None::<BatchSummary<F>>, [1.0; 3], false);
         for (number, indices) in order.chunks(self.batch).enumerate() {
             let batch = Batch::take(train, &self.augmentation, self.seed, epoch, indices)?;
-            let (mut summary, gradients) = processes
+            let (mut summary, mut gradients) = processes
                 .backward(network, &batch.samples(), duration, &self.goal, &self.backward)
                 .map_err(|error| batches::in_sample(error, indices))?;
+            if let Some(penalty) = self.penalty {
+                penalty
+                    .add_to(network, &mut gradients)
+                    .map_err(|error| TrainError::Batch { source: Box::new(error.into()) })?;
+            }
             factors = self.schedules.factors(run.batches, &run.history);
             step(&mut run.optimizer, network, &gradients, factors)?;
             run.batches += 1;
@@ -201,7 +206,7 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
                 Some(whole) => whole.merge(&summary),
                 None => whole = Some(summary),
             }
-            stop |= tell(observers, |o| o.batch(&report))?;
+            stop |= tell(observers, |o| o.batch(&report, network))?;
         }
         let mut whole = whole.ok_or(TrainError::NoSamples)?;
         raise(run, Every::Epoch, network, &mut whole)?;
@@ -218,7 +223,7 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
         if self.best.and_then(|metric| run.history.best(metric)).is_some_and(|b| b.epoch == epoch) {
             run.best = Some(parameters(network));
         }
-        stop |= tell(observers, |o| o.epoch(&report))?;
+        stop |= tell(observers, |o| o.epoch(&report, network))?;
         Ok(stop)
     }
 }
@@ -255,9 +260,9 @@ fn raise<F: Real, O>(
 }
 
 /// Tells all observers; returns whether one wants to stop.
-fn tell(
-    observers: &mut [&mut dyn Observer],
-    mut what: impl FnMut(&mut dyn Observer) -> Verdict,
+fn tell<F: Real>(
+    observers: &mut [&mut dyn Observer<F>],
+    mut what: impl FnMut(&mut dyn Observer<F>) -> Verdict,
 ) -> Result<bool, TrainError> {
     let mut stop = false;
     for observer in observers {

@@ -1,6 +1,7 @@
 //! Logs of epochs, in files.
 
 use super::{EpochReport, History, Metrics, Observer, Start, Verdict};
+use crate::{Network, Real};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::ops::ControlFlow;
@@ -66,13 +67,13 @@ impl Log {
     }
 }
 
-impl Observer for Log {
-    fn start(&mut self, start: &Start<'_>) -> Verdict {
+impl<F: Real> Observer<F> for Log {
+    fn start(&mut self, start: &Start<'_>, _: &dyn Network<F>) -> Verdict {
         let result = self.begin(start.history);
         self.named(result)
     }
 
-    fn epoch(&mut self, report: &EpochReport) -> Verdict {
+    fn epoch(&mut self, report: &EpochReport, _: &dyn Network<F>) -> Verdict {
         let result = self.append(report);
         self.named(result)
     }

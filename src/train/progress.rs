@@ -1,6 +1,7 @@
 //! A progress bar.
 
 use super::{BatchReport, EpochReport, Observer, Start, Verdict};
+use crate::{Network, Real};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::ops::ControlFlow;
 
@@ -19,8 +20,8 @@ impl Progress {
     }
 }
 
-impl Observer for Progress {
-    fn start(&mut self, start: &Start<'_>) -> Verdict {
+impl<F: Real> Observer<F> for Progress {
+    fn start(&mut self, start: &Start<'_>, _: &dyn Network<F>) -> Verdict {
         let all = start.epochs.saturating_mul(start.batches);
         let bar = ProgressBar::new(all as u64);
         let style =
@@ -36,7 +37,7 @@ impl Observer for Progress {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn batch(&mut self, report: &BatchReport) -> Verdict {
+    fn batch(&mut self, report: &BatchReport, _: &dyn Network<F>) -> Verdict {
         if let Some(bar) = &self.bar {
             let (epoch, epochs) = (report.epoch + 1, self.epochs);
             bar.set_message(format!(
@@ -48,7 +49,7 @@ impl Observer for Progress {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn epoch(&mut self, report: &EpochReport) -> Verdict {
+    fn epoch(&mut self, report: &EpochReport, _: &dyn Network<F>) -> Verdict {
         self.validation = match &report.validation {
             Some(metrics) => format!("  validation {:.1} %", 100.0 * metrics.accuracy()),
             None => format!("  accuracy {:.1} %", 100.0 * report.train.accuracy()),

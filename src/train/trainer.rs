@@ -3,7 +3,7 @@
 use super::remedies::Placed;
 use super::{Every, Metric, Raise, Schedule, Schedules, TrainError};
 use crate::data::{Augmentation, Dataset};
-use crate::{BackwardOptions, Optimizer, Real};
+use crate::{BackwardOptions, DelayPenalty, Optimizer, Real};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -59,6 +59,7 @@ pub struct Trainer<G, O, F = f64> {
     pub(super) schedules: Schedules,
     pub(super) augmentation: Augmentation,
     pub(super) backward: BackwardOptions<F>,
+    pub(super) penalty: Option<DelayPenalty<F>>,
     pub(super) remedies: Vec<Placed<F>>,
     pub(super) early_stop: Option<(Metric, usize)>,
     pub(super) best: Option<Metric>,
@@ -80,6 +81,7 @@ impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
             schedules: Schedule::Constant.into(),
             augmentation: Augmentation::default(),
             backward: BackwardOptions::new(),
+            penalty: None,
             remedies: Vec::new(),
             early_stop: None,
             best: None,
@@ -138,6 +140,13 @@ impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
         self
     }
 
+    /// Adds the gradients of a penalty on delays to those of each batch, after what backward passes do. The losses that
+    /// are reported are without it.
+    pub fn delay_penalty(mut self, penalty: DelayPenalty<F>) -> Self {
+        self.penalty = Some(penalty);
+        self
+    }
+
     /// Raises weights onto silent neurons of a layer, with a [`SilentNeuronLift`](crate::remedy::SilentNeuronLift)
     /// or a [`WeightBump`](crate::remedy::WeightBump); those that are added first act first.
     pub fn raise(mut self, every: Every, layer: usize, remedy: impl Into<Raise<F>>) -> Self {
@@ -180,6 +189,15 @@ impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
         if let Some((_, patience)) = self.early_stop {
             count("the patience of the early stop", patience)?;
         }
+        if let Some(DelayPenalty { l1, l2 }) = self.penalty {
+            for (what, value) in [("l1 of the delay penalty", l1), ("l2 of the delay penalty", l2)]
+            {
+                if !value.is_finite() {
+                    let value = value.to_string();
+                    return Err(TrainError::Setting { what, value, rule: "finite" });
+                }
+            }
+        }
         self.schedules.check()?;
         self.augmentation.check().map_err(TrainError::Augmentation)?;
         let metrics = self.schedules.metrics().into_iter().chain(self.best);
@@ -210,6 +228,7 @@ impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
             ("schedules", format!("{:?}", self.schedules)),
             ("augmentation", format!("{:?}", self.augmentation)),
             ("backward options", format!("{:?}", self.backward)),
+            ("delay penalty", format!("{:?}", self.penalty)),
             ("remedies", format!("{:?}", self.remedies)),
             ("metric of the best epoch", format!("{:?}", self.best)),
         ]

@@ -7,8 +7,8 @@ use eventprop::train::{
     TrainError, Trainer, Verdict, evaluate,
 };
 use eventprop::{
-    Adam, Gradients, Network, OptimizeError, Optimizer, OptimizerState, Sample, Sgd,
-    backward_batch, evaluate_batch,
+    Adam, DelayPenalty, Gradients, Network, OptimizeError, Optimizer, OptimizerState,
+    ParameterKind, Sample, Sgd, SpikingNetwork, backward_batch, evaluate_batch,
 };
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -26,18 +26,18 @@ struct Recorder {
     start: Option<(usize, usize)>,
 }
 
-impl Observer for Recorder {
-    fn start(&mut self, start: &Start<'_>) -> Verdict {
+impl Observer<f64> for Recorder {
+    fn start(&mut self, start: &Start<'_>, _: &dyn Network<f64>) -> Verdict {
         self.start = Some((start.epochs, start.batches));
         Ok(ControlFlow::Continue(()))
     }
 
-    fn batch(&mut self, report: &BatchReport) -> Verdict {
+    fn batch(&mut self, report: &BatchReport, _: &dyn Network<f64>) -> Verdict {
         self.batches.push(*report);
         Ok(ControlFlow::Continue(()))
     }
 
-    fn epoch(&mut self, report: &EpochReport) -> Verdict {
+    fn epoch(&mut self, report: &EpochReport, _: &dyn Network<f64>) -> Verdict {
         self.epochs.push(report.epoch);
         Ok(ControlFlow::Continue(()))
     }
@@ -48,13 +48,16 @@ fn an_epoch_of_one_batch_is_one_step_along_the_mean_gradient() {
     let set = data(6, 1);
     let (mut net, mut by_hand) = (network(), network());
     let schedule = Schedule::Exponential { factor: 0.5 };
+    let penalty = DelayPenalty { l1: 0.2, l2: 0.3 };
     let trainer = Trainer::new(objective(), Sgd::new(0.1)).epochs(2).batch(6).schedule(schedule);
+    let trainer = trainer.delay_penalty(penalty);
     trainer.fit(&mut net, &set, None, &mut []).unwrap();
     let samples: Vec<_> = (0..6).map(|k| (set.spikes(k).unwrap(), set.label(k))).collect();
     let samples: Vec<_> = samples.iter().map(|(input, target)| Sample { input, target }).collect();
     for rate in [0.1, 0.05] {
-        let (_, gradients) =
+        let (_, mut gradients) =
             backward_batch(&by_hand, &samples, set.duration(), &objective()).unwrap();
+        penalty.add_to(&by_hand, &mut gradients).unwrap();
         Sgd::new(rate).step(&mut by_hand, &gradients).unwrap();
     }
     // In another order of summation.
@@ -80,6 +83,65 @@ fn every_sample_is_met_once_an_epoch_and_observers_are_told() {
     assert_eq!(metrics.health.trials, 10);
     let mean = recorder.batches[3..].iter().map(|b| b.loss * b.samples as f64).sum::<f64>() / 10.0;
     assert!((mean - metrics.loss).abs() < 1e-12);
+}
+
+#[test]
+fn penalties_on_delays_shorten_them_and_have_a_value() {
+    let sum = |net: &SpikingNetwork<f64>| {
+        let parameters = net.parameters().into_iter();
+        let delays = parameters.filter(|(_, p)| p.kind == ParameterKind::Delay);
+        delays.flat_map(|(_, p)| p.values).sum::<f64>()
+    };
+    let after = |l1| {
+        let mut net = network();
+        let trainer = Trainer::new(objective(), Adam::new(0.01).delay_rate(0.05)).epochs(5);
+        let trainer = trainer.delay_penalty(DelayPenalty { l1, l2: 0.0 });
+        trainer.fit(&mut net, &data(10, 1), None, &mut []).unwrap();
+        sum(&net)
+    };
+    assert!(after(10.0) < after(0.0) && after(10.0) < sum(&network()));
+    for (l1, l2) in [(f64::NAN, 0.0), (0.0, f64::INFINITY)] {
+        let trainer = Trainer::new(objective(), Adam::new(0.01));
+        let trainer = trainer.delay_penalty(DelayPenalty { l1, l2 });
+        let error = trainer.fit(&mut network(), &data(10, 1), None, &mut []).unwrap_err();
+        assert!(matches!(error, TrainError::Setting { rule: "finite", .. }), "{error}");
+    }
+}
+
+#[test]
+fn observers_see_the_network_of_the_moment() {
+    /// Parameters at the start, after each batch, and after each epoch.
+    #[derive(Default)]
+    struct Watch(Vec<Vec<f64>>, Vec<Vec<f64>>, Vec<Vec<f64>>);
+    fn seen(network: &dyn Network<f64>) -> Vec<f64> {
+        network.parameters().iter().flat_map(|(_, p)| p.values.to_vec()).collect()
+    }
+    impl Observer<f64> for Watch {
+        fn start(&mut self, _: &Start<'_>, network: &dyn Network<f64>) -> Verdict {
+            self.0.push(seen(network));
+            Ok(ControlFlow::Continue(()))
+        }
+        fn batch(&mut self, _: &BatchReport, network: &dyn Network<f64>) -> Verdict {
+            self.1.push(seen(network));
+            Ok(ControlFlow::Continue(()))
+        }
+        fn epoch(&mut self, _: &EpochReport, network: &dyn Network<f64>) -> Verdict {
+            self.2.push(seen(network));
+            Ok(ControlFlow::Continue(()))
+        }
+    }
+    let (mut watch, mut net) = (Watch::default(), network());
+    // So fast that the last epoch is not the best.
+    let trainer = Trainer::new(objective(), Adam::new(2.0)).epochs(6).batch(5);
+    let trainer = trainer.keep_best(Metric::TrainLoss);
+    let history = trainer.fit(&mut net, &data(10, 1), None, &mut [&mut watch]).unwrap();
+    let Watch(starts, batches, epochs) = watch;
+    assert_eq!(starts, [values(&network())]);
+    assert!(batches.windows(2).all(|two| two[0] != two[1]) && batches[0] != starts[0]);
+    assert!(batches.iter().skip(1).step_by(2).eq(&epochs));
+    let best = history.best(Metric::TrainLoss).unwrap().epoch;
+    assert!(best < 5, "{best}");
+    assert_eq!(values(&net), epochs[best]);
 }
 
 #[test]
@@ -170,8 +232,8 @@ fn schedules_are_functions_of_what_was_done() {
 fn stops_are_for_the_end_of_the_epoch() {
     let flag = Arc::new(AtomicBool::new(false));
     struct Raise(Arc<AtomicBool>);
-    impl Observer for Raise {
-        fn batch(&mut self, report: &BatchReport) -> Verdict {
+    impl Observer<f64> for Raise {
+        fn batch(&mut self, report: &BatchReport, _: &dyn Network<f64>) -> Verdict {
             if report.epoch == 1 {
                 self.0.store(true, Ordering::Relaxed);
             }
@@ -180,7 +242,7 @@ fn stops_are_for_the_end_of_the_epoch() {
     }
     let trainer = Trainer::new(objective(), Adam::new(0.01)).epochs(9).batch(4);
     let trainer = trainer.stop_flag(flag.clone());
-    let observer: &mut dyn Observer = &mut Raise(flag);
+    let observer: &mut dyn Observer<f64> = &mut Raise(flag);
     let history = trainer.fit(&mut network(), &data(10, 1), None, &mut [observer]).unwrap();
     assert_eq!(history.epochs.len(), 2);
     assert_eq!(history.epochs[1].train.samples, 10);
@@ -276,7 +338,7 @@ fn settings_without_meaning_are_refused() {
 #[test]
 fn watching_changes_nothing_and_metrics_are_what_they_are_called() {
     let (train, validation) = (data(12, 1), data(9, 2));
-    let fit = |observers: &mut [&mut dyn Observer]| {
+    let fit = |observers: &mut [&mut dyn Observer<f64>]| {
         let mut net = network();
         let trainer = Trainer::new(objective(), Adam::new(0.05)).epochs(4).batch(6);
         let history = trainer.fit(&mut net, &train, Some(&validation), observers).unwrap();
@@ -310,8 +372,8 @@ fn watching_changes_nothing_and_metrics_are_what_they_are_called() {
 #[test]
 fn training_that_fails_leaves_the_best_epoch() {
     struct Fails;
-    impl Observer for Fails {
-        fn batch(&mut self, report: &BatchReport) -> Verdict {
+    impl Observer<f64> for Fails {
+        fn batch(&mut self, report: &BatchReport, _: &dyn Network<f64>) -> Verdict {
             if report.epoch == 2 { Err("enough".into()) } else { Ok(ControlFlow::Continue(())) }
         }
     }
