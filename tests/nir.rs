@@ -218,6 +218,13 @@ fn what_is_trained_is_named_where_it_is_lost() {
     let places: Vec<&str> = report.findings.iter().map(|f| f.place.as_str()).collect();
     assert_eq!(places, ["hidden", "input->hidden"]);
     assert!(report.findings.iter().all(|f| f.loss == Loss::Dropped { what: what.clone() }));
+    let mut net = NetworkBuilder::new();
+    let input = net.input("input", 2);
+    let hidden = net.layer("hidden", Lif::new(2));
+    net.connect(input, hidden, Dense::weights(1.0).max_weight(2.0));
+    let (_, report) = Export::new().graph(&build(net)).unwrap();
+    assert_eq!(report.findings.len(), 1, "{report}");
+    assert_eq!(report.findings[0].loss, Loss::Dropped { what });
 }
 
 #[test]

@@ -309,6 +309,32 @@ fn a_check_without_anything_to_check_does_not_pass() {
     let report = GradientCheck::new().run(&net, &input(), 50.0, &objective, &0).unwrap();
     assert!(report.passed(), "{report}");
     assert!(report.to_string().contains("input->hidden delay"));
+    // Nothing is learned, and nothing comes in.
+    let mut net = NetworkBuilder::new();
+    let input = net.input("input", 1);
+    let hidden = net.layer("hidden", Lif::new(1));
+    net.connect(input, hidden, Dense::weights(9.0).fixed_weights());
+    let net = net.build(&mut rng()).unwrap();
+    let silence = SpikeTrains::silent(1);
+    let objective = Objective::new(MeanVoltage, MeanSquaredError);
+    let report = GradientCheck::new().run(&net, &silence, 50.0, &objective, &[0.0]).unwrap();
+    assert!(report.checked() == 0 && !report.passed(), "{report}");
+}
+
+#[test]
+fn gradients_of_another_network_or_input_are_not_checked() {
+    let (net, other) = (good(), build(Lif::new(4), Dense::weights(4.0).delays(1.0)).unwrap());
+    let objective = Objective::new(MeanVoltage, CrossEntropy::new());
+    let of = |net: &SpikingNetwork, input: &SpikeTrains| {
+        let trace = net.forward(input, 50.0).unwrap();
+        net.backward(&trace, &objective, &0).unwrap().1
+    };
+    let longer = SpikeTrains::from_channels([vec![1.0, 2.0], vec![1.5, 2.5]]).unwrap();
+    for foreign in [of(&other, &input()), of(&net, &longer)] {
+        let check = GradientCheck::new();
+        let error = check.compare(&net, &input(), 50.0, &objective, &0, &foreign).unwrap_err();
+        assert!(matches!(error, Error::Adjoint(AdjointError::Layout)), "{error}");
+    }
 }
 
 #[test]

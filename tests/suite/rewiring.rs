@@ -90,6 +90,22 @@ fn rewiring_keeps_what_optimisers_remember() {
 }
 
 #[test]
+fn ranges_of_weights_hold_for_new_synapses() {
+    let recipe = || Dense::weights(vec![0.1, 0.2, 0.3, 0.4]).min_weight(0.0).max_weight(1.0);
+    let mut net = between(2, 2, recipe()).unwrap();
+    let new = |weight| {
+        let add = vec![NewSynapse { post: 0, pre: 1, weight, delay: 0.0 }];
+        Rewiring { remove: vec![1], add }
+    };
+    let error = net.rewire("input->output", &new(-0.1)).unwrap_err();
+    assert!(error.to_string().contains("-0.1"), "{error}");
+    assert_eq!(flat(&net), [0.1, 0.2, 0.3, 0.4]);
+    let _ = net.rewire("input->output", &new(0.9)).unwrap();
+    step(&mut net, &mut Sgd::new(1.0), &[0.5, -0.5, 0.1, 0.5]);
+    assert_eq!(flat(&net), [0.0, 1.0, 0.3 - 0.1, 0.0]);
+}
+
+#[test]
 fn a_rewired_network_is_one_that_was_built_so() {
     let edges = vec![(0, 1), (1, 0), (0, 0), (0, 0)];
     let delays = |values: Vec<f64>| {
