@@ -135,8 +135,8 @@ impl GradientCheck {
                     let parameter = &parameters[number].1;
                     (parameter.values[index], parameter.bounds)
                 };
-                let numeric = self.settle(adjoint, |step| {
-                    self.differentiate(step, center, bounds.lower, bounds.upper, |x| {
+                let numeric = self.settle(adjoint, &mut |step| {
+                    self.differentiate(step, center, bounds.lower, bounds.upper, &mut |x| {
                         moved.parameters_mut()[number].1.values[index] = x;
                         moved.update();
                         loss(&moved, input)
@@ -151,8 +151,8 @@ impl GradientCheck {
         let mut class = CheckClass::new("input times".into(), None);
         for (index, &adjoint) in gradients.input_times.iter().enumerate() {
             let center = input.times()[index];
-            let numeric = self.settle(adjoint, |step| {
-                self.differentiate(step, center, 0.0, f64::INFINITY, |x| {
+            let numeric = self.settle(adjoint, &mut |step| {
+                self.differentiate(step, center, 0.0, f64::INFINITY, &mut |x| {
                     loss(network, &with_time(input, index, x)?)
                 })
             });
@@ -168,7 +168,7 @@ impl GradientCheck {
     fn settle(
         &self,
         adjoint: f64,
-        mut difference: impl FnMut(f64) -> Option<(f64, f64)>,
+        difference: &mut dyn FnMut(f64) -> Option<(f64, f64)>,
     ) -> Option<(f64, f64)> {
         let first = difference(self.step)?;
         let agrees = |(numeric, numeric_error): &(f64, f64)| {
@@ -187,7 +187,7 @@ impl GradientCheck {
         x: f64,
         lower: f64,
         upper: f64,
-        mut f: impl FnMut(f64) -> Option<f64>,
+        f: &mut dyn FnMut(f64) -> Option<f64>,
     ) -> Option<(f64, f64)> {
         let center = f(x)?;
         // What rounding leaves uncertain of a value; divided by the step, of the quotient.
@@ -196,10 +196,10 @@ impl GradientCheck {
         for _ in 0..CUTS {
             let found = match (x - step >= lower, x + step <= upper) {
                 (true, true) => {
-                    ridders(step, 2, noise, |h| Some((f(x + h)? - f(x - h)?) / (2.0 * h)))
+                    ridders(step, 2, noise, &mut |h| Some((f(x + h)? - f(x - h)?) / (2.0 * h)))
                 }
-                (false, true) => ridders(step, 1, noise, |h| Some((f(x + h)? - center) / h)),
-                (true, false) => ridders(step, 1, noise, |h| Some((center - f(x - h)?) / h)),
+                (false, true) => ridders(step, 1, noise, &mut |h| Some((f(x + h)? - center) / h)),
+                (true, false) => ridders(step, 1, noise, &mut |h| Some((center - f(x - h)?) / h)),
                 (false, false) => None,
             };
             if found.is_some() {
@@ -216,7 +216,7 @@ fn ridders(
     step: f64,
     order: i32,
     noise: f64,
-    mut quotient: impl FnMut(f64) -> Option<f64>,
+    quotient: &mut dyn FnMut(f64) -> Option<f64>,
 ) -> Option<(f64, f64)> {
     let mut best = (f64::NAN, f64::INFINITY);
     let mut last: Vec<f64> = Vec::new();
@@ -267,15 +267,16 @@ mod tests {
     fn ridders_differentiates() {
         let check = GradientCheck::new();
         let (d, error) =
-            check.differentiate(check.step, 1.0, -9.0, 9.0, |x| Some(x.sin())).unwrap();
+            check.differentiate(check.step, 1.0, -9.0, 9.0, &mut |x| Some(x.sin())).unwrap();
         assert_relative_eq!(d, 1f64.cos(), max_relative = 1e-11);
         assert!(error < 1e-10);
         // One-sided at a bound.
-        let (d, error) = check.differentiate(check.step, 0.0, 0.0, 9.0, |x| Some(x.exp())).unwrap();
+        let (d, error) =
+            check.differentiate(check.step, 0.0, 0.0, 9.0, &mut |x| Some(x.exp())).unwrap();
         assert_relative_eq!(d, 1.0, max_relative = 1e-9);
         assert!(error < 1e-8);
         assert_eq!(
-            check.differentiate(check.step, 0.0, 0.0, 9.0, |x| (x == 0.0).then_some(0.0)),
+            check.differentiate(check.step, 0.0, 0.0, 9.0, &mut |x| (x == 0.0).then_some(0.0)),
             None
         );
     }
@@ -284,13 +285,13 @@ mod tests {
     fn a_kink_nearby_asks_for_finer_steps() {
         let check = GradientCheck::new();
         let slope = |x: f64, step| {
-            let f = |x: f64| Some(if x > 1e-3 { 3.0 * x - 2e-3 } else { x });
-            check.differentiate(step, x, -9.0, 9.0, f)
+            let mut f = |x: f64| Some(if x > 1e-3 { 3.0 * x - 2e-3 } else { x });
+            check.differentiate(step, x, -9.0, 9.0, &mut f)
         };
-        let (found, _) = check.settle(1.0, |step| slope(0.0, step)).unwrap();
+        let (found, _) = check.settle(1.0, &mut |step| slope(0.0, step)).unwrap();
         assert_relative_eq!(found, 1.0, max_relative = 1e-9);
         // It does not make a wrong gradient right.
-        let (found, _) = check.settle(1.01, |step| slope(0.0, step)).unwrap();
+        let (found, _) = check.settle(1.01, &mut |step| slope(0.0, step)).unwrap();
         assert!((found - 1.01).abs() > 1e-4);
     }
 

@@ -3,6 +3,8 @@
 mod builder;
 mod groups;
 mod scratch;
+#[cfg(debug_assertions)]
+mod shared;
 mod spiking;
 mod storage;
 #[cfg(feature = "serde")]

@@ -381,11 +381,3 @@ impl<F: Real> Network<F> for SpikingNetwork<F> {
         }
     }
 }
-
-/// While developing, what depends on this crate shares the engines that are compiled here. Without it each test and
-/// each example compiles them again, which takes twice as long.
-#[cfg(debug_assertions)]
-#[used]
-static SHARED: (Shared<f64>, Shared<f32>) = (|network| network, |network| network);
-#[cfg(debug_assertions)]
-type Shared<F> = fn(&SpikingNetwork<F>) -> &dyn Network<F>;
