@@ -3,7 +3,7 @@
 mod builder;
 mod groups;
 mod scratch;
-#[cfg(debug_assertions)]
+#[cfg(all(debug_assertions, not(test)))]
 mod shared;
 mod spiking;
 mod storage;
