@@ -165,7 +165,7 @@ where
     pictures.parameters(&fitted.initial, net)?;
     pictures.save("curves", TrainingCurves::new().run(fitted.run(way)).draw())?;
     let names: Vec<&str> = parts.test.class_names().iter().map(String::as_str).collect();
-    pictures.save("confusion", Confusion::new(&names, &counts(&test))?.draw())?;
+    pictures.save("confusion", Confusion::new(&names, &test.confusion)?.draw())?;
     if !parts.test.is_empty() {
         let label = &parts.test.class_names()[parts.test.label(0)];
         let samples = [(format!("a test sample of `{label}`"), &parts.test.spikes(0)?, duration)];
@@ -173,10 +173,4 @@ where
     }
     pictures.announce();
     Ok(())
-}
-
-/// How often each class was taken for each.
-fn counts(metrics: &Metrics) -> Vec<Vec<usize>> {
-    let rows = metrics.confusion.counts.iter();
-    rows.map(|row| row.iter().map(|&n| n as usize).collect()).collect()
 }

@@ -4,6 +4,7 @@ use super::style::{
     BLUE, GREY, INK, SMALL, TEXT, note, pale, picture, title, upright, width, write,
 };
 use super::{Picture, PlotError};
+use crate::train;
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
@@ -20,15 +21,16 @@ use plotters::style::text_anchor::HPos;
 pub struct Confusion {
     names: Vec<String>,
     /// By class, then by what was read; what was read as nothing comes last.
-    counts: Vec<Vec<usize>>,
+    counts: Vec<Vec<u64>>,
 }
 
 impl Confusion {
-    /// From counts by class (row) and by what was read (column).
+    /// From counts, such as those of [`Metrics::confusion`](train::Metrics::confusion).
     ///
     /// # Errors
     /// If there is no class, or if the rows or columns are not as many as the names.
-    pub fn new<T: ToString>(names: &[T], counts: &[Vec<usize>]) -> Result<Self, PlotError> {
+    pub fn new<T: ToString>(names: &[T], found: &train::Confusion) -> Result<Self, PlotError> {
+        let train::Confusion { counts, undecided } = found;
         let expected = names.len();
         if expected == 0 {
             return Err(PlotError::Empty { picture: "a confusion matrix", what: "class" });
@@ -41,8 +43,10 @@ impl Confusion {
         for (k, row) in counts.iter().enumerate() {
             check(format!("columns of row {k} of the confusion matrix"), row.len())?;
         }
+        check("undecided counts of the confusion matrix".into(), undecided.len())?;
         let names = names.iter().map(T::to_string).collect();
-        let counts = counts.iter().map(|row| row.iter().copied().chain([0]).collect()).collect();
+        let rows = counts.iter().zip(undecided);
+        let counts = rows.map(|(row, &none)| row.iter().copied().chain([none]).collect()).collect();
         Ok(Self { names, counts })
     }
 
@@ -56,7 +60,8 @@ impl Confusion {
         found: &[Option<usize>],
     ) -> Result<Self, PlotError> {
         let n = names.len();
-        let mut this = Self::new(names, &vec![vec![0; n]; n])?;
+        let none = train::Confusion { counts: vec![vec![0; n]; n], undecided: vec![0; n] };
+        let mut this = Self::new(names, &none)?;
         if labels.len() != found.len() {
             let what = "readings of samples".into();
             return Err(PlotError::Count { what, found: found.len(), expected: labels.len() });
@@ -94,8 +99,8 @@ impl Confusion {
         let (below, right) = (if turned { left } else { 45 }, 110);
         let size = (cell * columns as i32, cell * n as i32);
         let corner = (left + 75, 110);
-        let all: usize = self.counts.iter().flatten().sum();
-        let right_ones: usize = (0..n).map(|k| self.counts[k][k]).sum();
+        let all: u64 = self.counts.iter().flatten().sum();
+        let right_ones: u64 = (0..n).map(|k| self.counts[k][k]).sum();
         let wide = (corner.0 + size.0 + right).max(620);
         picture((wide, corner.1 + size.1 + below + 65), |root| {
             let head = match all {
@@ -108,7 +113,7 @@ impl Confusion {
             title(root, &head, (40, 50))?;
             let centre = |k: usize| cell * k as i32 + cell / 2;
             for (row, counts) in self.counts.iter().enumerate() {
-                let (y, sum) = (corner.1 + centre(row), counts.iter().sum::<usize>());
+                let (y, sum) = (corner.1 + centre(row), counts.iter().sum::<u64>());
                 let half = cell / 2;
                 for (column, &count) in counts.iter().take(columns).enumerate() {
                     let x = corner.0 + centre(column);

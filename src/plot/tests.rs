@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::data::YinYang;
-use crate::{Dense, Lif, Network, NetworkBuilder, SpikeTrains, SpikingNetwork};
+use crate::{Dense, Lif, Network, NetworkBuilder, SpikeTrains, SpikingNetwork, train};
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
@@ -128,16 +128,24 @@ fn confusion_counts_and_refuses() {
     for text in ["Accuracy 33.3 % (1 of 3)", "none\n", "50 %", "0 %"] {
         assert!(picture.svg().contains(text), "{text}");
     }
-    let same = Confusion::new(&names, &[vec![1, 0], vec![1, 0]]).unwrap().draw().unwrap();
+    let counts = |counts: &[&[u64]], undecided: &[u64]| train::Confusion {
+        counts: counts.iter().map(|row| row.to_vec()).collect(),
+        undecided: undecided.to_vec(),
+    };
+    let found = counts(&[&[1, 0], &[1, 0]], &[1, 0]);
+    assert_eq!(Confusion::new(&names, &found), of(&[0, 0, 1], &[Some(0), None, Some(0)]));
+    let found = counts(&[&[1, 0], &[1, 0]], &[0, 0]);
+    let same = Confusion::new(&names, &found).unwrap().draw().unwrap();
     assert!(same.svg().contains("Accuracy 50.0 % (1 of 2)") && !same.svg().contains("none\n"));
     check(&of(&[], &[]).unwrap().draw().unwrap()).unwrap();
     let class = |index, class| PlotError::Class { what: "sample", index, class, classes: 2 };
     assert_eq!(of(&[0, 2], &[None, None]), Err(class(1, 2)));
     assert!(matches!(of(&[0], &[Some(2)]), Err(PlotError::Class { index: 0, class: 2, .. })));
     assert!(matches!(of(&[0], &[]), Err(PlotError::Count { found: 0, expected: 1, .. })));
-    assert!(Confusion::new(&names, &[vec![1, 0]]).is_err());
-    assert!(Confusion::new(&names, &[vec![1, 0], vec![1]]).is_err());
-    assert!(Confusion::new::<&str>(&[], &[]).is_err());
+    assert!(Confusion::new(&names, &counts(&[&[1, 0]], &[0, 0])).is_err());
+    assert!(Confusion::new(&names, &counts(&[&[1, 0][..], &[1]], &[0, 0])).is_err());
+    assert!(Confusion::new(&names, &counts(&[&[1, 0], &[1, 0]], &[0])).is_err());
+    assert!(Confusion::new::<&str>(&[], &counts(&[], &[])).is_err());
     let many: Vec<String> = (0..35).map(|k| format!("a rather long name {k}")).collect();
     check(&Confusion::of(&many, &[34], &[Some(usize::MIN)]).unwrap().draw().unwrap()).unwrap();
 }
