@@ -27,7 +27,7 @@ const SAMPLES: usize = 700;
 /// let picture = Membranes::new(&net, &trace, 0).neurons([0, 3]).draw()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use]
 pub struct Membranes<'a, F: Real, N: ?Sized> {
     net: &'a N,
