@@ -33,6 +33,20 @@ impl Dataset {
         self.view(Header { duration, ..self.header().clone() }, change)
     }
 
+    /// The same samples with all times, and the duration, times `factor`: 1000 makes ms of a file in s, 0.5 plays it twice
+    /// as fast.
+    ///
+    /// # Errors
+    /// A factor that is not finite and above 0, or makes the duration infinite.
+    pub fn scale_times(&self, factor: f64) -> Result<Self, DataError> {
+        if !(factor.is_finite() && factor > 0.0) {
+            return Err(DataError::setting("factor", factor, "it must be finite and above 0"));
+        }
+        let header = self.header().clone();
+        let duration = header.duration * factor;
+        self.view(Header { duration, ..header }, Change { factor, ..Change::default() })
+    }
+
     /// The same samples without the events that come less than `gap` ms after the last one that was kept in their
     /// channel: so many neighbours that say the same, or bins of a histogram that hold one event at most, cost
     /// nothing. A gap of 0 keeps all.
@@ -113,6 +127,7 @@ impl Dataset {
 #[derive(Debug, Clone, Copy)]
 struct Change {
     merge: u32,
+    factor: f64,
     before: f64,
     gap: f64,
     every: u32,
@@ -120,11 +135,11 @@ struct Change {
 
 impl Default for Change {
     fn default() -> Self {
-        Self { merge: 1, before: f64::INFINITY, gap: 0.0, every: 1 }
+        Self { merge: 1, factor: 1.0, before: f64::INFINITY, gap: 0.0, every: 1 }
     }
 }
 
-/// A set with other channels or fewer events.
+/// A set with other channels, other times or fewer events.
 #[derive(Debug)]
 struct View {
     data: Dataset,
@@ -133,10 +148,15 @@ struct View {
 
 impl Source for View {
     fn read(&self, sample: usize, into: &mut Vec<(f64, u32)>) -> Result<(), DataError> {
-        let Change { merge, before, gap, every } = self.change;
+        let Change { merge, factor, before, gap, every } = self.change;
         self.data.events(sample, into)?;
         into.retain(|&(time, _)| time < before);
         into.iter_mut().for_each(|event| event.1 /= merge);
+        if factor != 1.0 {
+            into.iter_mut().for_each(|event| event.0 *= factor);
+            // Rounding may have made times equal.
+            into.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        }
         if gap > 0.0 {
             let mut last: HashMap<u32, f64> = HashMap::new();
             into.retain(|&(time, channel)| {
@@ -229,6 +249,16 @@ mod tests {
             let mut times: Vec<f64> = kept.times().to_vec();
             times.sort_by(f64::total_cmp);
             assert!(times.iter().copied().eq((0..n).map(f64::from)), "{n}: {times:?}");
+        }
+        let seconds = data.scale_times(1e-3).unwrap();
+        assert_eq!(seconds.duration(), 0.01);
+        assert_eq!(seconds.spikes(0).unwrap().channel(0), [0.001, 0.005]);
+        assert_eq!(seconds.scale_times(1e3).unwrap().spikes(0), data.spikes(0));
+        // All of them too small to be told apart from 0, in the order of channels.
+        let none = data.scale_times(f64::MIN_POSITIVE).unwrap().scale_times(1e-300).unwrap();
+        assert_eq!(none.spikes(0).unwrap().events(), [(0.0, 0), (0.0, 0), (0.0, 1), (0.0, 2)]);
+        for factor in [0.0, -1.0, f64::NAN, f64::INFINITY, f64::MAX] {
+            assert!(data.scale_times(factor).is_err(), "{factor}");
         }
         assert!(data.merge_channels(0).is_err());
         assert!(data.cut(f64::NAN).is_err());
