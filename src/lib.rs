@@ -42,8 +42,8 @@
 //! | `distributed`, `mpi` | no | training by several processes; the second with an MPI of the system |
 //! | `nir`, `mlgenn` | no | files of other programs |
 //!
-//! Extend it by implementing [`Layer`] (or only [`LinearLayer`]), [`DelayedSynapses`], [`Readout`],
-//! [`Loss`], [`Optimizer`] or [`Network`].
+//! Extend it by implementing [`Layer`] (or only [`LinearLayer`]), [`DelayedSynapses`] and [`Connectivity`] that makes them,
+//! [`Readout`], [`Loss`], [`Optimizer`] or [`Network`].
 //!
 //! Units: times, delays and time constants are in ms; potentials, weights and currents have no
 //! dimension; gradients by times are per ms. Matrices are post x pre.
@@ -82,7 +82,8 @@
 //! tau_mem V' = -V + I    tau_syn I' = -I    at t_k + d: I += w    where V reaches the threshold: V = reset
 //! ```
 //!
-//! Backwards in time from 0, with p the derivative of the loss L by the state and p+ its value just after an event:
+//! Backwards in time from p = 0 at the end of the trial, with p the derivative of the loss L by the state and p+ its value
+//! just after an event:
 //!
 //! $$\tau_m \dot p_V = p_V \qquad \tau_s \dot p_I = p_I - \frac{\tau_s}{\tau_m} p_V \qquad
 //! p_V = p_V^{+} - \frac{1}{\dot V} \Big( \frac{dL}{dt} + p_V^{+} \frac{V_r - \vartheta}{\tau_m} \Big) \text{ at a spike}$$

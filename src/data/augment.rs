@@ -37,8 +37,8 @@ pub struct Augmentation {
 }
 
 impl Augmentation {
-    /// Moves all events of a sample by one whole number of channels, uniform in `-shift..shift`. Events that
-    /// leave the channels are dropped.
+    /// Moves all events of a sample by one whole number of channels, uniform from -`shift` to `shift` - 1, as Mészáros
+    /// et al. (2025) do: with 1, all stay or move down by one. Events that leave the channels are dropped.
     pub fn shift(mut self, shift: u32) -> Self {
         self.shift = shift;
         self

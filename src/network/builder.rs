@@ -192,7 +192,8 @@ impl<F: Real> NetworkBuilder<F> {
         PopulationId(self.populations.len() - 1)
     }
 
-    /// Connects two populations, or a layer with itself, by a projection named `pre->post`.
+    /// Connects two populations, or a layer with itself, by a projection named `pre->post`; a second one between the same
+    /// two is `pre->post#2`, and so on. What goes by name, as rates and rewiring do, goes by one of these.
     pub fn connect(
         &mut self,
         pre: PopulationId,

@@ -69,10 +69,10 @@ pub(crate) struct Projection<F: Real> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Engine {
     /// For each group of layers the quickest way that takes it: neuron by neuron under light loads, sums over short windows
-    /// in which a neuron provably cannot fire under heavy ones, else one event after the other.
+    /// in which a neuron provably cannot fire under heavy ones, else as [`Engine::Plain`].
     #[default]
     Fast,
-    /// One event after the other. Small and slow; the reference for the fast engine.
+    /// One event after the other. Small and slow; the reference for the others.
     Plain,
 }
 

@@ -2,6 +2,7 @@
 
 use crate::Real;
 use crate::network::Projection;
+use std::fmt;
 
 /// What [`Quantization::apply`](crate::Quantization::apply) changed, projection by projection.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -58,6 +59,28 @@ pub struct MovedSynapse {
     pub before: f64,
     /// The value now.
     pub after: f64,
+}
+
+impl fmt::Display for QuantizationReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (k, projection) in self.projections.iter().enumerate() {
+            let QuantizedProjection { name, weights, delays, .. } = projection;
+            let end = if k == 0 { "" } else { "\n" };
+            write!(f, "{end}{name}: weights {weights}; delays {delays} (ms)")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Rounding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { largest, mean, clipped, distinct, .. } = self;
+        write!(f, "moved by {largest:.3} at most, {mean:.3} on average, {distinct} different now")?;
+        if *clipped > 0 {
+            write!(f, ", {clipped} clipped")?;
+        }
+        Ok(())
+    }
 }
 
 impl MovedSynapse {

@@ -23,7 +23,8 @@ pub struct Log {
 }
 
 impl Log {
-    /// Comma-separated values: loss, accuracy, and mean spikes per neuron of all layers, in training and validation.
+    /// Comma-separated values: loss, accuracy, and spikes per neuron, in training and validation; the factors of the rates;
+    /// lost arrivals and lifted neurons of training. Spikes are a mean over all layers, those that never fire included.
     pub fn csv(path: impl Into<PathBuf>) -> Self {
         let header = "epoch,train_loss,train_accuracy,train_spikes_per_neuron,validation_loss,validation_accuracy,\
             validation_spikes_per_neuron,weight_rate_factor,delay_rate_factor,constant_rate_factor,lost_arrivals,lifted";

@@ -116,7 +116,7 @@ impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
     }
 
     /// The length of a trial in ms, in training and validation; by default [`Dataset::duration`] of the training
-    /// samples. What comes later in a sample is not heard.
+    /// samples. What comes then or later in a sample is not heard.
     pub fn duration(mut self, duration: f64) -> Self {
         self.duration = Some(duration);
         self
