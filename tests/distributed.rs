@@ -8,8 +8,8 @@ use eventprop::distributed::{self, Communicator, DistributedError, Failure, InPr
 use eventprop::remedy::SpikeCountRegularizer;
 use eventprop::{
     BackwardOptions, CrossEntropy, Dense, Error, FirstSpikeTime, Gradients, Lif, Network,
-    NetworkBuilder, Objective, Real, Sample, SpikeTrains, SpikingNetwork, backward_batch_with,
-    evaluate_batch,
+    NetworkBuilder, Objective, Real, Sample, Sparse, SpikeTrains, SpikingNetwork,
+    backward_batch_with, evaluate_batch,
 };
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
@@ -159,6 +159,20 @@ fn a_rank_that_ends_is_missed() {
             );
         }
     }
+}
+
+#[test]
+fn ranks_with_other_numbers_of_samples_are_out_of_step() {
+    let net = network::<f64>(6);
+    let inputs = inputs(16);
+    let samples = samples(&inputs);
+    let results = on_ranks(2, |ranks| {
+        // Of both shares the sum is that over the fewer ones, which only the other rank can notice.
+        let own = &samples[..16 - 8 * ranks.rank()];
+        distributed::evaluate_batch(ranks, &net, own, DURATION, &objective())
+    });
+    let error = results[0].as_ref().unwrap_err().to_string();
+    assert!(error.contains("8 samples in all, but 16 on this rank"), "{error}");
 }
 
 #[test]
@@ -355,7 +369,25 @@ mod trainer {
             let trainer = Trainer::new(support::objective(), adam);
             trainer.fit_on(ranks, &mut network(), &train, None, &mut []).unwrap_err()
         });
-        for error in errors.into_iter().chain(rates) {
+        // The same numbers, and other synapses.
+        let sparse = on_ranks(2, |ranks| {
+            let mut net = NetworkBuilder::new();
+            let input = net.input("input", train.channels());
+            let output = net.layer("output", Lif::new(3));
+            net.connect(input, output, Sparse::fan_in(3).weights(0.5).delays(1.0));
+            let mut rng = ChaCha8Rng::seed_from_u64(ranks.rank() as u64);
+            let mut net = net.build(&mut rng).unwrap();
+            let trainer = Trainer::new(support::objective(), Adam::new(0.02));
+            trainer.fit_on(ranks, &mut net, &train, None, &mut []).unwrap_err()
+        });
+        // Samples to validate by on one rank alone.
+        let validation = data(20, 2);
+        let validated = on_ranks(2, |ranks| {
+            let validation = (ranks.rank() == 0).then_some(&validation);
+            let trainer = Trainer::new(support::objective(), Adam::new(0.02));
+            trainer.fit_on(ranks, &mut network(), &train, validation, &mut []).unwrap_err()
+        });
+        for error in errors.into_iter().chain(rates).chain(sparse).chain(validated) {
             assert!(
                 matches!(
                     error,

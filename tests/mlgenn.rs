@@ -89,6 +89,35 @@ fn what_an_earlier_export_left_is_not_read_with_a_later_one() {
 }
 
 #[test]
+fn two_projections_never_share_files() {
+    let folder = Folder::new("mlgenn-names");
+    let mut net = NetworkBuilder::new();
+    let input = net.input("in#1", 2);
+    let hidden = net.layer("hidden", Lif::new(2));
+    net.connect(input, hidden, Dense::weights(1.0));
+    net.connect(input, hidden, Dense::weights(2.0));
+    let net: SpikingNetwork = net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap();
+    let export = |mlgenn: MlGenn| mlgenn.export(&net, &folder.0, 0);
+    let _ = export(MlGenn::new(1.0)).unwrap();
+    for (connection, weight) in [("Conn_Pop0_Pop1", 1.0), ("Conn_Pop0_Pop1_2", 2.0)] {
+        let connection = MlGenn::new(1.0).read(&folder.0, 0, connection).unwrap();
+        let mut again = NetworkBuilder::new();
+        let pre = again.input("input", 2);
+        let post = again.layer("hidden", Lif::new(2));
+        again.connect(pre, post, connection.synapses(2, 2).unwrap());
+        let again: SpikingNetwork = again.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap();
+        assert_eq!(values(&again)[0], [weight; 4]);
+    }
+    let error = export(MlGenn::new(1.0).connection("in#1->hidden", "Conn_Pop0_Pop1_2"));
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("`in#1->hidden` and `in#1->hidden#2`"), "{error}");
+    // The last name counts.
+    let named = MlGenn::new(1.0).connection("in#1->hidden", "A").connection("in#1->hidden", "B");
+    let _ = export(named).unwrap();
+    assert!(MlGenn::new(1.0).read(&folder.0, 0, "B").is_ok());
+}
+
+#[test]
 fn rounding_is_named_and_no_more_than_named() {
     let folder = Folder::new("mlgenn-rounded");
     let net = network(dense());

@@ -38,6 +38,9 @@ pub(crate) trait Gather<F: Real> {
 
     /// Adds to `total` a round of chunks, those of all processes, in order. `own` are those of this one.
     fn gather(&self, total: &mut Chunk<F>, own: &mut [Chunk<F>]) -> Result<(), Error>;
+
+    /// Refuses a sum over another number of samples than this process was given.
+    fn check(&self, found: usize, expected: usize) -> Result<(), Error>;
 }
 
 /// A single process.
@@ -61,6 +64,10 @@ impl<F: Real> Gather<F> for Alone {
             total.summary.append(&chunk.summary);
             total.gradients.add(&chunk.gradients);
         }
+        Ok(())
+    }
+
+    fn check(&self, _: usize, _: usize) -> Result<(), Error> {
         Ok(())
     }
 }
@@ -119,6 +126,7 @@ pub(super) fn run<F: Real, N: Network<F>, T: Sync + ?Sized>(
         });
         gather.gather(total, &mut chunks[..own.len().div_ceil(CHUNK)])?;
     }
+    gather.check(total.summary.samples, samples.len())?;
     if !samples.is_empty() {
         let BatchSummary { loss, losses, .. } = &mut total.summary;
         std::iter::once(loss).chain(losses).for_each(|loss| *loss /= F::of(samples.len() as f64));

@@ -109,8 +109,10 @@ fn read_labels(path: &Path) -> Result<Vec<About>, DataError> {
             return Err(DataError::format(what));
         }
         if u64::from(about.label) >= MAX_NUMBERED_CLASSES {
-            let (label, classes) = (u64::from(about.label), MAX_NUMBERED_CLASSES as usize);
-            return Err(DataError::BadLabel { sample: expected, label, classes });
+            let (label, most) = (about.label, MAX_NUMBERED_CLASSES - 1);
+            return Err(DataError::format(format!(
+                "sample {expected}: label {label}, but labels of text files go up to {most}"
+            )));
         }
     }
     Ok(labels.into_iter().map(|(_, about)| about).collect())

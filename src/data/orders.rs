@@ -25,7 +25,9 @@ impl Dataset {
             let rule = "it must be a finite number of ms, not negative";
             return Err(DataError::setting("interval", interval, rule));
         }
-        let channels = orders.first().map_or(0, |order| order.len());
+        let Some(channels) = orders.first().map(|order| order.len()) else {
+            return Err(DataError::format("there are no orders"));
+        };
         let names = orders.iter().map(|order| {
             let names: Vec<String> = order.iter().map(ToString::to_string).collect();
             names.join(" ")
@@ -114,6 +116,7 @@ mod tests {
             assert!(matches!(Dataset::sequences(bad, 1.0), Err(DataError::Format { .. })));
         }
         assert!(Dataset::sequences(&[&[]], 1.0).is_err());
+        assert!(Dataset::sequences(&[], 1.0).is_err());
         assert!(Dataset::sequences(&[&[0]], f64::NAN).is_err());
     }
 

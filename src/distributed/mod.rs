@@ -191,6 +191,14 @@ impl<F: Real> Gather<F> for Ranks<'_> {
             (Err(error), _) => Err(error.into()),
         }
     }
+
+    fn check(&self, found: usize, expected: usize) -> Result<(), Error> {
+        if found == expected {
+            return Ok(());
+        }
+        let reason = format!("the batch has {found} samples in all, but {expected} on this rank");
+        Err(DistributedError::OutOfStep { rank: self.0.rank(), reason }.into())
+    }
 }
 
 /// In double precision, which holds every number.

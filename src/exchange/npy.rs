@@ -230,6 +230,12 @@ fn number(descr: &str) -> Option<(Decode, usize)> {
         "<i4" => from!(i32, from_le_bytes),
         "<u8" => from!(u64, from_le_bytes),
         "<i8" => from!(i64, from_le_bytes),
+        ">u2" => from!(u16, from_be_bytes),
+        ">i2" => from!(i16, from_be_bytes),
+        ">u4" => from!(u32, from_be_bytes),
+        ">i4" => from!(i32, from_be_bytes),
+        ">u8" => from!(u64, from_be_bytes),
+        ">i8" => from!(i64, from_be_bytes),
         _ => None,
     }
 }

@@ -22,7 +22,7 @@ pub struct StorageLayout {
     /// What the blocks of learned delays are, by name. Synapses from outside of the crate are not here.
     pub delays: BTreeMap<String, DelayKind>,
     /// A hash of what is not trained, by the name of its projection or layer: fixed weights and delays, which
-    /// synapses share a delay, ranges of weights, constants. Layers from outside of the crate are not here.
+    /// synapses share a delay, ranges of weights, which receptor they reach, constants. Layers from outside of the crate are not here.
     pub fixed: BTreeMap<String, u64>,
 }
 
@@ -111,7 +111,7 @@ pub(super) fn of<F: Real>(network: &SpikingNetwork<F>) -> StorageLayout {
     storage
 }
 
-/// Hashes of what is not trained, ranges of weights and groups of delays included.
+/// Hashes of what is not trained, ranges of weights, groups of delays and receptors included.
 fn fixed<F: Real>(network: &SpikingNetwork<F>) -> BTreeMap<String, u64> {
     let projections = network.projections.iter().map(|projection| {
         // What is left when all that is trained is 0.
@@ -131,7 +131,8 @@ fn fixed<F: Real>(network: &SpikingNetwork<F>) -> BTreeMap<String, u64> {
         // Which synapses share a delay, too.
         let stored = projection.synapses.to_stored();
         let groups: Vec<f64> = stored.iter().flat_map(Synapses::groups).map(f64::from).collect();
-        (projection.name.clone(), hash(values.chain(ranges).chain(groups)))
+        let receptor = [projection.receptor as f64];
+        (projection.name.clone(), hash(values.chain(ranges).chain(groups).chain(receptor)))
     });
     let constants = network
         .layers

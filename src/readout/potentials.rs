@@ -155,6 +155,9 @@ impl<F: Real> Readout<F> for VoltageAt {
         gradient: &[F],
         sensitivity: &mut LayerSensitivity<F>,
     ) -> Result<(), ReadoutError> {
+        if self.times.is_empty() {
+            return Err(ReadoutError::NoTimes);
+        }
         for (neuron, row) in gradient.chunks(self.times.len()).enumerate() {
             sensitivity.potentials.extend(
                 self.times.iter().zip(row).map(|(&time, &gradient)| PotentialSensitivity::At {

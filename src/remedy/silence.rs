@@ -44,8 +44,10 @@ impl<F: Real> SilentNeuronLift<F> {
         check_amount(self.amount)?;
         let in_range = |s: f64| s > 0.0 && s <= 1.0;
         check("the share of silent samples", self.share, in_range, "in (0, 1]")?;
-        let least = self.share * summary.samples as f64;
-        raise(network, layer, summary, self.amount, |silent| silent as f64 >= least)
+        // The quotient, which rounds as the share itself did when it was written down.
+        let samples = summary.samples as f64;
+        let share = self.share;
+        raise(network, layer, summary, self.amount, |silent| silent as f64 / samples >= share)
     }
 }
 
@@ -117,7 +119,7 @@ impl<F: Real> WeightBump<F> {
         check_summary(network, layer, summary)?;
         let missing: u64 = summary.silent[layer].iter().sum();
         let all = summary.silent[layer].len() as f64 * summary.samples as f64;
-        if missing as f64 <= self.tolerance * all {
+        if missing == 0 || missing as f64 / all <= self.tolerance {
             self.next = None;
             return Ok(0);
         }

@@ -101,6 +101,9 @@ pub enum SynapseError {
     /// Smooth delays without a bound.
     #[error("smooth delays need a maximum; give it with `max` or `max_delay`")]
     SmoothWithoutMax,
+    /// A bound of delays, but no delays.
+    #[error("`max_delay` bounds delays, but there are none; give them with `delays`")]
+    MaxWithoutDelays,
     /// A matrix does not fit the layers it connects.
     #[error("{kind} matrix is {found:?}, but the layers need {expected:?} (post x pre)")]
     Shape {

@@ -141,7 +141,7 @@ impl<F: Real> SynapseRecipe<F> {
     }
 
     /// The greatest delay in ms that learning may reach, for all [`Delays`] without a maximum of their
-    /// own; without it there is no upper bound. Where delays add it bounds each of them.
+    /// own; without it there is no upper bound. Where delays add it bounds each of them. Refused where there are no delays.
     pub fn max_delay(mut self, max_delay: F) -> Self {
         self.max_delay = Some(max_delay);
         self
@@ -173,6 +173,9 @@ impl<F: Real> SynapseRecipe<F> {
             min: self.min_weight,
             max: self.max_weight,
         };
+        if self.max_delay.is_some() && self.delays.is_empty() {
+            return Err(SynapseError::MaxWithoutDelays);
+        }
         let term = |mut delays: Delays<F>| {
             delays.max = delays.max.or(self.max_delay);
             delays.term(&pattern, order, rng)

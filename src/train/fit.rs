@@ -98,10 +98,10 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
         let resumed = self.resume(network, &mut run, train)?;
         #[cfg(not(feature = "files"))]
         let resumed = Resumed::default();
-        let done = self.begin(processes, network, &run, train, observers, &resumed);
-        let done = done.and_then(|stop| {
-            self.all_epochs(processes, network, &mut run, (train, validation), observers, stop)
-        });
+        let sets = (train, validation);
+        let done = self.begin(processes, network, &run, sets, observers, &resumed);
+        let done = done
+            .and_then(|stop| self.all_epochs(processes, network, &mut run, sets, observers, stop));
         if let Some(best) = &run.best {
             set_parameters(network, best);
         }
@@ -114,12 +114,16 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
         processes: &Processes<'_>,
         network: &N,
         run: &Run<F, O>,
-        train: &Dataset,
+        (train, validation): (&Dataset, Option<&Dataset>),
         observers: &mut [&mut dyn Observer<F>],
         (resumed, skipped): &Resumed,
     ) -> Result<bool, TrainError> {
         let done = run.history.epochs.len();
-        processes.same(network, &self.settings(train), &[self.epochs, done])?;
+        let mut settings = self.settings(train);
+        // What a resumed run may change, but no process by itself.
+        settings.insert("early stop".into(), format!("{:?}", self.early_stop));
+        let validated = validation.map_or(0, Dataset::len);
+        processes.same(network, &settings, &[self.epochs, done, validated])?;
         let start = Start {
             epochs: self.epochs,
             batches: self.augmentation.epoch_len(train).div_ceil(self.batch),

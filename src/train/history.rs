@@ -61,13 +61,14 @@ pub enum Metric {
 }
 
 impl Metric {
-    /// Its value; `None` if there were no validation samples.
+    /// Its value; `None` if there were no validation samples. There is no accuracy either if no sample got a prediction, as
+    /// of a loss that predicts nothing.
     pub fn of(self, report: &EpochReport) -> Option<f64> {
         match self {
             Self::TrainLoss => Some(report.train.loss),
-            Self::TrainAccuracy => Some(report.train.accuracy()),
+            Self::TrainAccuracy => accuracy(&report.train),
             Self::ValidationLoss => report.validation.as_ref().map(|m| m.loss),
-            Self::ValidationAccuracy => report.validation.as_ref().map(Metrics::accuracy),
+            Self::ValidationAccuracy => report.validation.as_ref().and_then(accuracy),
         }
     }
 
@@ -82,6 +83,11 @@ impl Metric {
     pub(super) fn needs_validation(self) -> bool {
         matches!(self, Self::ValidationLoss | Self::ValidationAccuracy)
     }
+}
+
+fn accuracy(metrics: &Metrics) -> Option<f64> {
+    let undecided: u64 = metrics.confusion.undecided.iter().sum();
+    (undecided < metrics.samples as u64).then(|| metrics.accuracy())
 }
 
 impl fmt::Display for Metric {

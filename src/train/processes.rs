@@ -1,6 +1,8 @@
 //! The processes that train together: one, or those of a communicator.
 
 use super::TrainError;
+#[cfg(feature = "distributed")]
+use crate::StorageLayout;
 use crate::batch::{self, Alone, Gather};
 #[cfg(feature = "distributed")]
 use crate::distributed::{self, Communicator};
@@ -107,9 +109,10 @@ impl<'a> Processes<'a> {
             for (_, parameter) in network.parameters() {
                 parameter.values.iter().for_each(|x| hasher.write_u64(x.as_f64().to_bits()));
             }
-            (network.storage().fixed, settings, counts).hash(&mut hasher);
-            let what =
-                "other parameters, settings or samples, or another checkpoint to resume from,";
+            let StorageLayout { blocks, indices, delays, fixed } = network.storage();
+            (blocks, indices, format!("{delays:?}"), fixed).hash(&mut hasher);
+            (settings, counts).hash(&mut hasher);
+            let what = "other parameters, synapses, settings or samples, or another checkpoint to resume from,";
             let result = distributed::same(ranks, hasher.finish(), what);
             self.failed.set(result.is_err());
             result?;

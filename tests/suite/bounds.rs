@@ -49,6 +49,12 @@ fn delays_on_a_bound_are_counted() {
 }
 
 #[test]
+fn a_bound_of_no_delays_is_refused() {
+    let error = refused(2, 2, Dense::weights(1.0).max_delay(5.0));
+    assert_eq!(error, SynapseError::MaxWithoutDelays);
+}
+
+#[test]
 fn weights_stay_within_their_range() {
     let recipe = || Dense::weights(vec![0.1, 0.5, 0.9, 0.5]).min_weight(0.0).max_weight(1.0);
     let mut net = between(2, 2, recipe()).unwrap();

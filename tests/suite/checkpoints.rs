@@ -2,7 +2,7 @@
 #![cfg(feature = "files")]
 
 use crate::task::{data, network, trainer};
-use eventprop::train::{Checkpoint, CheckpointError, Checkpoints};
+use eventprop::train::{Checkpoint, CheckpointError, Checkpoints, History};
 use eventprop::{Delays, Dense, Lif, Network, NetworkBuilder, SpikingNetwork};
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
@@ -69,7 +69,9 @@ fn names_and_shapes_are_those_that_users_expect() {
         let tensor = file.tensor(&format!("layers.hidden.recurrent.{list}")).unwrap();
         assert_eq!((tensor.dtype(), tensor.shape()), (Dtype::I64, &[16][..]));
     }
-    assert_eq!(file.len(), 4 * 9 + 2 + 1);
+    assert_eq!(file.len(), 4 * 9 + 2 + 2);
+    let history: History = serde_json::from_slice(file.tensor("_history").unwrap().data()).unwrap();
+    assert_eq!(Some(&history), load(bytes()).unwrap().history());
     let (_, header) = SafeTensors::read_metadata(bytes()).unwrap();
     let json = &header.metadata().as_ref().unwrap()["eventprop"];
     let json: serde_json::Value = serde_json::from_str(json).unwrap();
@@ -170,6 +172,38 @@ fn other_networks_are_refused_by_name() {
     checkpoint.restore(&mut grouped([0, 1])).unwrap();
     let error = checkpoint.restore(&mut grouped([1, 0])).unwrap_err();
     assert_eq!(error, CheckpointError::Fixed { name: "input->output".to_owned() });
+    // The same receptors, and other synapses that reach them.
+    let receptors = |slow: usize| {
+        let mut net = NetworkBuilder::<f64>::new();
+        let input = net.input("input", 2);
+        let output = net.layer("output", Lif::new(2).tau_syn(10.0));
+        for (k, pre) in [input, output].into_iter().enumerate() {
+            let dense = Dense::weights(0.7).delays(1.0);
+            net.connect(pre, output, if k == slow { dense.tau_syn(2.0) } else { dense });
+        }
+        net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap()
+    };
+    let checkpoint = Checkpoint::new(&receptors(0));
+    checkpoint.restore(&mut receptors(0)).unwrap();
+    let error = checkpoint.restore(&mut receptors(1)).unwrap_err();
+    assert!(matches!(error, CheckpointError::Fixed { .. }), "{error}");
+    // A network with more, trained or not.
+    let more = |learned: bool| {
+        let mut net = NetworkBuilder::<f64>::new();
+        let input = net.input("input", 2);
+        let output = net.layer("output", Lif::new(3));
+        net.connect(input, output, Dense::weights(0.7).delays(2.0));
+        let dense = Dense::weights(0.1);
+        net.connect(output, output, if learned { dense } else { dense.fixed_weights() });
+        net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap()
+    };
+    let error = Checkpoint::new(&more(true)).restore(&mut one_layer(3)).unwrap_err();
+    assert!(
+        error.to_string().contains("`layers.output.recurrent.weight` is in the file"),
+        "{error}"
+    );
+    let error = Checkpoint::new(&more(false)).restore(&mut one_layer(3)).unwrap_err();
+    assert_eq!(error, CheckpointError::Fixed { name: "output->output".to_owned() });
     // Parameters that mean something else among other fixed values: delays of another seed, another constant.
     let fixed = |delay: f64, tau_mem: f64| {
         let mut net = NetworkBuilder::<f64>::new();
@@ -212,8 +246,8 @@ fn foreign_damaged_and_hostile_files_are_told_apart() {
     assert!(matches!(load(&with(None)), Err(CheckpointError::Foreign { .. })));
     let other = r#"{"format": "something else", "version": 1}"#;
     assert!(matches!(load(&with(Some(other))), Err(CheckpointError::Foreign { .. })));
-    let later = r#"{"format": "eventprop checkpoint", "version": 3, "more": []}"#;
-    let expected = CheckpointError::Version { found: 3, expected: 2 };
+    let later = r#"{"format": "eventprop checkpoint", "version": 4, "more": []}"#;
+    let expected = CheckpointError::Version { found: 4, expected: 3 };
     assert_eq!(load(&with(Some(later))), Err(expected));
     // One of another version is left alone, not written over.
     let folder = tempfile::tempdir().unwrap();

@@ -311,6 +311,11 @@ fn readouts_that_do_not_fit() {
     }
     let error = refused(&Objective::new(VoltageAt::new([]), MeanSquaredError), &[]);
     assert_eq!(error, ReadoutError::NoTimes.into());
+    let (net, none) = (network(Engine::Plain), VoltageAt::new([]));
+    let trace = net.forward(&input(), 50.0).unwrap();
+    let recording = net.record(&trace, 0).unwrap();
+    let error = none.pull_back(&recording, &[], &mut eventprop::LayerSensitivity::default());
+    assert_eq!(error, Err(ReadoutError::NoTimes));
     let error = refused(&Objective::new(SpikeTimes, MeanSquaredError), &[]);
     assert_eq!(error, ReadoutError::NeverFires { layer: "output".to_owned() }.into());
     says(&error, &["layer `output`", "never fire", "potential"]);

@@ -73,7 +73,7 @@ mod csv {
             ("1,0,1", Some("0,0"), "sample 1 has events, but no label"),
             ("0,0,1", Some("0,0\n0,1"), "1 is missing or 0 comes twice"),
             ("0,0,1", Some("0,0\n2,1"), "1 is missing or 2 comes twice"),
-            ("0,0,1", Some("0,65536"), "label 65536"),
+            ("0,0,1", Some("0,65536"), "label 65536, but labels of text files go up to 65535"),
             ("0,0,1", Some("0,0,0,0"), "line 1: it must be sample,label"),
         ] {
             let error = read(events, labels).unwrap_err().to_string();

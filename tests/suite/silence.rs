@@ -88,6 +88,21 @@ fn a_lift_goes_by_the_summary_of_an_epoch() {
 }
 
 #[test]
+fn shares_that_are_exactly_met_count() {
+    let (mut net, inputs) = partly_silent();
+    let mut of_batch = summary(&net, &inputs[..1]);
+    // 0.55 * 20 is rounded up, 0.57 * 100 down.
+    (of_batch.samples, of_batch.silent) = (20, vec![vec![11, 10, 0]]);
+    let lift = SilentNeuronLift::new(0.002).share(0.55);
+    assert_eq!(lift.apply(&mut net, 0, &mut of_batch).unwrap(), 1);
+    (of_batch.samples, of_batch.silent) = (100, vec![vec![57, 57, 57]]);
+    let mut bump = WeightBump::new(0.25).tolerance(0.57);
+    assert_eq!(bump.apply(&mut net, 0, &mut of_batch).unwrap(), 0);
+    of_batch.silent = vec![vec![57, 57, 58]];
+    assert_eq!(bump.apply(&mut net, 0, &mut of_batch).unwrap(), 3);
+}
+
+#[test]
 fn merged_summaries_are_those_of_all_samples() {
     let (net, inputs) = partly_silent();
     let samples: Vec<Sample<'_, usize>> =

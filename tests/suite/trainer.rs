@@ -7,8 +7,9 @@ use eventprop::train::{
     TrainError, Trainer, Verdict, evaluate,
 };
 use eventprop::{
-    Adam, DelayPenalty, Gradients, Network, OptimizeError, Optimizer, OptimizerState,
-    ParameterKind, Sample, Sgd, SpikingNetwork, backward_batch, evaluate_batch,
+    Adam, DelayPenalty, Gradients, Loss, LossError, MeanVoltage, Network, Objective, OptimizeError,
+    Optimizer, OptimizerState, ParameterKind, Reading, Sample, Sgd, SpikingNetwork, backward_batch,
+    evaluate_batch,
 };
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -367,6 +368,28 @@ fn watching_changes_nothing_and_metrics_are_what_they_are_called() {
         .sum();
     assert_eq!(metrics.spikes_per_neuron(0), spikes as f64 / (9.0 * 8.0));
     assert!(spikes > 0);
+}
+
+#[test]
+fn without_predictions_there_is_no_accuracy_to_go_by() {
+    /// The sum of all that is read.
+    struct Sum;
+    impl Loss<f64> for Sum {
+        type Target = usize;
+        fn evaluate(&self, y: &Reading, _: &usize, gradient: &mut [f64]) -> Result<f64, LossError> {
+            gradient.fill(1.0);
+            Ok(y.values().iter().sum())
+        }
+    }
+    let trainer = Trainer::new(Objective::new(MeanVoltage, Sum), Adam::new(0.01)).epochs(3);
+    let trainer = trainer.keep_best(Metric::TrainAccuracy);
+    let mut epochs = trainer.fit(&mut network(), &data(9, 1), None, &mut []).unwrap();
+    assert_eq!(epochs.epochs[0].train.accuracy(), 0.0);
+    assert_eq!(epochs.epochs[0].train.confusion.undecided, [3, 3, 3]);
+    assert!(epochs.best(Metric::TrainAccuracy).is_none());
+    assert!(epochs.best(Metric::TrainLoss).is_some());
+    epochs.epochs[1].train.confusion.undecided = vec![2, 3, 3];
+    assert_eq!(epochs.best(Metric::TrainAccuracy).unwrap().epoch, 1);
 }
 
 #[test]

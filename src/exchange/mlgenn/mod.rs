@@ -36,7 +36,7 @@ pub use connection::Connection;
 
 use super::Report;
 use super::npy::{self, NpyError, Precision};
-use crate::network::Origin;
+use crate::network::{Origin, Projection};
 use crate::{Network, Real, SpikingNetwork, SynapseError};
 use ndarray::{Array1, ArrayD};
 use std::path::{Path, PathBuf};
@@ -84,6 +84,17 @@ pub enum MlGennError {
         variable: &'static str,
         /// The value.
         value: f64,
+    },
+    /// Two projections would be written to the same files.
+    #[error(
+        "the projections `{}` and `{}` would both be written as `{connection}`; name one of them with `connection`",
+        .projections[0], .projections[1]
+    )]
+    SameConnection {
+        /// The connection.
+        connection: String,
+        /// The projections.
+        projections: [String; 2],
     },
     /// A connection was named for a projection that the network does not have.
     #[error("there is no projection `{projection}` to write to a connection; there are {known:?}")]
@@ -139,6 +150,7 @@ impl MlGenn {
     /// The connection that a projection is written to. Without it that is `Conn_Pop0_Pop1` and so on, as mlGeNN
     /// names it, where populations are numbered from 0, inputs first.
     pub fn connection(mut self, projection: &str, connection: &str) -> Self {
+        self.connections.retain(|(named, _)| named != projection);
         self.connections.push((projection.into(), connection.into()));
         self
     }
@@ -229,6 +241,15 @@ impl MlGenn {
             let projection = name.clone();
             return Err(MlGennError::NoSuchProjection { projection, known });
         }
+        let mut taken: Vec<(String, &str)> = Vec::new();
+        for Projection { name, .. } in &network.projections {
+            let connection = self.name(network, name);
+            if let Some((_, other)) = taken.iter().find(|(c, _)| *c == connection) {
+                let projections = [(*other).to_owned(), name.clone()];
+                return Err(MlGennError::SameConnection { connection, projections });
+            }
+            taken.push((connection, name));
+        }
         let mut report = Report::default();
         let (short, long) = (["g", "d"], ["weight", "delay"]);
         let ([weight, delay], others) = match self.names {
@@ -306,8 +327,13 @@ impl MlGenn {
         };
         let base = format!("Conn_Pop{pre}_Pop{}", inputs.len() + p.target);
         // Further ones between the same populations.
-        match projection.split_once('#') {
-            Some((_, number)) => format!("{base}_{number}"),
+        let from = match p.origin {
+            Origin::Layer(layer) => network.layers[layer].name.as_str(),
+            Origin::Input { .. } => network.inputs.get(pre).map_or("", |(name, _)| name),
+        };
+        let usual = format!("{from}->{}", network.layers[p.target].name);
+        match projection.strip_prefix(&usual).and_then(|rest| rest.strip_prefix('#')) {
+            Some(number) => format!("{base}_{number}"),
             None => base,
         }
     }

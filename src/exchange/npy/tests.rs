@@ -39,6 +39,8 @@ fn versions_orders_and_types() {
     assert_eq!(one(">f8", &2.5_f64.to_be_bytes()), Ok(2.5));
     assert_eq!(one(">f4", &2.5_f32.to_be_bytes()), Ok(2.5));
     assert_eq!(one("<u4", &[1, 2, 0, 0]), Ok(513.0));
+    assert_eq!(one(">u4", &[0, 0, 2, 1]), Ok(513.0));
+    assert_eq!(one(">i2", &(-3_i16).to_be_bytes()), Ok(-3.0));
     assert_eq!(one("<i8", &(-3_i64).to_le_bytes()), Ok(-3.0));
     assert_eq!(one("|O", &[]), Err(NpyProblem::Type("|O".into())));
     assert_eq!(one("<f2", &[0, 0]), Err(NpyProblem::Type("<f2".into())));

@@ -7,6 +7,7 @@ use crate::{Network, Optimizer, Real, StorageLayout};
 use std::collections::{BTreeMap, BTreeSet};
 
 const BEST: &str = "best.";
+const OPTIMIZER: &str = "optimizer.";
 
 impl Checkpoint {
     /// The parameters of a network alone.
@@ -34,6 +35,13 @@ impl Checkpoint {
         self.check_network(&storage, false)?;
         let best = self.tensors.keys().any(|name| name.starts_with(BEST));
         let values: Vec<F> = self.take(&storage, if best { BEST } else { "" })?;
+        let known = |name: &String| {
+            name.starts_with(BEST)
+                || name.starts_with(OPTIMIZER)
+                || storage.blocks.iter().any(|(n, _)| n == name)
+                || storage.indices.iter().any(|(n, _)| n == name)
+        };
+        self.check_known(known, "this network does not have it")?;
         self.check_fixed(&storage)?;
         set_parameters(network, &values);
         Ok(())
@@ -99,11 +107,8 @@ impl Checkpoint {
         let names: Vec<&str> = state.lists.iter().map(|(name, _)| *name).collect();
         let lists = names.iter().map(|name| optional(&prefix(name)));
         let lists = lists.collect::<Result<Vec<_>, _>>()?;
-        if let Some(name) = self.tensors.keys().find(|name| !known.contains(*name)) {
-            let expected = "neither this network nor its optimiser has it".to_owned();
-            let (name, found) = (name.clone(), "is in the file".to_owned());
-            return Err(CheckpointError::Tensor { name, found, expected });
-        }
+        let expected = "neither this network nor its optimiser has it";
+        self.check_known(|name| known.contains(name), expected)?;
         if training.optimizer_steps.is_some() != state.steps.is_some() {
             let what = "the steps of another kind of optimiser".to_owned();
             return Err(CheckpointError::Metadata { what });
@@ -128,13 +133,25 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// Refuses what has other fixed weights or delays, other ranges of weights, or other constants.
+    /// Refuses tensors that are not `known`.
+    fn check_known(
+        &self,
+        known: impl Fn(&String) -> bool,
+        expected: &str,
+    ) -> Result<(), CheckpointError> {
+        let unknown = self.tensors.keys().find(|name| !known(name));
+        unknown.map_or(Ok(()), |name| {
+            let (name, found) = (name.clone(), "is in the file".to_owned());
+            Err(CheckpointError::Tensor { name, found, expected: expected.to_owned() })
+        })
+    }
+
+    /// Refuses what has other fixed weights or delays, other ranges of weights, or other constants, or any of them too
+    /// many.
     fn check_fixed(&self, storage: &StorageLayout) -> Result<(), CheckpointError> {
-        let other = |(name, hash): &(&String, &u64)| self.fixed.get(*name) != Some(hash);
-        match storage.fixed.iter().find(other) {
-            Some((name, _)) => Err(CheckpointError::Fixed { name: name.clone() }),
-            None => Ok(()),
-        }
+        let names = self.fixed.keys().chain(storage.fixed.keys());
+        let mut other = names.filter(|&name| self.fixed.get(name) != storage.fixed.get(name));
+        other.next().map_or(Ok(()), |name| Err(CheckpointError::Fixed { name: name.clone() }))
     }
 
     /// Refuses what has other synapses or delays. Unless they must be the `same`, delays may be longer in the network.
@@ -188,7 +205,7 @@ impl Checkpoint {
 }
 
 fn prefix(list: &str) -> String {
-    format!("optimizer.{list}.")
+    format!("{OPTIMIZER}{list}.")
 }
 
 /// Adds all values, cut into blocks.

@@ -9,19 +9,21 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
 const FORMAT: &str = "eventprop checkpoint";
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 /// The key of the metadata: one, because the order of several would be left to chance.
 const KEY: &str = "eventprop";
-/// The only tensor of bytes. Tensors are sorted by size of element, so it comes last.
+/// Tensors are sorted by size of element, then by name: of the two of bytes this one comes last.
 const CHECKSUM: &str = "checksum";
+/// No metadata, whose length is limited: it grows from epoch to epoch.
+const HISTORY: &str = "_history";
 
 /// Parameters, and what else training needs to go on.
 ///
 /// A safetensors file. Parameters have the names of [`StorageLayout`](crate::StorageLayout), those of the best
 /// epoch `best.` before it, and each list of the optimiser `optimizer.LIST.`. All are as they are trained: kinds
 /// such as `tau_mem` are logarithms. The metadata `eventprop` is JSON; `delays` in it says what each block of
-/// delays is, `fixed` has a hash of what each projection and layer has that is not trained. The last 8 bytes,
-/// tensor `checksum`, are the 64-bit FNV-1a hash of all before.
+/// delays is, `fixed` has a hash of what each projection and layer has that is not trained. Tensor `_history` is the JSON of
+/// the [`History`]. The last 8 bytes, tensor `checksum`, are the 64-bit FNV-1a hash of all before.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     pub(super) tensors: BTreeMap<String, Tensor>,
@@ -48,6 +50,8 @@ pub(super) struct Training {
     pub optimizer_steps: Option<u64>,
     /// The bits of what each series of bumps has grown to, as `f64`.
     pub bumps: Vec<Option<u64>>,
+    /// In a tensor of its own.
+    #[serde(skip)]
     pub history: History,
 }
 
@@ -135,9 +139,13 @@ impl Checkpoint {
             training: self.training.clone(),
         };
         let metadata = serde_json::to_string(&metadata).map_err(|e| damaged(&e))?;
-        let none = Tensor { dtype: Dtype::U8, shape: vec![8], data: vec![0; 8] };
+        let bytes = |data: Vec<u8>| Tensor { dtype: Dtype::U8, shape: vec![data.len()], data };
+        let none = bytes(vec![0; 8]);
+        let history = self.history().map(serde_json::to_vec).transpose();
+        let history = history.map_err(|e| damaged(&e))?.map(bytes);
         let tensors = self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));
-        let views = tensors.chain([(CHECKSUM, &none)]).map(|(name, tensor)| {
+        let history = history.iter().map(|history| (HISTORY, history));
+        let views = tensors.chain(history).chain([(CHECKSUM, &none)]).map(|(name, tensor)| {
             let view = TensorView::new(tensor.dtype, tensor.shape.clone(), &tensor.data);
             Ok((name, view.map_err(|e| format(&e))?))
         });
@@ -168,17 +176,20 @@ impl Checkpoint {
         if found != expected {
             return Err(CheckpointError::Checksum { found, expected });
         }
-        let Metadata { delays, fixed, training, .. } =
+        let Metadata { delays, fixed, mut training, .. } =
             serde_json::from_str(metadata).map_err(|e| damaged(&e))?;
-        if let Some(Training { epochs, history, .. }) = &training {
+        let file = SafeTensors::deserialize(bytes).map_err(|e| format(&e))?;
+        if let Some(Training { epochs, history, .. }) = &mut training {
+            let stored = file.tensor(HISTORY).map_err(|e| format(&e))?;
+            *history = serde_json::from_slice(stored.data()).map_err(|e| damaged(&e))?;
             let numbers = history.epochs.iter().map(|report| report.epoch);
             if !numbers.eq(0..*epochs) {
                 let what = "the epochs of the history are not in order".to_owned();
                 return Err(CheckpointError::Metadata { what });
             }
         }
-        let file = SafeTensors::deserialize(bytes).map_err(|e| format(&e))?;
-        let tensors = file.iter().filter(|(name, _)| *name != CHECKSUM).map(|(name, view)| {
+        let own = [CHECKSUM, HISTORY];
+        let tensors = file.iter().filter(|(name, _)| !own.contains(name)).map(|(name, view)| {
             let (dtype, shape, data) = (view.dtype(), view.shape().to_vec(), view.data().to_vec());
             (name.to_owned(), Tensor { dtype, shape, data })
         });
