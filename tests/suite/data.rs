@@ -94,7 +94,7 @@ fn container() -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(config(2000))]
+    #![proptest_config(config(1000))]
 
     #[test]
     fn damaged_containers_are_refused_or_read(bytes in damaged(container())) {

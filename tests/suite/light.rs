@@ -320,7 +320,7 @@ fn compare_reads(load: &Load) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(config(1500))]
+    #![proptest_config(config(1000))]
 
     #[test]
     fn the_engines_agree(load in load(plain())) {

@@ -200,12 +200,12 @@ fn add<R: Readout<f64>, L: Loss<f64>>(
 }
 
 fn objective<R: Readout<f64>, L: Loss<f64>>(
-    name: &str,
+    (name, cases): (&str, u32),
     fires: impl Strategy<Value = bool>,
     objective: Objective<R, L>,
     target: &L::Target,
 ) {
-    let tally: Tally = config::run(name, 70, &plan(fires), |tally: &mut Tally, plan| {
+    let tally: Tally = config::run(name, cases, &plan(fires), |tally: &mut Tally, plan| {
         add(tally, plan, &objective, target)
     });
     println!("{name}: {tally:#?}");
@@ -222,23 +222,23 @@ fn objective<R: Readout<f64>, L: Loss<f64>>(
 #[test]
 fn gradients_of_first_spikes() {
     let first = Objective::new(FirstSpikeTime, CrossEntropy::first_to_fire(4.0));
-    objective("first to fire", Just(true), first, &1);
+    objective(("first to fire", 70), Just(true), first, &1);
     let squares = Objective::new(FirstSpikeTime, MeanSquaredError);
-    objective("squares", Just(true), squares, &[30.0, 40.0]);
+    objective(("squares", 70), Just(true), squares, &[30.0, 40.0]);
 }
 
 #[test]
 fn gradients_of_mean_potentials() {
     let mean = Objective::new(MeanVoltage, CrossEntropy::temperature(0.2));
-    objective("mean", prop::bool::weighted(0.4), mean, &1);
+    objective(("mean", 40), prop::bool::weighted(0.4), mean, &1);
     let weighted = Objective::new(ExpWeightedMeanVoltage, CrossEntropy::temperature(0.2));
-    objective("weighted mean", prop::bool::weighted(0.4), weighted, &0);
+    objective(("weighted mean", 40), prop::bool::weighted(0.4), weighted, &0);
 }
 
 #[test]
 fn gradients_of_the_maximum() {
     let maximum = Objective::new(MaxVoltage, CrossEntropy::temperature(0.5));
-    objective("maximum", prop::bool::weighted(0.4), maximum, &0);
+    objective(("maximum", 40), prop::bool::weighted(0.4), maximum, &0);
 }
 
 /// A network of one layer, without input.

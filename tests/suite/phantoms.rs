@@ -40,7 +40,8 @@ impl Readout<f64> for PhantomPotential {
 #[test]
 fn phantom_spikes_against_finite_differences() {
     let (mut phantoms, mut fired) = (0, 0);
-    for (net, input) in checked() {
+    // Those with few input spikes: each of these is checked as well.
+    for (net, input) in checked().filter(|(_, input)| input.len() < 50) {
         let trace = net.forward(&input, DURATION).unwrap();
         let slope = 0.05;
         for (readout, then, read) in [
