@@ -152,11 +152,7 @@ impl Source for View {
         self.data.events(sample, into)?;
         into.retain(|&(time, _)| time < before);
         into.iter_mut().for_each(|event| event.1 /= merge);
-        if factor != 1.0 {
-            into.iter_mut().for_each(|event| event.0 *= factor);
-            // Rounding may have made times equal.
-            into.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        }
+        into.iter_mut().for_each(|event| event.0 *= factor);
         if gap > 0.0 {
             let mut last: HashMap<u32, f64> = HashMap::new();
             into.retain(|&(time, channel)| {

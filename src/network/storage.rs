@@ -22,7 +22,8 @@ pub struct StorageLayout {
     /// What the blocks of learned delays are, by name. Synapses from outside of the crate are not here.
     pub delays: BTreeMap<String, DelayKind>,
     /// A hash of what is not trained, by the name of its projection or layer: fixed weights and delays, which
-    /// synapses share a delay, ranges of weights, which receptor they reach, constants. Layers from outside of the crate are not here.
+    /// synapses share a delay, ranges of weights, which receptor they reach, constants. Layers from outside of the
+    /// crate are not here.
     pub fixed: BTreeMap<String, u64>,
 }
 

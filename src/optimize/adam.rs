@@ -50,9 +50,9 @@ impl<F: Real> Adam<F> {
         self
     }
 
-    /// The learning rate of a group of parameters, as a multiple of what it is without; 0 freezes it (remedies that raise weights
-    /// still do; [`SynapseRecipe::fixed_weights`](crate::SynapseRecipe::fixed_weights) knows no exception). A group is a kind, the
-    /// name of a projection or a layer, or both: see [`ParameterGroup`] and [`Rates`].
+    /// The learning rate of a group of parameters, as a multiple of what it is without; 0 freezes it (remedies that raise
+    /// weights still do; [`SynapseRecipe::fixed_weights`](crate::SynapseRecipe::fixed_weights) knows no exception). A group
+    /// is a kind, the name of a projection or a layer, or both: see [`ParameterGroup`] and [`Rates`].
     ///
     /// ```
     /// use eventprop::{Adam, ParameterKind};

@@ -45,8 +45,7 @@ impl<F: Real> SilentNeuronLift<F> {
         let in_range = |s: f64| s > 0.0 && s <= 1.0;
         check("the share of silent samples", self.share, in_range, "in (0, 1]")?;
         // The quotient, which rounds as the share itself did when it was written down.
-        let samples = summary.samples as f64;
-        let share = self.share;
+        let (samples, share) = (summary.samples as f64, self.share);
         raise(network, layer, summary, self.amount, |silent| silent as f64 / samples >= share)
     }
 }
@@ -57,7 +56,8 @@ impl<F: Real> SilentNeuronLift<F> {
 /// A spike is missing where a neuron is silent in a sample. If the share of them among all neurons and samples
 /// of a batch exceeds `tolerance`, every learned feed-forward weight into a neuron that was silent at least once
 /// grows, as far as its range allows, by `amount` the first time and `growth` times as much in each following
-/// batch. The first batch within the tolerance starts the series anew. Use one for each layer, and bump the earlier layers first.
+/// batch. The first batch within the tolerance starts the series anew. Use one for each layer, and bump the earlier
+/// layers first.
 ///
 /// ```
 /// use eventprop::remedy::WeightBump;

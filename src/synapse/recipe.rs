@@ -141,7 +141,8 @@ impl<F: Real> SynapseRecipe<F> {
     }
 
     /// The greatest delay in ms that learning may reach, for all [`Delays`] without a maximum of their
-    /// own; without it there is no upper bound. Where delays add it bounds each of them. Refused where there are no delays.
+    /// own; without it there is no upper bound. Where delays add it bounds each of them. Refused where there are no
+    /// delays.
     pub fn max_delay(mut self, max_delay: F) -> Self {
         self.max_delay = Some(max_delay);
         self

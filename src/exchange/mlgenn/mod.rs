@@ -241,14 +241,14 @@ impl MlGenn {
             let projection = name.clone();
             return Err(MlGennError::NoSuchProjection { projection, known });
         }
-        let mut taken: Vec<(String, &str)> = Vec::new();
-        for Projection { name, .. } in &network.projections {
-            let connection = self.name(network, name);
-            if let Some((_, other)) = taken.iter().find(|(c, _)| *c == connection) {
-                let projections = [(*other).to_owned(), name.clone()];
+        let mut named: Vec<(String, &Projection<F>)> = Vec::new();
+        for projection in &network.projections {
+            let connection = self.name(network, &projection.name);
+            if let Some((_, other)) = named.iter().find(|(c, _)| *c == connection) {
+                let projections = [&other.name, &projection.name].map(String::clone);
                 return Err(MlGennError::SameConnection { connection, projections });
             }
-            taken.push((connection, name));
+            named.push((connection, projection));
         }
         let mut report = Report::default();
         let (short, long) = (["g", "d"], ["weight", "delay"]);
@@ -256,9 +256,8 @@ impl MlGenn {
             Names::Short => (short, long),
             Names::Long => (long, short),
         };
-        for projection in &network.projections {
-            let connection = self.name(network, &projection.name);
-            let path = |variable| Self::path(dir, epoch, &connection, variable);
+        for (connection, projection) in &named {
+            let path = |variable| Self::path(dir, epoch, connection, variable);
             for variable in others.into_iter().chain(["pre_ind", "post_ind"]) {
                 npy::remove(&path(variable))?;
             }

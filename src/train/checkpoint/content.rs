@@ -35,13 +35,10 @@ impl Checkpoint {
         self.check_network(&storage, false)?;
         let best = self.tensors.keys().any(|name| name.starts_with(BEST));
         let values: Vec<F> = self.take(&storage, if best { BEST } else { "" })?;
-        let known = |name: &String| {
-            name.starts_with(BEST)
-                || name.starts_with(OPTIMIZER)
-                || storage.blocks.iter().any(|(n, _)| n == name)
-                || storage.indices.iter().any(|(n, _)| n == name)
-        };
-        self.check_known(known, "this network does not have it")?;
+        let known = own_tensors(&storage);
+        let part = |name: &str| name.starts_with(BEST) || name.starts_with(OPTIMIZER);
+        let expected = "this network does not have it";
+        self.check_known(|name| part(name) || known.contains(name), expected)?;
         self.check_fixed(&storage)?;
         set_parameters(network, &values);
         Ok(())
@@ -91,9 +88,7 @@ impl Checkpoint {
         }
         let storage = network.storage();
         self.check_network(&storage, true)?;
-        let mut known: BTreeSet<String> =
-            storage.blocks.iter().map(|(name, _)| name.clone()).collect();
-        known.extend(storage.indices.iter().map(|(name, _)| name.clone()));
+        let mut known = own_tensors(&storage);
         let mut optional = |prefix: &str| -> Result<Option<Vec<F>>, CheckpointError> {
             let names = || storage.blocks.iter().map(|(name, _)| format!("{prefix}{name}"));
             if !names().any(|name| self.tensors.contains_key(&name)) {
@@ -136,7 +131,7 @@ impl Checkpoint {
     /// Refuses tensors that are not `known`.
     fn check_known(
         &self,
-        known: impl Fn(&String) -> bool,
+        known: impl Fn(&str) -> bool,
         expected: &str,
     ) -> Result<(), CheckpointError> {
         let unknown = self.tensors.keys().find(|name| !known(name));
@@ -202,6 +197,12 @@ impl Checkpoint {
         }
         Ok(values)
     }
+}
+
+/// The tensors of a network.
+fn own_tensors(storage: &StorageLayout) -> BTreeSet<String> {
+    let blocks = storage.blocks.iter().map(|(name, _)| name);
+    blocks.chain(storage.indices.iter().map(|(name, _)| name)).cloned().collect()
 }
 
 fn prefix(list: &str) -> String {

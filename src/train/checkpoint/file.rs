@@ -6,6 +6,7 @@ use crate::train::History;
 use crate::{DelayKind, Real};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 const FORMAT: &str = "eventprop checkpoint";
@@ -22,8 +23,8 @@ const HISTORY: &str = "_history";
 /// A safetensors file. Parameters have the names of [`StorageLayout`](crate::StorageLayout), those of the best
 /// epoch `best.` before it, and each list of the optimiser `optimizer.LIST.`. All are as they are trained: kinds
 /// such as `tau_mem` are logarithms. The metadata `eventprop` is JSON; `delays` in it says what each block of
-/// delays is, `fixed` has a hash of what each projection and layer has that is not trained. Tensor `_history` is the JSON of
-/// the [`History`]. The last 8 bytes, tensor `checksum`, are the 64-bit FNV-1a hash of all before.
+/// delays is, `fixed` has a hash of what each projection and layer has that is not trained. Tensor `_history` is
+/// the JSON of the [`History`]. The last 8 bytes, tensor `checksum`, are the 64-bit FNV-1a hash of all before.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     pub(super) tensors: BTreeMap<String, Tensor>,
@@ -56,14 +57,14 @@ pub(super) struct Training {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Metadata {
-    format: String,
+struct Metadata<'a> {
+    format: Cow<'a, str>,
     version: u64,
-    crate_version: String,
-    units: String,
-    delays: BTreeMap<String, DelayKind>,
-    fixed: BTreeMap<String, u64>,
-    training: Option<Training>,
+    crate_version: Cow<'a, str>,
+    units: Cow<'a, str>,
+    delays: Cow<'a, BTreeMap<String, DelayKind>>,
+    fixed: Cow<'a, BTreeMap<String, u64>>,
+    training: Option<Cow<'a, Training>>,
 }
 
 /// What tells the version, whatever else that version has.
@@ -129,14 +130,14 @@ impl Checkpoint {
 
     pub(super) fn to_bytes(&self) -> Result<Vec<u8>, CheckpointError> {
         let metadata = Metadata {
-            format: FORMAT.to_owned(),
+            format: FORMAT.into(),
             version: VERSION,
-            crate_version: env!("CARGO_PKG_VERSION").to_owned(),
+            crate_version: env!("CARGO_PKG_VERSION").into(),
             units: "times in ms, delays too; weights and potentials without dimension; matrices post x pre"
-                .to_owned(),
-            delays: self.delays.clone(),
-            fixed: self.fixed.clone(),
-            training: self.training.clone(),
+                .into(),
+            delays: Cow::Borrowed(&self.delays),
+            fixed: Cow::Borrowed(&self.fixed),
+            training: self.training.as_ref().map(Cow::Borrowed),
         };
         let metadata = serde_json::to_string(&metadata).map_err(|e| damaged(&e))?;
         let bytes = |data: Vec<u8>| Tensor { dtype: Dtype::U8, shape: vec![data.len()], data };
@@ -176,8 +177,9 @@ impl Checkpoint {
         if found != expected {
             return Err(CheckpointError::Checksum { found, expected });
         }
-        let Metadata { delays, fixed, mut training, .. } =
+        let Metadata { delays, fixed, training, .. } =
             serde_json::from_str(metadata).map_err(|e| damaged(&e))?;
+        let mut training = training.map(Cow::into_owned);
         let file = SafeTensors::deserialize(bytes).map_err(|e| format(&e))?;
         if let Some(Training { epochs, history, .. }) = &mut training {
             let stored = file.tensor(HISTORY).map_err(|e| format(&e))?;
@@ -193,7 +195,12 @@ impl Checkpoint {
             let (dtype, shape, data) = (view.dtype(), view.shape().to_vec(), view.data().to_vec());
             (name.to_owned(), Tensor { dtype, shape, data })
         });
-        Ok(Self { tensors: tensors.collect(), delays, fixed, training })
+        Ok(Self {
+            tensors: tensors.collect(),
+            delays: delays.into_owned(),
+            fixed: fixed.into_owned(),
+            training,
+        })
     }
 }
 
