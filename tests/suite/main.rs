@@ -22,6 +22,7 @@ mod gradients;
 mod health;
 mod light;
 mod losses;
+mod misfits;
 mod neurons;
 mod oracle;
 mod patterns;
