@@ -9,7 +9,7 @@ use std::fmt;
 ///
 /// An [`Objective`] is one; several that are added up are another ([`Objective::and`]). New ones are made of
 /// a [`Readout`] and a [`Loss`]; implement this only for what reads several layers at once. Where the choice
-/// is made at run time, `&dyn Goal<F, Target = T>` serves as well.
+/// is made at run time, `&dyn Goal<F, Target = T>` is one too.
 pub trait Goal<F: Real>: Send + Sync {
     /// What comes with a sample, such as a label.
     type Target: ?Sized + Sync;
@@ -26,6 +26,20 @@ pub trait Goal<F: Real>: Send + Sync {
         target: &Self::Target,
         assessment: &mut Assessment<F>,
     ) -> Result<(), Error>;
+}
+
+impl<F: Real, G: Goal<F> + ?Sized> Goal<F> for &G {
+    type Target = G::Target;
+
+    fn assess(
+        &self,
+        network: &dyn Network<F>,
+        trace: &Trace<F>,
+        target: &G::Target,
+        assessment: &mut Assessment<F>,
+    ) -> Result<(), Error> {
+        (**self).assess(network, trace, target, assessment)
+    }
 }
 
 /// The value of an objective on one trace.
@@ -61,14 +75,14 @@ impl<F: Real> Assessment<F> {
     ///
     /// # Errors
     /// See [`Goal::assess`].
-    pub fn judge<N: Network<F>, G: Goal<F> + ?Sized>(
+    pub fn judge<T: ?Sized + Sync>(
         &mut self,
-        network: &N,
+        network: &dyn Network<F>,
         trace: &Trace<F>,
-        goal: &G,
-        target: &G::Target,
+        goal: &dyn Goal<F, Target = T>,
+        target: &T,
     ) -> Result<(), Error> {
-        self.begin(false);
+        self.begin(None);
         goal.assess(network, trace, target, self)
     }
 
@@ -77,20 +91,23 @@ impl<F: Real> Assessment<F> {
     ///
     /// # Errors
     /// See [`Goal::assess`].
-    pub fn differentiate<N: Network<F>, G: Goal<F> + ?Sized>(
+    pub fn differentiate<T: ?Sized + Sync>(
         &mut self,
-        network: &N,
+        network: &dyn Network<F>,
         trace: &Trace<F>,
-        goal: &G,
-        target: &G::Target,
+        goal: &dyn Goal<F, Target = T>,
+        target: &T,
     ) -> Result<(), Error> {
-        self.begin(true);
-        self.sensitivity.reset(trace);
+        self.begin(Some(trace));
         goal.assess(network, trace, target, self)
     }
 
-    fn begin(&mut self, differentiate: bool) {
-        self.differentiate = differentiate;
+    /// Forgets the last evaluation; with a trace its sensitivity is wanted too.
+    pub(crate) fn begin(&mut self, differentiate: Option<&Trace<F>>) {
+        self.differentiate = differentiate.is_some();
+        if let Some(trace) = differentiate {
+            self.sensitivity.reset(trace);
+        }
         let Evaluation { loss, losses, readout, prediction } = &mut self.evaluation;
         (*loss, *prediction) = (F::zero(), None);
         losses.clear();
@@ -195,34 +212,48 @@ impl<F: Real, R: Readout<F>, L: Loss<F>> Goal<F> for Objective<R, L> {
         target: &L::Target,
         assessment: &mut Assessment<F>,
     ) -> Result<(), Error> {
-        let layer = self.layer_of(network)?;
-        if !self.weight.is_finite() {
-            let (what, rule) = ("the weight of the objective", "finite");
-            return Err(LossError::Constant { what, value: self.weight, rule }.into());
-        }
-        let Assessment { evaluation, sensitivity, differentiate, reading, gradient } = assessment;
-        let recording = network.record(trace, layer)?;
-        reading.reset(trace.duration());
-        self.readout.read(&recording, reading)?;
-        gradient.clear();
-        gradient.resize(reading.values().len(), F::zero());
-        let loss = self.loss.evaluate(reading, target, gradient)?;
-        let weight = F::of(self.weight);
-        gradient.iter_mut().for_each(|g| *g *= weight);
-        evaluation.loss += weight * loss;
-        if !(evaluation.loss.is_finite() && gradient.iter().all(|g| g.is_finite())) {
-            return Err(LossError::NotFinite { loss: loss.as_f64() }.into());
-        }
-        evaluation.losses.push(loss);
-        evaluation.readout.extend_from_slice(reading.values());
-        if evaluation.prediction.is_none() {
-            evaluation.prediction = self.loss.predict(reading);
-        }
-        if *differentiate {
-            self.readout.pull_back(&recording, gradient, &mut sensitivity.layers[layer])?;
-        }
-        Ok(())
+        let parts: (&dyn Readout<F>, &dyn Loss<F, Target = L::Target>) =
+            (&self.readout, &self.loss);
+        let place = (self.layer_of(network)?, self.weight);
+        assess(parts, place, network, trace, target, assessment)
     }
+}
+
+/// Reads a layer and adds the loss with its weight.
+fn assess<F: Real, T: ?Sized + Sync>(
+    (readout, loss): (&dyn Readout<F>, &dyn Loss<F, Target = T>),
+    (layer, weight): (usize, f64),
+    network: &dyn Network<F>,
+    trace: &Trace<F>,
+    target: &T,
+    assessment: &mut Assessment<F>,
+) -> Result<(), Error> {
+    if !weight.is_finite() {
+        let (what, rule) = ("the weight of the objective", "finite");
+        return Err(LossError::Constant { what, value: weight, rule }.into());
+    }
+    let Assessment { evaluation, sensitivity, differentiate, reading, gradient } = assessment;
+    let recording = network.record(trace, layer)?;
+    reading.reset(trace.duration());
+    readout.read(&recording, reading)?;
+    gradient.clear();
+    gradient.resize(reading.values().len(), F::zero());
+    let value = loss.evaluate(reading, target, gradient)?;
+    let weight = F::of(weight);
+    gradient.iter_mut().for_each(|g| *g *= weight);
+    evaluation.loss += weight * value;
+    if !(evaluation.loss.is_finite() && gradient.iter().all(|g| g.is_finite())) {
+        return Err(LossError::NotFinite { loss: value.as_f64() }.into());
+    }
+    evaluation.losses.push(value);
+    evaluation.readout.extend_from_slice(reading.values());
+    if evaluation.prediction.is_none() {
+        evaluation.prediction = loss.predict(reading);
+    }
+    if *differentiate {
+        readout.pull_back(&recording, gradient, &mut sensitivity.layers[layer])?;
+    }
+    Ok(())
 }
 
 /// An objective that finds its target in a larger one; see [`Objective::target`].

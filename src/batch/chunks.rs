@@ -1,8 +1,9 @@
 //! Batches chunk by chunk: over threads, and over the processes that share them.
 
-use super::{BatchSummary, Sample};
+use super::BatchSummary;
 use crate::pool::Pool;
 use crate::{Assessment, Block, Deferred, Error, Gradients, Network, Real, Trace};
+use std::ops::Range;
 
 /// Samples per unit of parallel work. Fixed, because gradients are summed chunk by chunk and must not
 /// depend on the number of threads.
@@ -73,7 +74,7 @@ impl<F: Real> Gather<F> for Alone {
 }
 
 impl<F: Real> Chunk<F> {
-    pub(super) fn new(network: &impl Network<F>, layout: Vec<Block>) -> Self {
+    pub(super) fn new(network: &dyn Network<F>, layout: Vec<Block>) -> Self {
         let (summary, gradients) = (BatchSummary::new(network), Gradients::zeros(layout));
         Self { summary, gradients, result: Ok(()) }
     }
@@ -84,57 +85,57 @@ impl<F: Real> Chunk<F> {
     }
 }
 
-/// Adds up in `total` what `assess` makes of each sample, which has been simulated. The loss is the mean.
-pub(super) fn run<F: Real, N: Network<F>, T: Sync + ?Sized>(
+/// What a sample adds to its chunk, by its number.
+pub(super) type Step<'a, F> =
+    &'a (dyn Fn(usize, &mut Worker<F>, &mut Chunk<F>) -> Result<(), Error> + Sync);
+
+/// Adds up in `total` what so many samples come to. The loss is the mean.
+pub(super) fn run<F: Real>(
     gather: &dyn Gather<F>,
-    network: &N,
-    samples: &[Sample<'_, T>],
-    duration: f64,
+    network: &dyn Network<F>,
+    samples: usize,
     total: &mut Chunk<F>,
-    assess: impl Fn(usize, &T, &mut Worker<F>, &mut Chunk<F>) -> Result<(), Error> + Sync,
+    step: Step<'_, F>,
 ) -> Result<(), Error> {
     let workers = Pool::<Worker<F>>::default();
-    let one = |worker: &mut Worker<F>, chunk: &mut Chunk<F>, number, sample: &Sample<'_, T>| {
-        network.forward_into(sample.input, duration, &mut worker.trace)?;
-        assess(number, sample.target, worker, chunk)?;
-        chunk.summary.count(&worker.trace, &worker.assessment.evaluation);
-        Ok(())
-    };
-    let all = |chunk: &mut Chunk<F>, start: usize, samples: &[Sample<'_, T>]| {
+    let all = |chunk: &mut Chunk<F>, samples: Range<usize>| {
         let mut worker = workers.take();
         chunk.clear();
-        let done = samples.iter().enumerate().try_for_each(|(k, sample)| {
-            let in_sample = |e| Error::Sample { index: start + k, source: Box::new(e) };
-            one(&mut worker, chunk, start + k, sample).map_err(in_sample)
+        let done = samples.into_iter().try_for_each(|index| {
+            let in_sample = |e| Error::Sample { index, source: Box::new(e) };
+            step(index, &mut worker, chunk).map_err(in_sample)?;
+            chunk.summary.count(&worker.trace, &worker.assessment.evaluation);
+            Ok(())
         });
         let settled = network.settle(&mut worker.deferred, &mut chunk.gradients);
         chunk.result = done.and(settled.map_err(Error::from));
     };
     let (rank, ranks) = gather.place();
-    let most = gather.at_once().min(samples.len().div_ceil(CHUNK).div_ceil(ranks)).max(1);
+    let most = gather.at_once().min(samples.div_ceil(CHUNK).div_ceil(ranks)).max(1);
     let share = CHUNK * most;
     let layout = total.gradients.layout();
     let new = || Chunk::new(network, layout.to_vec());
-    let mut chunks: Vec<Chunk<F>> =
-        std::iter::repeat_with(new).take(most.min(samples.len())).collect();
-    total.summary.predictions.reserve(samples.len());
-    for (round, samples) in samples.chunks(share * ranks).enumerate() {
-        let own = samples.chunks(share).nth(rank).unwrap_or_default();
-        let first = (round * ranks + rank) * share;
-        for_each_chunk(&mut chunks, own, |number, chunk, samples| {
-            all(chunk, first + number * CHUNK, samples);
+    let mut chunks: Vec<Chunk<F>> = std::iter::repeat_with(new).take(most.min(samples)).collect();
+    total.summary.predictions.reserve(samples);
+    for round in (0..samples).step_by(share * ranks) {
+        let first = (round + rank * share).min(samples);
+        let own = first..(first + share).min(samples);
+        let chunks = &mut chunks[..own.len().div_ceil(CHUNK)];
+        for_each(chunks, |number, chunk| {
+            let start = own.start + number * CHUNK;
+            all(chunk, start..(start + CHUNK).min(own.end));
         });
-        gather.gather(total, &mut chunks[..own.len().div_ceil(CHUNK)])?;
+        gather.gather(total, chunks)?;
     }
-    gather.check(total.summary.samples, samples.len())?;
-    if !samples.is_empty() {
+    gather.check(total.summary.samples, samples)?;
+    if samples > 0 {
         let BatchSummary { loss, losses, .. } = &mut total.summary;
-        std::iter::once(loss).chain(losses).for_each(|loss| *loss /= F::of(samples.len() as f64));
+        std::iter::once(loss).chain(losses).for_each(|loss| *loss /= F::of(samples as f64));
     }
     Ok(())
 }
 
-/// The number of threads that [`for_each_chunk`] uses.
+/// The number of threads that [`for_each`] uses.
 fn threads() -> usize {
     #[cfg(feature = "rayon")]
     {
@@ -146,21 +147,13 @@ fn threads() -> usize {
     }
 }
 
-/// Calls `f(number, chunk, its samples)` for every chunk of samples.
-fn for_each_chunk<C: Send, S: Sync>(
-    chunks: &mut [C],
-    samples: &[S],
-    f: impl Fn(usize, &mut C, &[S]) + Sync,
-) {
+/// Calls `f` for every chunk with its number.
+fn for_each<C: Send>(chunks: &mut [C], f: impl Fn(usize, &mut C) + Sync) {
     #[cfg(feature = "rayon")]
     {
         use rayon::prelude::*;
-        let pairs = chunks.par_iter_mut().zip(samples.par_chunks(CHUNK)).enumerate();
-        pairs.for_each(|(number, (chunk, samples))| f(number, chunk, samples));
+        chunks.par_iter_mut().enumerate().for_each(|(number, chunk)| f(number, chunk));
     }
     #[cfg(not(feature = "rayon"))]
-    {
-        let pairs = chunks.iter_mut().zip(samples.chunks(CHUNK)).enumerate();
-        pairs.for_each(|(number, (chunk, samples))| f(number, chunk, samples));
-    }
+    chunks.iter_mut().enumerate().for_each(|(number, chunk)| f(number, chunk));
 }

@@ -6,7 +6,9 @@ mod summary;
 pub(crate) use chunks::{Alone, Chunk, Gather};
 pub use summary::BatchSummary;
 
-use crate::{BackwardOptions, Error, Goal, Gradients, Network, Real, SpikeTrains};
+use crate::{
+    Assessment, BackwardOptions, Error, Goal, Gradients, Network, Real, SpikeTrains, Trace,
+};
 use chunks::{Worker, run};
 use std::borrow::Borrow;
 
@@ -27,6 +29,48 @@ impl<T: ?Sized> Clone for Sample<'_, T> {
     }
 }
 
+/// Samples and what they are judged by, whatever their targets are.
+pub(crate) trait Judged<F: Real>: Sync {
+    /// How many there are.
+    fn count(&self) -> usize;
+
+    fn input(&self, sample: usize) -> &SpikeTrains;
+
+    /// See [`Goal::assess`].
+    fn assess(
+        &self,
+        sample: usize,
+        network: &dyn Network<F>,
+        trace: &Trace<F>,
+        assessment: &mut Assessment<F>,
+    ) -> Result<(), Error>;
+}
+
+impl<F, T, G> Judged<F> for (&[Sample<'_, T>], &G)
+where
+    F: Real,
+    T: Borrow<G::Target> + Sync + ?Sized,
+    G: Goal<F> + ?Sized,
+{
+    fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    fn input(&self, sample: usize) -> &SpikeTrains {
+        self.0[sample].input
+    }
+
+    fn assess(
+        &self,
+        sample: usize,
+        network: &dyn Network<F>,
+        trace: &Trace<F>,
+        assessment: &mut Assessment<F>,
+    ) -> Result<(), Error> {
+        self.1.assess(network, trace, self.0[sample].target.borrow(), assessment)
+    }
+}
+
 /// The mean loss of a batch and its gradient.
 ///
 /// Samples are spread over the threads of the current `rayon` pool. Gradients are added in a fixed
@@ -35,15 +79,14 @@ impl<T: ?Sized> Clone for Sample<'_, T> {
 ///
 /// # Errors
 /// The error of the first sample that has one, as [`Error::Sample`].
-pub fn backward_batch<F, N, G, T>(
-    network: &N,
+pub fn backward_batch<F, G, T>(
+    network: &dyn Network<F>,
     samples: &[Sample<'_, T>],
     duration: f64,
     goal: &G,
 ) -> Result<(BatchSummary<F>, Gradients<F>), Error>
 where
     F: Real,
-    N: Network<F>,
     G: Goal<F> + ?Sized,
     T: Borrow<G::Target> + Sync + ?Sized,
 {
@@ -57,8 +100,8 @@ where
 ///
 /// # Errors
 /// As [`backward_batch`], and options that have no meaning.
-pub fn backward_batch_with<F, N, G, T>(
-    network: &N,
+pub fn backward_batch_with<F, G, T>(
+    network: &dyn Network<F>,
     samples: &[Sample<'_, T>],
     duration: f64,
     goal: &G,
@@ -66,48 +109,45 @@ pub fn backward_batch_with<F, N, G, T>(
 ) -> Result<(BatchSummary<F>, Gradients<F>), Error>
 where
     F: Real,
-    N: Network<F>,
     G: Goal<F> + ?Sized,
     T: Borrow<G::Target> + Sync + ?Sized,
 {
-    backward(&Alone, network, samples, duration, goal, options)
+    backward(&Alone, network, &(samples, goal), duration, options)
 }
 
 /// The same, with the work shared as `gather` says.
-pub(crate) fn backward<F, N, G, T>(
+pub(crate) fn backward<F: Real>(
     gather: &dyn Gather<F>,
-    network: &N,
-    samples: &[Sample<'_, T>],
+    network: &dyn Network<F>,
+    samples: &dyn Judged<F>,
     duration: f64,
-    goal: &G,
     options: &BackwardOptions<F>,
-) -> Result<(BatchSummary<F>, Gradients<F>), Error>
-where
-    F: Real,
-    N: Network<F>,
-    G: Goal<F> + ?Sized,
-    T: Borrow<G::Target> + Sync + ?Sized,
-{
+) -> Result<(BatchSummary<F>, Gradients<F>), Error> {
     options.check(network)?;
+    let count = samples.count();
     let mut counted = None;
     if options.needs_batch() {
         let mut total = Chunk::new(network, Vec::new());
-        run(gather, network, samples, duration, &mut total, |_, _, _, _| Ok(()))?;
+        run(gather, network, count, &mut total, &|sample, worker, _| {
+            Ok(network.forward_into(samples.input(sample), duration, &mut worker.trace)?)
+        })?;
         counted = Some(total.summary);
     }
     let mut total = Chunk::new(network, network.layout());
-    run(gather, network, samples, duration, &mut total, |number, target, worker, chunk| {
+    run(gather, network, count, &mut total, &|sample, worker, chunk| {
         let Worker { trace, assessment, deferred } = worker;
-        assessment.differentiate(network, trace, goal, target.borrow())?;
+        network.forward_into(samples.input(sample), duration, trace)?;
+        assessment.begin(Some(trace));
+        samples.assess(sample, network, trace, assessment)?;
         let (health, sensitivity) = (&mut chunk.summary.health, &mut assessment.sensitivity);
         options.prepare(trace, counted.as_ref(), sensitivity, health);
         network.adjoint_deferred(trace, sensitivity, &mut chunk.gradients, deferred)?;
-        health.record(number, trace, sensitivity, network.count_arrivals(trace, options.near())?);
+        health.record(sample, trace, sensitivity, network.count_arrivals(trace, options.near())?);
         Ok(())
     })?;
     let Chunk { mut summary, mut gradients, .. } = total;
-    if !samples.is_empty() {
-        gradients.scale(F::of(samples.len() as f64).recip());
+    if count > 0 {
+        gradients.scale(F::of(count as f64).recip());
     }
     summary.health.inspect(network, &gradients);
     options.finish(&mut gradients, &mut summary.health)?;
@@ -118,39 +158,33 @@ where
 ///
 /// # Errors
 /// As [`backward_batch`].
-pub fn evaluate_batch<F, N, G, T>(
-    network: &N,
+pub fn evaluate_batch<F, G, T>(
+    network: &dyn Network<F>,
     samples: &[Sample<'_, T>],
     duration: f64,
     goal: &G,
 ) -> Result<BatchSummary<F>, Error>
 where
     F: Real,
-    N: Network<F>,
     G: Goal<F> + ?Sized,
     T: Borrow<G::Target> + Sync + ?Sized,
 {
-    evaluate(&Alone, network, samples, duration, goal)
+    evaluate(&Alone, network, &(samples, goal), duration)
 }
 
 /// The same, with the work shared as `gather` says.
-pub(crate) fn evaluate<F, N, G, T>(
+pub(crate) fn evaluate<F: Real>(
     gather: &dyn Gather<F>,
-    network: &N,
-    samples: &[Sample<'_, T>],
+    network: &dyn Network<F>,
+    samples: &dyn Judged<F>,
     duration: f64,
-    goal: &G,
-) -> Result<BatchSummary<F>, Error>
-where
-    F: Real,
-    N: Network<F>,
-    G: Goal<F> + ?Sized,
-    T: Borrow<G::Target> + Sync + ?Sized,
-{
+) -> Result<BatchSummary<F>, Error> {
     let mut total = Chunk::new(network, Vec::new());
-    run(gather, network, samples, duration, &mut total, |_, target, worker, _| {
+    run(gather, network, samples.count(), &mut total, &|sample, worker, _| {
         let Worker { trace, assessment, .. } = worker;
-        assessment.judge(network, trace, goal, target.borrow())
+        network.forward_into(samples.input(sample), duration, trace)?;
+        assessment.begin(None);
+        samples.assess(sample, network, trace, assessment)
     })?;
     Ok(total.summary)
 }

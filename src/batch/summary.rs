@@ -26,7 +26,7 @@ pub struct BatchSummary<F = f64> {
 }
 
 impl<F: Real> BatchSummary<F> {
-    pub(super) fn new(network: &impl Network<F>) -> Self {
+    pub(super) fn new(network: &dyn Network<F>) -> Self {
         let zeros: Vec<Vec<u64>> =
             (0..network.layers()).map(|l| vec![0; network.layer_info(l).1]).collect();
         Self {

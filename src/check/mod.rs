@@ -4,7 +4,7 @@ mod report;
 
 pub use report::{CheckClass, CheckReport, Mismatch};
 
-use crate::{AdjointError, Error, Goal, Gradients, Network, SpikeTrains, Trace};
+use crate::{AdjointError, Assessment, Error, Goal, Gradients, Network, SpikeTrains, Trace};
 
 /// Checks gradients of any network and objective against finite differences.
 ///
@@ -111,21 +111,36 @@ impl GradientCheck {
         N: Network<f64> + Clone,
         G: Goal<f64> + ?Sized,
     {
+        let mut moved = network.clone();
+        self.compare_moved((network, &mut moved), input, duration, &goal, target, gradients)
+    }
+
+    /// The same with a copy of the network whose parameters may be moved.
+    fn compare_moved<T: ?Sized + Sync>(
+        &self,
+        (network, moved): (&dyn Network<f64>, &mut dyn Network<f64>),
+        input: &SpikeTrains,
+        duration: f64,
+        goal: &dyn Goal<f64, Target = T>,
+        target: &T,
+        gradients: &Gradients<f64>,
+    ) -> Result<CheckReport, Error> {
         let times = gradients.input_times.len();
         if gradients.layout() != network.layout() || (times > 0 && times != input.len()) {
             return Err(AdjointError::Layout.into());
         }
         let reference = network.forward(input, duration)?;
         // `None` where the pattern of spikes differs from that of the unperturbed trial.
-        let loss = |network: &N, input: &SpikeTrains| -> Option<f64> {
+        let loss = |network: &dyn Network<f64>, input: &SpikeTrains| -> Option<f64> {
             let trace = network.forward(input, duration).ok()?;
             if !same_pattern(&reference, &trace) {
                 return None;
             }
-            Some(network.evaluate(&trace, goal, target).ok()?.loss)
+            let mut assessment = Assessment::default();
+            assessment.judge(network, &trace, goal, target).ok()?;
+            Some(assessment.evaluation.loss)
         };
         let mut classes = Vec::new();
-        let mut moved = network.clone();
         for (number, (block, values)) in gradients.blocks().enumerate() {
             let name = format!("{} {}", block.owner, block.kind);
             let mut class = CheckClass::new(name, Some(block.kind));
@@ -139,7 +154,7 @@ impl GradientCheck {
                     self.differentiate(step, center, bounds.lower, bounds.upper, &mut |x| {
                         moved.parameters_mut()[number].1.values[index] = x;
                         moved.update();
-                        loss(&moved, input)
+                        loss(moved, input)
                     })
                 });
                 moved.parameters_mut()[number].1.values[index] = center;

@@ -84,9 +84,9 @@ pub trait Communicator {
 /// # Errors
 /// The error of the first sample that has one, on the rank that simulates it; on others
 /// [`DistributedError::Failed`] with its text. A rank that is lost or out of step.
-pub fn backward_batch<F, N, G, T>(
+pub fn backward_batch<F, G, T>(
     ranks: &dyn Communicator,
-    network: &N,
+    network: &dyn Network<F>,
     samples: &[Sample<'_, T>],
     duration: f64,
     goal: &G,
@@ -94,31 +94,29 @@ pub fn backward_batch<F, N, G, T>(
 ) -> Result<(BatchSummary<F>, Gradients<F>), Error>
 where
     F: Real,
-    N: Network<F>,
     G: Goal<F> + ?Sized,
     T: Borrow<G::Target> + Sync + ?Sized,
 {
-    batch::backward(&Ranks(ranks), network, samples, duration, goal, options)
+    batch::backward(&Ranks(ranks), network, &(samples, goal), duration, options)
 }
 
 /// The mean loss of a batch, its predictions and spikes, each rank having its share of the work.
 ///
 /// # Errors
 /// As [`backward_batch`].
-pub fn evaluate_batch<F, N, G, T>(
+pub fn evaluate_batch<F, G, T>(
     ranks: &dyn Communicator,
-    network: &N,
+    network: &dyn Network<F>,
     samples: &[Sample<'_, T>],
     duration: f64,
     goal: &G,
 ) -> Result<BatchSummary<F>, Error>
 where
     F: Real,
-    N: Network<F>,
     G: Goal<F> + ?Sized,
     T: Borrow<G::Target> + Sync + ?Sized,
 {
-    batch::evaluate(&Ranks(ranks), network, samples, duration, goal)
+    batch::evaluate(&Ranks(ranks), network, &(samples, goal), duration)
 }
 
 /// Tells all others, in the next sum that they take part in, that this one has failed.

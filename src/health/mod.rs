@@ -202,7 +202,7 @@ impl<F: Real> Health<F> {
     }
 
     /// Looks at the parameters and at gradients that are complete.
-    pub(crate) fn inspect(&mut self, network: &impl Network<F>, gradients: &Gradients<F>) {
+    pub(crate) fn inspect(&mut self, network: &dyn Network<F>, gradients: &Gradients<F>) {
         let delays = network.parameters();
         let delays = delays.iter().filter(|(_, p)| p.kind == ParameterKind::Delay);
         (self.delays_at_lower, self.delays_at_upper) = (0, 0);

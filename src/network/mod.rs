@@ -214,7 +214,7 @@ pub trait Network<F: Real>: Send + Sync {
         Self: Sized,
     {
         let mut assessment = Assessment::default();
-        assessment.judge(self, trace, goal, target)?;
+        assessment.judge(self, trace, &goal, target)?;
         Ok(assessment.evaluation)
     }
 
@@ -232,7 +232,7 @@ pub trait Network<F: Real>: Send + Sync {
         Self: Sized,
     {
         let mut assessment = Assessment::default();
-        assessment.differentiate(self, trace, goal, target)?;
+        assessment.differentiate(self, trace, &goal, target)?;
         let Assessment { evaluation, sensitivity, .. } = assessment;
         Ok((evaluation, self.adjoint(trace, sensitivity)?))
     }
@@ -254,17 +254,28 @@ pub trait Network<F: Real>: Send + Sync {
         Self: Sized,
     {
         options.check(self)?;
-        let mut health = Health::new(self.layers());
         let mut assessment = Assessment::default();
-        let mut gradients = Gradients::zeros(self.layout());
-        assessment.differentiate(self, trace, goal, target)?;
-        let Assessment { evaluation, mut sensitivity, .. } = assessment;
-        options.prepare(trace, None, &mut sensitivity, &mut health);
-        self.adjoint_into(trace, &mut sensitivity, &mut gradients)?;
-        let arrivals = self.count_arrivals(trace, options.near())?;
-        health.record(0, trace, &sensitivity, arrivals);
-        health.inspect(self, &gradients);
-        options.finish(&mut gradients, &mut health)?;
+        assessment.differentiate(self, trace, &goal, target)?;
+        let Assessment { evaluation, sensitivity, .. } = assessment;
+        let (gradients, health) = adjoint_with(self, trace, sensitivity, options)?;
         Ok((evaluation, gradients, health))
     }
+}
+
+/// The gradients of a loss, with remedies whose constants have been checked.
+fn adjoint_with<F: Real>(
+    network: &dyn Network<F>,
+    trace: &Trace<F>,
+    mut sensitivity: Sensitivity<F>,
+    options: &BackwardOptions<F>,
+) -> Result<(Gradients<F>, Health<F>), Error> {
+    let mut health = Health::new(network.layers());
+    let mut gradients = Gradients::zeros(network.layout());
+    options.prepare(trace, None, &mut sensitivity, &mut health);
+    network.adjoint_into(trace, &mut sensitivity, &mut gradients)?;
+    let arrivals = network.count_arrivals(trace, options.near())?;
+    health.record(0, trace, &sensitivity, arrivals);
+    health.inspect(network, &gradients);
+    options.finish(&mut gradients, &mut health)?;
+    Ok((gradients, health))
 }

@@ -5,6 +5,7 @@ use super::metrics::evaluate_by;
 use super::processes::Processes;
 use super::remedies::Placed;
 use super::schedule::scale;
+use super::trainer::Settings;
 use super::{
     BatchReport, EpochReport, Every, History, Metrics, Observer, Start, TrainError, Trainer,
     Verdict,
@@ -19,9 +20,8 @@ use std::sync::atomic::Ordering;
 pub(super) type Resumed = (Option<PathBuf>, Vec<String>);
 
 /// All that changes in the course of training, but for the parameters.
-#[derive(Debug, Clone)]
-pub(super) struct Run<F, O> {
-    pub optimizer: O,
+pub(super) struct Run<'a, F> {
+    pub optimizer: &'a mut dyn Optimizer<F>,
     pub remedies: Vec<Placed<F>>,
     /// The batches so far.
     pub batches: u64,
@@ -40,9 +40,9 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
     /// Settings without meaning, samples, steps, observers and checkpoints that fail. The network keeps the
     /// parameters it has by then; with [`Trainer::keep_best`] those of the best epoch so far. What was reported of
     /// epochs that are done has gone to the observers.
-    pub fn fit<N: Network<F>>(
+    pub fn fit(
         &self,
-        network: &mut N,
+        network: &mut dyn Network<F>,
         train: &Dataset,
         validation: Option<&Dataset>,
         observers: &mut [&mut dyn Observer<F>],
@@ -61,10 +61,10 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
     /// As [`Trainer::fit`]. When one rank fails, all do: the others with an error that names it and its reason. The last
     /// checkpoint remains.
     #[cfg(feature = "distributed")]
-    pub fn fit_on<N: Network<F>>(
+    pub fn fit_on(
         &self,
         ranks: &dyn crate::distributed::Communicator,
-        network: &mut N,
+        network: &mut dyn Network<F>,
         train: &Dataset,
         validation: Option<&Dataset>,
         observers: &mut [&mut dyn Observer<F>],
@@ -77,31 +77,52 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
         result
     }
 
-    fn fit_by<N: Network<F>>(
+    fn fit_by(
         &self,
         processes: &Processes<'_>,
-        network: &mut N,
+        network: &mut dyn Network<F>,
         train: &Dataset,
         validation: Option<&Dataset>,
         observers: &mut [&mut dyn Observer<F>],
     ) -> Result<History, TrainError> {
+        let Self { goal, optimizer, settings } = self;
         let validation = validation.filter(|data| !data.is_empty());
-        self.check(train, validation.is_some())?;
+        let fit = Fit { settings, goal, processes, train, validation };
+        fit.run(&mut optimizer.clone(), network, observers)
+    }
+}
+
+/// One run of a trainer, whatever its goal and its optimiser.
+struct Fit<'a, F> {
+    settings: &'a Settings<F>,
+    goal: &'a dyn Goal<F, Target = usize>,
+    processes: &'a Processes<'a>,
+    train: &'a Dataset,
+    /// Not empty.
+    validation: Option<&'a Dataset>,
+}
+
+impl<F: Real> Fit<'_, F> {
+    fn run(
+        &self,
+        optimizer: &mut dyn Optimizer<F>,
+        network: &mut dyn Network<F>,
+        observers: &mut [&mut dyn Observer<F>],
+    ) -> Result<History, TrainError> {
+        self.settings.check(optimizer, self.train, self.validation.is_some())?;
         let mut run = Run {
-            optimizer: self.optimizer.clone(),
-            remedies: self.remedies.clone(),
+            optimizer,
+            remedies: self.settings.remedies.clone(),
             batches: 0,
             history: History::default(),
             best: None,
         };
         #[cfg(feature = "files")]
-        let resumed = self.resume(network, &mut run, train)?;
+        let resumed = self.settings.resume(network, &mut run, self.train)?;
         #[cfg(not(feature = "files"))]
         let resumed = Resumed::default();
-        let sets = (train, validation);
-        let done = self.begin(processes, network, &run, sets, observers, &resumed);
-        let done = done
-            .and_then(|stop| self.all_epochs(processes, network, &mut run, sets, observers, stop));
+        let done = self.begin(network, &mut run, observers, &resumed);
+        let done = done.and_then(|stop| self.all_epochs(network, &mut run, observers, stop));
         if let Some(best) = &run.best {
             set_parameters(network, best);
         }
@@ -109,24 +130,23 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
     }
 
     /// Tells all that training starts; returns whether one wants to stop.
-    fn begin<N: Network<F>>(
+    fn begin(
         &self,
-        processes: &Processes<'_>,
-        network: &N,
-        run: &Run<F, O>,
-        (train, validation): (&Dataset, Option<&Dataset>),
+        network: &dyn Network<F>,
+        run: &mut Run<'_, F>,
         observers: &mut [&mut dyn Observer<F>],
         (resumed, skipped): &Resumed,
     ) -> Result<bool, TrainError> {
+        let Self { settings, processes, train, validation, .. } = self;
         let done = run.history.epochs.len();
-        let mut settings = self.settings(train);
+        let mut named = settings.named(run.optimizer, train);
         // What a resumed run may change, but no process by itself.
-        settings.insert("early stop".into(), format!("{:?}", self.early_stop));
+        named.insert("early stop".into(), format!("{:?}", settings.early_stop));
         let validated = validation.map_or(0, Dataset::len);
-        processes.same(network, &settings, &[self.epochs, done, validated])?;
+        processes.same(network, &named, &[settings.epochs, done, validated])?;
         let start = Start {
-            epochs: self.epochs,
-            batches: self.augmentation.epoch_len(train).div_ceil(self.batch),
+            epochs: settings.epochs,
+            batches: settings.augmentation.epoch_len(train).div_ceil(settings.batch),
             history: &run.history,
             resumed: resumed.as_deref(),
             skipped,
@@ -135,26 +155,25 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
     }
 
     /// Runs the epochs that are left, unless that is to `stop`.
-    fn all_epochs<N: Network<F>>(
+    fn all_epochs(
         &self,
-        processes: &Processes<'_>,
-        network: &mut N,
-        run: &mut Run<F, O>,
-        (train, validation): (&Dataset, Option<&Dataset>),
+        network: &mut dyn Network<F>,
+        run: &mut Run<'_, F>,
         observers: &mut [&mut dyn Observer<F>],
         mut stop: bool,
     ) -> Result<(), TrainError> {
-        while run.history.epochs.len() < self.epochs && !stop && !self.is_over(&run.history) {
+        let Self { settings, processes, .. } = self;
+        while run.history.epochs.len() < settings.epochs && !stop && !self.is_over(&run.history) {
             let epoch = run.history.epochs.len();
             stop = self
-                .epoch(processes, network, run, train, validation, observers)
+                .epoch(network, run, observers)
                 .map_err(|source| TrainError::Epoch { epoch, source: Box::new(source) })?;
-            stop |= self.stop.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed));
+            stop |= settings.stop.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed));
             stop = processes.any(stop)?;
             #[cfg(feature = "files")]
             if processes.leads() {
-                let last = stop || epoch + 1 == self.epochs || self.is_over(&run.history);
-                self.checkpoint(network, run, train, last)?;
+                let last = stop || epoch + 1 == settings.epochs || self.is_over(&run.history);
+                settings.checkpoint(network, run, self.train, last)?;
             }
             // So that none goes on, or ends well, when the checkpoint could not be written.
             processes.any(false)?;
@@ -164,36 +183,36 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
 
     /// Whether the metric of the early stop has been no better for too long.
     fn is_over(&self, history: &History) -> bool {
-        self.early_stop.is_some_and(|(metric, patience)| history.since_best(metric) >= patience)
+        self.settings
+            .early_stop
+            .is_some_and(|(metric, patience)| history.since_best(metric) >= patience)
     }
 
     /// Runs one epoch; returns whether an observer wants to stop.
-    fn epoch<N: Network<F>>(
+    fn epoch(
         &self,
-        processes: &Processes<'_>,
-        network: &mut N,
-        run: &mut Run<F, O>,
-        train: &Dataset,
-        validation: Option<&Dataset>,
+        network: &mut dyn Network<F>,
+        run: &mut Run<'_, F>,
         observers: &mut [&mut dyn Observer<F>],
     ) -> Result<bool, TrainError> {
+        let Self { settings, goal, processes, train, validation } = *self;
         let epoch = run.history.epochs.len();
-        let duration = self.trial(train);
-        let order = batches::order(self.augmentation.epoch_len(train), self.seed, epoch);
+        let (duration, seed) = (settings.trial(train), settings.seed);
+        let order = batches::order(settings.augmentation.epoch_len(train), seed, epoch);
         let mut labels = Vec::with_capacity(order.len());
         let (mut whole, mut factors, mut stop) = (None::<BatchSummary<F>>, [1.0; 3], false);
-        for (number, indices) in order.chunks(self.batch).enumerate() {
-            let batch = Batch::take(train, &self.augmentation, self.seed, epoch, indices)?;
+        for (number, indices) in order.chunks(settings.batch).enumerate() {
+            let batch = Batch::take(train, &settings.augmentation, seed, epoch, indices)?;
             let (mut summary, mut gradients) = processes
-                .backward(network, &batch.samples(), duration, &self.goal, &self.backward)
+                .backward(network, &batch.samples(), duration, goal, &settings.backward)
                 .map_err(|error| batches::in_sample(error, indices))?;
-            if let Some(penalty) = self.penalty {
+            if let Some(penalty) = settings.penalty {
                 penalty
                     .add_to(network, &mut gradients)
                     .map_err(|error| TrainError::Batch { source: Box::new(error.into()) })?;
             }
-            factors = self.schedules.factors(run.batches, &run.history);
-            step(&mut run.optimizer, network, &gradients, factors)?;
+            factors = settings.schedules.factors(run.batches, &run.history);
+            step(run.optimizer, network, &gradients, factors)?;
             run.batches += 1;
             raise(run, Every::Batch, network, &mut summary)?;
             let start = labels.len();
@@ -216,7 +235,7 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
         raise(run, Every::Epoch, network, &mut whole)?;
         let validation = match validation {
             Some(data) => Some(
-                evaluate_by(processes, network, data, &self.goal, duration)
+                evaluate_by(processes, network, data, goal, duration)
                     .map_err(|source| TrainError::Validation { source: Box::new(source) })?,
             ),
             None => None,
@@ -224,7 +243,11 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
         let train = Metrics::new(&whole, &labels, train.classes());
         let report = EpochReport { epoch, factors, train, validation };
         run.history.epochs.push(report.clone());
-        if self.best.and_then(|metric| run.history.best(metric)).is_some_and(|b| b.epoch == epoch) {
+        if settings
+            .best
+            .and_then(|metric| run.history.best(metric))
+            .is_some_and(|b| b.epoch == epoch)
+        {
             run.best = Some(parameters(network));
         }
         stop |= tell(observers, |o| o.epoch(&report, network))?;
@@ -233,8 +256,8 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
 }
 
 /// Takes a step with rates that are scaled for its length.
-fn step<F: Real, O: Optimizer<F>>(
-    optimizer: &mut O,
+fn step<F: Real>(
+    optimizer: &mut dyn Optimizer<F>,
     network: &mut dyn Network<F>,
     gradients: &Gradients<F>,
     factors: [f64; 3],
@@ -251,8 +274,8 @@ fn step<F: Real, O: Optimizer<F>>(
     result
 }
 
-fn raise<F: Real, O>(
-    run: &mut Run<F, O>,
+fn raise<F: Real>(
+    run: &mut Run<'_, F>,
     when: Every,
     network: &mut dyn Network<F>,
     summary: &mut BatchSummary<F>,

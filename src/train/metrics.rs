@@ -108,21 +108,21 @@ impl Metrics {
 ///
 /// # Errors
 /// A sample that cannot be read, simulated or judged.
-pub fn evaluate<F: Real, N: Network<F>, G: Goal<F, Target = usize> + ?Sized>(
-    network: &N,
+pub fn evaluate<F: Real>(
+    network: &dyn Network<F>,
     data: &Dataset,
-    goal: &G,
+    goal: &dyn Goal<F, Target = usize>,
     duration: f64,
 ) -> Result<Metrics, TrainError> {
     evaluate_by(&Processes::one(), network, data, goal, duration)
 }
 
 /// The same by several processes.
-pub(super) fn evaluate_by<F: Real, N: Network<F>, G: Goal<F, Target = usize> + ?Sized>(
+pub(super) fn evaluate_by<F: Real>(
     processes: &Processes<'_>,
-    network: &N,
+    network: &dyn Network<F>,
     data: &Dataset,
-    goal: &G,
+    goal: &dyn Goal<F, Target = usize>,
     duration: f64,
 ) -> Result<Metrics, TrainError> {
     let mut whole: Option<BatchSummary<F>> = None;

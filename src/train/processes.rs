@@ -49,26 +49,26 @@ impl<'a> Processes<'a> {
     }
 
     /// The gradient of a batch, and its summary.
-    pub fn backward<F: Real, N: Network<F>, G: Goal<F, Target = usize> + ?Sized>(
+    pub fn backward<F: Real>(
         &self,
-        network: &N,
+        network: &dyn Network<F>,
         samples: &[Sample<'_, usize>],
         duration: f64,
-        goal: &G,
+        goal: &dyn Goal<F, Target = usize>,
         options: &BackwardOptions<F>,
     ) -> Result<(BatchSummary<F>, Gradients<F>), Error> {
-        self.note(|gather| batch::backward(gather, network, samples, duration, goal, options))
+        self.note(|gather| batch::backward(gather, network, &(samples, goal), duration, options))
     }
 
     /// The summary of a batch.
-    pub fn evaluate<F: Real, N: Network<F>, G: Goal<F, Target = usize> + ?Sized>(
+    pub fn evaluate<F: Real>(
         &self,
-        network: &N,
+        network: &dyn Network<F>,
         samples: &[Sample<'_, usize>],
         duration: f64,
-        goal: &G,
+        goal: &dyn Goal<F, Target = usize>,
     ) -> Result<BatchSummary<F>, Error> {
-        self.note(|gather| batch::evaluate(gather, network, samples, duration, goal))
+        self.note(|gather| batch::evaluate(gather, network, &(samples, goal), duration))
     }
 
     /// Does what all do, and notes whether it failed, as all know then.

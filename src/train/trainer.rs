@@ -4,6 +4,7 @@ use super::remedies::Placed;
 use super::{Every, Metric, Raise, Schedule, Schedules, TrainError};
 use crate::data::{Augmentation, Dataset};
 use crate::{BackwardOptions, DelayPenalty, Optimizer, Real};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -52,28 +53,32 @@ use std::sync::atomic::AtomicBool;
 pub struct Trainer<G, O, F = f64> {
     pub(super) goal: G,
     pub(super) optimizer: O,
-    pub(super) epochs: usize,
-    pub(super) batch: usize,
-    pub(super) seed: u64,
-    pub(super) duration: Option<f64>,
-    pub(super) schedules: Schedules,
-    pub(super) augmentation: Augmentation,
-    pub(super) backward: BackwardOptions<F>,
-    pub(super) penalty: Option<DelayPenalty<F>>,
-    pub(super) remedies: Vec<Placed<F>>,
-    pub(super) early_stop: Option<(Metric, usize)>,
-    pub(super) best: Option<Metric>,
-    pub(super) stop: Option<Arc<AtomicBool>>,
+    pub(super) settings: Settings<F>,
+}
+
+/// What a trainer knows besides its goal and its optimiser.
+#[derive(Debug, Clone)]
+pub(super) struct Settings<F> {
+    pub epochs: usize,
+    pub batch: usize,
+    pub seed: u64,
+    pub duration: Option<f64>,
+    pub schedules: Schedules,
+    pub augmentation: Augmentation,
+    pub backward: BackwardOptions<F>,
+    pub penalty: Option<DelayPenalty<F>>,
+    pub remedies: Vec<Placed<F>>,
+    pub early_stop: Option<(Metric, usize)>,
+    pub best: Option<Metric>,
+    pub stop: Option<Arc<AtomicBool>>,
     #[cfg(feature = "files")]
-    pub(super) checkpoints: Option<super::Checkpoints>,
+    pub checkpoints: Option<super::Checkpoints>,
 }
 
 impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
     /// Minimises a goal: 10 epochs in batches of 32, constant rates, seed 0.
     pub fn new(goal: G, optimizer: O) -> Self {
-        Self {
-            goal,
-            optimizer,
+        let settings = Settings {
             epochs: 10,
             batch: 32,
             seed: 0,
@@ -88,7 +93,8 @@ impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
             stop: None,
             #[cfg(feature = "files")]
             checkpoints: None,
-        }
+        };
+        Self { goal, optimizer, settings }
     }
 
     /// What is minimised.
@@ -98,89 +104,97 @@ impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
 
     /// How many epochs there are, those before a resume included.
     pub fn epochs(mut self, epochs: usize) -> Self {
-        self.epochs = epochs;
+        self.settings.epochs = epochs;
         self
     }
 
     /// Samples in a batch; the last of an epoch may have fewer. No more than these are in memory as spike trains in
     /// training.
     pub fn batch(mut self, samples: usize) -> Self {
-        self.batch = samples;
+        self.settings.batch = samples;
         self
     }
 
     /// The seed of the order of samples and of augmentation.
     pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
+        self.settings.seed = seed;
         self
     }
 
     /// The length of a trial in ms, in training and validation; by default [`Dataset::duration`] of the training
     /// samples. What comes then or later in a sample is not heard.
     pub fn duration(mut self, duration: f64) -> Self {
-        self.duration = Some(duration);
+        self.settings.duration = Some(duration);
         self
     }
 
     /// The schedule of the learning rates: one for all, or [`Schedules`].
     pub fn schedule(mut self, schedules: impl Into<Schedules>) -> Self {
-        self.schedules = schedules.into();
+        self.settings.schedules = schedules.into();
         self
     }
 
     /// How training samples are varied.
     pub fn augment(mut self, augmentation: Augmentation) -> Self {
-        self.augmentation = augmentation;
+        self.settings.augmentation = augmentation;
         self
     }
 
     /// What backward passes do besides the exact gradient.
     pub fn backward(mut self, options: BackwardOptions<F>) -> Self {
-        self.backward = options;
+        self.settings.backward = options;
         self
     }
 
     /// Adds the gradients of a penalty on delays to those of each batch, after what backward passes do. The losses that
     /// are reported are without it.
     pub fn delay_penalty(mut self, penalty: DelayPenalty<F>) -> Self {
-        self.penalty = Some(penalty);
+        self.settings.penalty = Some(penalty);
         self
     }
 
     /// Raises weights onto silent neurons of a layer, with a [`SilentNeuronLift`](crate::remedy::SilentNeuronLift)
     /// or a [`WeightBump`](crate::remedy::WeightBump); those that are added first act first.
     pub fn raise(mut self, every: Every, layer: usize, remedy: impl Into<Raise<F>>) -> Self {
-        self.remedies.push(Placed { every, layer, raise: remedy.into() });
+        self.settings.remedies.push(Placed { every, layer, raise: remedy.into() });
         self
     }
 
     /// Stops when a metric has not become better for so many epochs.
     pub fn stop_early(mut self, metric: Metric, patience: usize) -> Self {
-        self.early_stop = Some((metric, patience));
+        self.settings.early_stop = Some((metric, patience));
         self
     }
 
     /// Leaves the network with the parameters of the epoch that was best by this metric, even if a later epoch fails.
     /// Without it, those of the last epoch remain.
     pub fn keep_best(mut self, metric: Metric) -> Self {
-        self.best = Some(metric);
+        self.settings.best = Some(metric);
         self
     }
 
     /// Stops after the present epoch once this flag is true, as a handler of Ctrl-C may set it.
     pub fn stop_flag(mut self, flag: Arc<AtomicBool>) -> Self {
-        self.stop = Some(flag);
+        self.settings.stop = Some(flag);
         self
     }
 
     /// Writes checkpoints, and resumes from them if that is asked for.
     #[cfg(feature = "files")]
     pub fn checkpoints(mut self, checkpoints: super::Checkpoints) -> Self {
-        self.checkpoints = Some(checkpoints);
+        self.settings.checkpoints = Some(checkpoints);
         self
     }
+}
 
-    pub(super) fn check(&self, train: &Dataset, validation: bool) -> Result<(), TrainError> {
+impl<F: Real> Settings<F> {
+    /// Checks them, and that the optimiser can do what they say.
+    pub fn check(
+        &self,
+        optimizer: &mut dyn Optimizer<F>,
+        train: &Dataset,
+        validation: bool,
+    ) -> Result<(), TrainError> {
         let count = |what, value: usize| match value {
             0 => Err(TrainError::Setting { what, value: "0".into(), rule: "at least 1" }),
             _ => Ok(()),
@@ -205,7 +219,7 @@ impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
         if let Some(metric) = metrics.find(|m| m.needs_validation() && !validation) {
             return Err(TrainError::NoValidation { metric });
         }
-        if self.schedules.vary() && self.optimizer.clone().state().rates.is_none() {
+        if self.schedules.vary() && optimizer.state().rates.is_none() {
             return Err(TrainError::NoRates);
         }
         let samples = self.augmentation.epoch_len(train);
@@ -217,8 +231,12 @@ impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
     }
 
     /// The settings that a resumed run must share with the one before, and a process with the others, with their names.
-    pub(super) fn settings(&self, train: &Dataset) -> std::collections::BTreeMap<String, String> {
-        let rates = self.optimizer.clone().state().rates.map(|rates| format!("{rates:?}"));
+    pub fn named(
+        &self,
+        optimizer: &mut dyn Optimizer<F>,
+        train: &Dataset,
+    ) -> BTreeMap<String, String> {
+        let rates = optimizer.state().rates.map(|rates| format!("{rates:?}"));
         [
             ("seed", format!("{}", self.seed)),
             ("batch size", format!("{}", self.batch)),
@@ -237,7 +255,7 @@ impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
     }
 
     /// The length of a trial in ms.
-    pub(super) fn trial(&self, train: &Dataset) -> f64 {
+    pub fn trial(&self, train: &Dataset) -> f64 {
         self.duration.unwrap_or_else(|| train.duration())
     }
 }

@@ -433,7 +433,7 @@ fn all_silent() {
         assert_eq!(layer.phantoms, 1, "the other phantom is where it should be");
         assert_eq!((health.smallest_slope, health.largest_adjoint), (None, None));
         let (summary, _) =
-            backward_batch_with::<f64, _, _, [f64]>(&net, &[], DURATION, &objective, &options)
+            backward_batch_with::<f64, _, [f64]>(&net, &[], DURATION, &objective, &options)
                 .unwrap();
         assert_eq!(summary.health.trials, 0);
     }

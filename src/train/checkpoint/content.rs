@@ -3,7 +3,7 @@
 use super::CheckpointError;
 use super::file::{Checkpoint, Tensor, Training};
 use crate::train::fit::{Run, parameters, set_parameters};
-use crate::{Network, Optimizer, Real, StorageLayout};
+use crate::{Network, Real, StorageLayout};
 use std::collections::{BTreeMap, BTreeSet};
 
 const BEST: &str = "best.";
@@ -45,9 +45,9 @@ impl Checkpoint {
     }
 
     /// All that a run needs to go on.
-    pub(in crate::train) fn of_run<F: Real, O: Optimizer<F>>(
+    pub(in crate::train) fn of_run<F: Real>(
         network: &dyn Network<F>,
-        run: &mut Run<F, O>,
+        run: &mut Run<'_, F>,
         settings: BTreeMap<String, String>,
     ) -> Self {
         let storage = network.storage();
@@ -72,10 +72,10 @@ impl Checkpoint {
     }
 
     /// Brings a network and a run that has just begun to where this was made. Nothing is changed if it does not fit.
-    pub(in crate::train) fn resume<F: Real, O: Optimizer<F>>(
+    pub(in crate::train) fn resume<F: Real>(
         &self,
         network: &mut dyn Network<F>,
-        run: &mut Run<F, O>,
+        run: &mut Run<'_, F>,
         settings: &BTreeMap<String, String>,
     ) -> Result<(), CheckpointError> {
         let training = self.training.as_ref().ok_or(CheckpointError::NoTraining)?;

@@ -2,9 +2,9 @@
 
 use super::{Checkpoint, CheckpointError};
 use crate::data::Dataset;
-use crate::train::Trainer;
 use crate::train::fit::{Resumed, Run};
-use crate::{Network, Optimizer, Real};
+use crate::train::trainer::Settings;
+use crate::{Network, Real};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// How many checkpoints are kept: should the last one be damaged, there is another.
 const KEPT: usize = 2;
 
-/// Where and how often a [`Trainer`] writes checkpoints. Each is written beside and then put in its place, so a kill at
+/// Where and how often a [`Trainer`](crate::train::Trainer) writes checkpoints. Each is written beside and then put in its place, so a kill at
 /// any moment leaves the one before. The last two are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
@@ -74,7 +74,7 @@ impl Checkpoint {
         written.map_err(|e| CheckpointError::io(&e).at(path))
     }
 
-    /// The newest good checkpoint that a [`Trainer`] left in a folder; a folder that is not there has none. Damaged ones
+    /// The newest good checkpoint that a [`Trainer`](crate::train::Trainer) left in a folder; a folder that is not there has none. Damaged ones
     /// are skipped.
     ///
     /// # Errors
@@ -118,12 +118,12 @@ fn list(folder: &Path) -> Result<Vec<(usize, PathBuf)>, CheckpointError> {
     Ok(found)
 }
 
-impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
+impl<F: Real> Settings<F> {
     /// Goes on from a checkpoint, if that is asked for and there is one; returns its file, and what was skipped.
     pub(in crate::train) fn resume(
         &self,
         network: &mut dyn Network<F>,
-        run: &mut Run<F, O>,
+        run: &mut Run<'_, F>,
         train: &Dataset,
     ) -> Result<Resumed, CheckpointError> {
         let Some(Checkpoints { folder, resume, .. }) = &self.checkpoints else {
@@ -139,7 +139,8 @@ impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
         let Some((path, checkpoint)) = found else {
             return Ok((None, skipped));
         };
-        checkpoint.resume(network, run, &self.settings(train)).map_err(|e| e.at(&path))?;
+        let named = self.named(run.optimizer, train);
+        checkpoint.resume(network, run, &named).map_err(|e| e.at(&path))?;
         Ok((Some(path), skipped))
     }
 
@@ -147,7 +148,7 @@ impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
     pub(in crate::train) fn checkpoint(
         &self,
         network: &dyn Network<F>,
-        run: &mut Run<F, O>,
+        run: &mut Run<'_, F>,
         train: &Dataset,
         last: bool,
     ) -> Result<(), CheckpointError> {
@@ -160,7 +161,8 @@ impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
         }
         let at = |path: &Path, e: io::Error| CheckpointError::io(&e).at(path);
         fs::create_dir_all(folder).map_err(|e| at(folder, e))?;
-        Checkpoint::of_run(network, run, self.settings(train)).save(folder.join(name(done)))?;
+        let named = self.named(run.optimizer, train);
+        Checkpoint::of_run(network, run, named).save(folder.join(name(done)))?;
         // Those with a higher number are damaged ones that this run will write anew.
         let mut older = list(folder)?;
         older.retain(|(epoch, _)| *epoch <= done);
