@@ -9,7 +9,7 @@ use std::fmt;
 ///
 /// An [`Objective`] is one; several that are added up are another ([`Objective::and`]). New ones are made of
 /// a [`Readout`] and a [`Loss`]; implement this only for what reads several layers at once. Where the choice
-/// is made at run time, `&dyn Goal<F, Target = T>` is one too.
+/// is made at run time, `&dyn Goal<F, Target = T>` is one too, for a [`Trainer`](crate::train::Trainer) as well.
 pub trait Goal<F: Real>: Send + Sync {
     /// What comes with a sample, such as a label.
     type Target: ?Sized + Sync;

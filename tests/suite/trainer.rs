@@ -7,15 +7,15 @@ use eventprop::train::{
     TrainError, Trainer, Verdict, evaluate,
 };
 use eventprop::{
-    Adam, DelayPenalty, Gradients, Loss, LossError, MeanVoltage, Network, Objective, OptimizeError,
-    Optimizer, OptimizerState, ParameterKind, Reading, Sample, Sgd, SpikingNetwork, backward_batch,
-    evaluate_batch,
+    Adam, DelayPenalty, Goal, Gradients, Loss, LossError, MeanVoltage, Network, Objective,
+    OptimizeError, Optimizer, OptimizerState, ParameterKind, Reading, Sample, Sgd, SpikingNetwork,
+    backward_batch, evaluate_batch,
 };
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-fn values(net: &impl Network<f64>) -> Vec<f64> {
+fn values(net: &dyn Network<f64>) -> Vec<f64> {
     net.parameters().iter().flat_map(|(_, p)| p.values.to_vec()).collect()
 }
 
@@ -65,6 +65,23 @@ fn an_epoch_of_one_batch_is_one_step_along_the_mean_gradient() {
     for (a, b) in values(&net).iter().zip(values(&by_hand)) {
         assert!((a - b).abs() <= 1e-12 * (1.0 + b.abs()), "{a} {b}");
     }
+}
+
+#[test]
+fn what_is_chosen_at_run_time_trains_as_what_is_known_before() {
+    let set = data(12, 1);
+    let (mut known, mut chosen) = (network(), Box::new(network()) as Box<dyn Network<f64>>);
+    let goal: Box<dyn Goal<f64, Target = usize>> = Box::new(objective());
+    let one = Trainer::new(objective(), Adam::new(0.01)).epochs(2).batch(4);
+    let other = Trainer::new(&*goal, Adam::new(0.01)).epochs(2).batch(4);
+    let before = values(&known);
+    let one = one.fit(&mut known, &set, Some(&set), &mut []).unwrap();
+    let other = other.fit(&mut *chosen, &set, Some(&set), &mut []).unwrap();
+    assert_eq!(one, other);
+    assert_eq!(values(&known), values(&*chosen));
+    assert_ne!(values(&known), before);
+    let metrics = evaluate(&*chosen, &set, &*goal, set.duration()).unwrap();
+    assert_eq!(Some(&metrics), other.epochs[1].validation.as_ref());
 }
 
 #[test]
