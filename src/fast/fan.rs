@@ -23,6 +23,18 @@ pub(super) struct Branch<F> {
     pub synapse: u32,
 }
 
+/// How many branches come before the first that is not `within`, given that none is after it: of most only every fourth
+/// is asked.
+#[inline]
+pub(super) fn prefix<F>(branches: &[Branch<F>], within: impl Fn(&Branch<F>) -> bool) -> usize {
+    const STRIDE: usize = 4;
+    let mut count = 0;
+    while branches.get(count + STRIDE - 1).is_some_and(&within) {
+        count += STRIDE;
+    }
+    count + branches[count..].iter().take(STRIDE).take_while(|branch| within(branch)).count()
+}
+
 /// The synapses onto a block of neurons, source by source, and those of a source by delay. So what a spike
 /// does in a stretch of time is a stretch of them.
 #[derive(Debug)]

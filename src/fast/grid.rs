@@ -192,9 +192,15 @@ impl Window {
     /// are the bucket.
     #[inline]
     pub fn bucket(&self, time: f64) -> usize {
-        let moved = (time + self.to_span).to_bits();
         // In the first slab the sum may round up, from the last digit of its last bucket.
-        ((moved.wrapping_sub(self.base) >> self.shift) as usize).min(self.last)
+        self.exact_bucket(time).min(self.last)
+    }
+
+    /// The same in another slab than the first, where the sum is exact.
+    #[inline]
+    pub fn exact_bucket(&self, time: f64) -> usize {
+        let moved = (time + self.to_span).to_bits();
+        (moved.wrapping_sub(self.base) >> self.shift) as usize
     }
 }
 

@@ -1,8 +1,8 @@
 //! What arrives at a block of neurons in a slab, bucket by bucket.
 
 use super::afferent::{Afferent, Flight};
-use super::fan::{Branch, Fan};
-use super::grid::{Window, exp_of};
+use super::fan::{Branch, Fan, prefix};
+use super::grid::Window;
 use super::own::Owns;
 use super::plan::Modes;
 use super::walk::Arrival;
@@ -29,9 +29,8 @@ impl<F: Real, const R: usize> Bucket<F, R> {
 
 /// What one spike did in one go: a stretch of branches, numbered as they arrived.
 #[derive(Debug, Clone, Copy)]
-struct Run<F> {
+struct Run {
     time: f64,
-    by_syn: F,
     afferent: u32,
     rank: u32,
     /// The first arrival and the branch that it came through.
@@ -48,8 +47,6 @@ const PAGE: usize = 64;
 #[derive(Debug)]
 pub(super) struct Inbox<F, const R: usize> {
     neurons: usize,
-    /// The start of the slab.
-    origin: f64,
     /// Bucket by bucket, those of all neurons.
     buckets: Vec<Bucket<F, R>>,
     /// Of every arrival 1 + the number of the one before in its bucket, or 0. Short, because lists are
@@ -57,7 +54,7 @@ pub(super) struct Inbox<F, const R: usize> {
     links: Vec<u32>,
     /// How many of the links are in use.
     arrivals: usize,
-    runs: Vec<Run<F>>,
+    runs: Vec<Run>,
     /// The run of every arrival whose number is a multiple of [`PAGE`].
     pages: Vec<u32>,
 }
@@ -66,7 +63,6 @@ impl<F: Real, const R: usize> Inbox<F, R> {
     pub fn new() -> Self {
         Self {
             neurons: 0,
-            origin: 0.0,
             buckets: Vec::new(),
             links: Vec::new(),
             arrivals: 0,
@@ -80,12 +76,11 @@ impl<F: Real, const R: usize> Inbox<F, R> {
         self.neurons = neurons;
         self.buckets.clear();
         self.buckets.resize(neurons * slab, Bucket::empty());
-        self.turn(0.0);
+        self.turn();
     }
 
     /// Turns to the next slab. The buckets of the last one have been emptied.
-    pub fn turn(&mut self, origin: f64) {
-        self.origin = origin;
+    pub fn turn(&mut self) {
         self.arrivals = 0;
         self.runs.clear();
         self.pages.clear();
@@ -125,8 +120,9 @@ impl<F: Real, const R: usize> Inbox<F, R> {
             }
             let (by_mem, by_syn, leg) = afferent.1.leg(flight, delay, window.number);
             // To look ahead where this ends also brings it into the cache, all at once.
-            let within = |b: &&Branch<F>| flight.time + b.delay < window.end && b.delay < leg.end;
-            let arrives = fan.branches[first..end].iter().take_while(within).count();
+            let arrives = prefix(&fan.branches[first..end], |branch| {
+                flight.time + branch.delay < window.end && branch.delay < leg.end
+            });
             let so_far = self.arrivals;
             let most = so_far + arrives;
             if most > u32::MAX as usize {
@@ -137,12 +133,10 @@ impl<F: Real, const R: usize> Inbox<F, R> {
                 self.links.resize(most.next_multiple_of(ROOM), 0);
             }
             let (neurons, time) = (self.neurons, flight.time);
-            let buckets = &mut self.buckets[..];
+            let buckets = &mut self.buckets[slot..];
             let mut number = so_far as u32;
-            let branches = &fan.branches[first..first + arrives];
-            for (branch, link) in branches.iter().zip(&mut self.links[so_far..most]) {
-                let in_slab = window.bucket(time + branch.delay);
-                let bucket = &mut buckets[in_slab * neurons + slot + branch.post as usize];
+            let mut arrive = |branch: &Branch<F>, link: &mut u32, in_slab: usize| {
+                let bucket = &mut buckets[in_slab * neurons + branch.post as usize];
                 let (mem, syn, rise) = if OWN {
                     let left = F::of(window.end_of(in_slab) - (time + branch.delay));
                     let own = owns.of(branch.post as usize);
@@ -159,11 +153,18 @@ impl<F: Real, const R: usize> Inbox<F, R> {
                 number += 1;
                 bucket.head = number;
                 bucket.count += 1;
+            };
+            let branches = fan.branches[first..first + arrives].iter();
+            let arrivals = branches.zip(&mut self.links[so_far..most]);
+            if window.number == 0 {
+                arrivals.for_each(|(b, link)| arrive(b, link, window.bucket(time + b.delay)));
+            } else {
+                arrivals.for_each(|(b, link)| arrive(b, link, window.exact_bucket(time + b.delay)));
             }
             let (afferent, rank) = (afferent.0 as u32, flight.rank);
             let (first, branch) = (so_far as u32, first as u32);
             self.pages.resize(most.div_ceil(PAGE), self.runs.len() as u32);
-            self.runs.push(Run { time, by_syn, afferent, rank, first, branch });
+            self.runs.push(Run { time, afferent, rank, first, branch });
             flight.next += arrives as u32;
             self.arrivals = most;
         }
@@ -202,7 +203,8 @@ impl<F: Real, const R: usize> Inbox<F, R> {
         let run = &self.runs[run];
         let afferent = &afferents[run.afferent as usize];
         let index = run.branch + (number as u32 - run.first);
-        let branch = &afferent.fans.blocks[block].branches[index as usize];
+        let fan = &afferent.fans.blocks[block];
+        let branch = &fan.branches[index as usize];
         let time = run.time + branch.delay;
         let arrival = Arrival {
             time,
@@ -210,8 +212,8 @@ impl<F: Real, const R: usize> Inbox<F, R> {
             afferent: run.afferent,
             branch: index,
             receptor: afferent.receptor as u32,
-            weight: match afferent.taus {
-                Some((_, tau_syn)) => branch.syn * run.by_syn * exp_of(self.origin - time, tau_syn),
+            weight: match fan.units.get(index as usize) {
+                Some((_, unit)) => branch.syn / *unit,
                 None => branch.syn,
             },
         };

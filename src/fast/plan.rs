@@ -165,8 +165,9 @@ impl<F: Real> Population<F> {
             drive += state.syn[r].max(F::zero()) + rise * decays.syn[r];
         }
         let most = state.mem + (drive - state.mem).max(F::zero()) * self.rate;
-        // Also true if it is not a number.
-        !(most < self.limit && state.mem.is_finite())
+        // Nothing that is not a number stays below: no V but a finite one leads to a finite bound.
+        let stays_below = most < self.limit;
+        !stays_below
     }
 
     /// Takes a state through a bucket without spikes, given what arrives; `decays` are those at its end.

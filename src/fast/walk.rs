@@ -93,19 +93,21 @@ impl<F: Real, const N: usize> Walk<F, N> {
         loop {
             let arrival = arrivals.get(self.next);
             let until = arrival.map_or(end, |a| a.time).max(self.time);
-            let state = &self.state[..bank.state_len()];
-            let wait = bank.next_spike(state, F::of(until - self.time));
-            let at = wait.map(|wait| (self.time + wait.as_f64()).min(until));
-            if let Some(at) = at.filter(|&at| at < duration) {
-                self.flow_to(bank, at);
-                return true;
+            let (dt, state) = (F::of(until - self.time), &mut self.state[..bank.state_len()]);
+            if bank.flow_below(dt, state) {
+                self.time = until;
+            } else {
+                let wait = bank.next_spike(state, dt);
+                let at = wait.map(|wait| (self.time + wait.as_f64()).min(until));
+                if let Some(at) = at.filter(|&at| at < duration) {
+                    self.flow_to(bank, at);
+                    return true;
+                }
+                self.flow_to(bank, until);
             }
             match arrival {
-                Some(arrival) => self.receive(bank, arrival),
-                None => {
-                    self.flow_to(bank, until);
-                    return false;
-                }
+                Some(arrival) => self.take(arrival),
+                None => return false,
             }
         }
     }
@@ -118,12 +120,13 @@ impl<F: Real, const N: usize> Walk<F, N> {
         certain: impl Fn(f64) -> bool,
     ) {
         while let Some(arrival) = arrivals.get(self.next).filter(|a| certain(a.time)) {
-            self.receive(bank, arrival);
+            self.flow_to(bank, arrival.time.max(self.time));
+            self.take(arrival);
         }
     }
 
-    fn receive(&mut self, bank: &ModeBank<F>, arrival: &Arrival<F>) {
-        self.flow_to(bank, arrival.time.max(self.time));
+    /// Receives an arrival of the present time.
+    fn take(&mut self, arrival: &Arrival<F>) {
         let unrelated = |(time, rank): (f64, u32)| {
             time == arrival.time && (arrival.rank == 0 || arrival.rank != rank + 1)
         };

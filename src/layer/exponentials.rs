@@ -3,6 +3,31 @@
 use crate::Real;
 use smallvec::{SmallVec, smallvec};
 
+/// exp(x). Most steps of a neuron are much shorter than its time constants, and a series is quick there.
+#[inline]
+pub(super) fn exp<F: Real>(x: F) -> F {
+    if x.abs() > F::of(SHORT) { x.exp() } else { F::one() + short_exp_m1(x) }
+}
+
+/// exp(x) - 1.
+#[inline]
+pub(super) fn exp_m1<F: Real>(x: F) -> F {
+    if x.abs() > F::of(SHORT) { x.exp_m1() } else { short_exp_m1(x) }
+}
+
+/// Up to here a few terms of the series give exp(x) - 1 to the last digit.
+const SHORT: f64 = 1.0 / 16.0;
+
+fn short_exp_m1<F: Real>(x: F) -> F {
+    // x + x^2 (1/2! + x/3! + ... + x^7/9!), of which the next term would be less than 1e-17. Summed by halves, which do not
+    // wait for each other.
+    let pair = |n: f64, next: f64| F::of(n.recip()) + x * F::of(next.recip());
+    let square = x * x;
+    let early = pair(2.0, 6.0) + square * pair(24.0, 120.0);
+    let late = pair(720.0, 5040.0) + square * pair(40_320.0, 362_880.0);
+    x + square * (early + square * square * late)
+}
+
 /// exp(-b s), and the divided difference (exp(-a s) - exp(-b s)) / (b - a).
 ///
 /// `decay_a` is exp(-a s), which the caller has. No digits are lost as b approaches a, where the
@@ -15,7 +40,7 @@ pub(crate) fn decay_and_difference<F: Real>(a: F, b: F, s: F, decay_a: F) -> (F,
         return (decay_b, (decay_a - decay_b) / gap);
     }
     // Close together: the difference of the exponentials would cancel, but not this.
-    let change = (-x).exp_m1();
+    let change = exp_m1(-x);
     let difference = if gap == F::zero() { s } else { -change / gap };
     (decay_a * (F::one() + change), decay_a * difference)
 }
@@ -205,6 +230,21 @@ mod tests {
     use approx::assert_relative_eq;
     use proptest::prelude::*;
     use proptest::test_runner::RngSeed;
+
+    #[test]
+    fn exponentials_have_all_digits() {
+        for k in -4000..=4000 {
+            // Both sides of where the series ends.
+            let x = f64::from(k).powi(3) * 1e-11;
+            assert_relative_eq!(exp(x), x.exp(), max_relative = 1.5 * f64::EPSILON);
+            assert_relative_eq!(exp_m1(x), x.exp_m1(), max_relative = 1.5 * f64::EPSILON);
+            let x = x as f32;
+            assert_relative_eq!(exp(x), x.exp(), max_relative = 1.5 * f32::EPSILON);
+            assert_relative_eq!(exp_m1(x), x.exp_m1(), max_relative = 1.5 * f32::EPSILON);
+        }
+        assert_eq!((exp(f64::NEG_INFINITY), exp_m1(f64::NEG_INFINITY)), (0.0, -1.0));
+        assert!(exp(f64::NAN).is_nan() && exp_m1(f64::NAN).is_nan());
+    }
 
     #[test]
     fn difference_keeps_its_digits_near_equal_rates() {

@@ -125,6 +125,18 @@ impl<const R: usize> Course<R> {
         table[from..self.buckets.at(spike)].fill(place);
     }
 
+    /// The adjoint of a neuron at a time of the stretch after all that has not been passed: as [`Line::at`], quicker
+    /// where each read is of another neuron.
+    #[inline]
+    pub fn at(&self, neuron: usize, time: f64) -> &Pair<f64, R> {
+        let place = self.table[neuron * self.buckets.count + self.buckets.at(time)];
+        let mut piece = self.latest[neuron] as usize + place as usize;
+        while time < self.pieces[piece].start {
+            piece += 1;
+        }
+        &self.pieces[piece].mode
+    }
+
     /// Of a neuron.
     #[inline]
     pub fn of(&self, neuron: usize) -> Line<'_, R> {

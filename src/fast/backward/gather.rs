@@ -21,6 +21,7 @@ pub(super) struct Source<'a, F> {
 /// A spike that may arrive after a delay within a leg.
 #[derive(Debug)]
 pub(super) struct Near {
+    time: f64,
     /// exp(x / tau), with x the time at which it would arrive after the start of the leg.
     factors: Both,
     /// What the synapses with such delays add up to.
@@ -71,8 +72,8 @@ impl<F: Real> Source<'_, F> {
             let parts = [branch.mem.as_f64(), branch.syn.as_f64()];
             let mut by: Both = [0.0; 2];
             let near = &mut near[first - nearest..last - nearest];
-            for (&time, Near { factors, sums }) in spikes[first..last].iter().zip(near) {
-                let mode = line.at(time + delay);
+            for Near { time, factors, sums } in near {
+                let mode = line.at(*time + delay);
                 let mode = [mode.mem, mode.syn[receptor]];
                 for k in 0..2 {
                     by[k] += factors[k] * mode[k];
@@ -98,16 +99,15 @@ impl<F: Real> Source<'_, F> {
             } else {
                 [self.factors[k][0] * hop[0], self.factors[k][1] * hop[1]]
             };
-            Near { factors, sums: [0.0; 2] }
+            Near { time, factors, sums: [0.0; 2] }
         }));
     }
 
     /// Adds dL/dt to the spikes, from the nearest on, and leaves none near.
     fn settle(&mut self, near: &mut Vec<Near>, nearest: usize) {
         let Self { afferent, window, .. } = *self;
-        let spikes = self.times[nearest..].iter_mut().zip(&self.spikes[nearest..]);
-        for ((by_time, &time), near) in spikes.zip(near.drain(..)) {
-            if afferent.source.is_none() || time < window.start {
+        for (by_time, near) in self.times[nearest..].iter_mut().zip(near.drain(..)) {
+            if afferent.source.is_none() || near.time < window.start {
                 *by_time += F::of(afferent.by_time(near.factors, near.sums));
             }
         }

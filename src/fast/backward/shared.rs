@@ -17,6 +17,7 @@ use super::course::Course;
 use super::gather::{Near, Source};
 use crate::adjoint::{Gathered, times_of};
 use crate::fast::afferent::{Afferent, Both};
+use crate::fast::fan::prefix;
 use crate::fast::grid::{Window, exp_of};
 use crate::fast::plan::{Block, Pair, Plan, Population};
 use crate::fast::prefetch::prefetch;
@@ -193,24 +194,22 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
         let fan = &afferent.fans.blocks[self.block.number];
         let first = self.block.slots(&self.plan.populations[afferent.target]).start;
         let Window { start, end, .. } = self.window;
+        let receptor = if R == 1 { 0 } else { afferent.receptor };
         let mut branches = &fan.branches[fan.of(source)];
         let mut sum = 0.0;
         while let Some(next) = branches.first().filter(|b| time + b.delay < end) {
             let leg = afferent.leg_of(next.delay);
-            let (mut by, mut taken) = ([0.0; 2], 0);
-            for branch in branches {
-                let arrival = time + branch.delay;
-                if arrival >= end || branch.delay >= leg.end {
-                    break;
-                }
-                let line = self.space.course.of(first + branch.post as usize);
-                let mode = line.at(arrival);
+            let taken = prefix(branches, |b| time + b.delay < end && b.delay < leg.end);
+            let (read, later) = branches.split_at(taken);
+            let mut by = [0.0; 2];
+            for branch in read {
+                let slot = first + branch.post as usize;
+                let mode = self.space.course.at(slot, time + branch.delay);
                 by[0] += branch.mem.as_f64() * mode.mem;
-                by[1] += branch.syn.as_f64() * mode.syn[afferent.receptor];
-                taken += 1;
+                by[1] += branch.syn.as_f64() * mode.syn[receptor];
             }
             sum += afferent.by_time(afferent.factors(time + leg.start - start), by);
-            branches = &branches[taken..];
+            branches = later;
         }
         sum
     }

@@ -181,7 +181,7 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
     /// Delivers what arrives in the slab that starts, sent before it or known.
     fn deliver(&mut self) -> Result<(), SimulationError> {
         let Space { inbox, traffic, active, .. } = &mut *self.space;
-        inbox.turn(self.window.start);
+        inbox.turn();
         for (k, afferent) in self.plan.afferents.iter().enumerate() {
             let fan = &afferent.fans.blocks[self.block.number];
             let target = &self.plan.populations[afferent.target];

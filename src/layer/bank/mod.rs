@@ -4,7 +4,7 @@ mod adjoint;
 mod constants;
 mod crossing;
 
-use super::exponentials::{Few, decay_and_difference, decay_integral, difference_integral};
+use super::exponentials::{Few, decay_and_difference, decay_integral, difference_integral, exp};
 use crate::Real;
 
 /// The constants of one linear neuron: tau_mem V' = -V + sum_r I_r + bias, tau_r I_r' = -I_r.
@@ -191,7 +191,7 @@ impl<F: Real> ModeBank<F> {
     /// Calls `f(r, decay of I_r, response of V to I_r)` for every current; returns the decay of V.
     pub(crate) fn propagator(&self, dt: F, mut f: impl FnMut(usize, F, F)) -> F {
         let rate_mem = self.rate_mem();
-        let decay_mem = (-rate_mem * dt).exp();
+        let decay_mem = exp(-rate_mem * dt);
         for (r, tau) in self.tau_syn.iter().enumerate() {
             let (decay, difference) = decay_and_difference(rate_mem, tau.recip(), dt, decay_mem);
             f(r, decay, rate_mem * difference);
