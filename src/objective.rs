@@ -9,7 +9,7 @@ use std::fmt;
 ///
 /// An [`Objective`] is one; several that are added up are another ([`Objective::and`]). New ones are made of
 /// a [`Readout`] and a [`Loss`]; implement this only for what reads several layers at once. Where the choice
-/// is made at run time, `&dyn Goal<F, Target = T>` is one too, for a [`Trainer`](crate::train::Trainer) as well.
+/// is made at run time, a `&dyn Goal<F, Target = T>` or a box of one is one too.
 pub trait Goal<F: Real>: Send + Sync {
     /// What comes with a sample, such as a label.
     type Target: ?Sized + Sync;
@@ -29,6 +29,20 @@ pub trait Goal<F: Real>: Send + Sync {
 }
 
 impl<F: Real, G: Goal<F> + ?Sized> Goal<F> for &G {
+    type Target = G::Target;
+
+    fn assess(
+        &self,
+        network: &dyn Network<F>,
+        trace: &Trace<F>,
+        target: &G::Target,
+        assessment: &mut Assessment<F>,
+    ) -> Result<(), Error> {
+        (**self).assess(network, trace, target, assessment)
+    }
+}
+
+impl<F: Real, G: Goal<F> + ?Sized> Goal<F> for Box<G> {
     type Target = G::Target;
 
     fn assess(
@@ -242,8 +256,12 @@ fn assess<F: Real, T: ?Sized + Sync>(
     let weight = F::of(weight);
     gradient.iter_mut().for_each(|g| *g *= weight);
     evaluation.loss += weight * value;
-    if !(evaluation.loss.is_finite() && gradient.iter().all(|g| g.is_finite())) {
+    if !evaluation.loss.is_finite() {
         return Err(LossError::NotFinite { loss: value.as_f64() }.into());
+    }
+    if let Some(index) = gradient.iter().position(|g| !g.is_finite()) {
+        let (loss, value) = (value.as_f64(), gradient[index].as_f64());
+        return Err(LossError::Gradient { loss, index, value }.into());
     }
     evaluation.losses.push(value);
     evaluation.readout.extend_from_slice(reading.values());

@@ -111,6 +111,9 @@ impl CheckReport {
     }
 }
 
+/// Mismatches of a class that are shown in full.
+const SHOWN: usize = 3;
+
 impl fmt::Display for CheckReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = self.classes.iter().map(|c| c.name.len()).max().unwrap_or(0);
@@ -132,12 +135,15 @@ impl fmt::Display for CheckReport {
             )?;
         }
         for c in &self.classes {
-            for m in &c.mismatches {
+            for m in c.mismatches.iter().take(SHOWN) {
                 writeln!(
                     f,
                     "{}[{}]: adjoint {:e}, difference {:e} +- {:.1e}",
                     c.name, m.index, m.adjoint, m.numeric, m.numeric_error
                 )?;
+            }
+            if c.mismatches.len() > SHOWN {
+                writeln!(f, "{}: and {} more", c.name, c.mismatches.len() - SHOWN)?;
             }
         }
         write!(f, "{}", if self.passed() { "passed" } else { "FAILED" })

@@ -14,7 +14,7 @@ use std::{
 impl Dataset {
     /// Reads events from a text file with one `sample,channel,time` per line (numbers from 0, times in ms), in any
     /// order, and labels from another with one `sample,label` or `sample,label,group` per line. Every sample has
-    /// one line there, with events or without. A first line of names is taken as a heading; empty lines and
+    /// one line there, with events or without. A first line of names is taken as a heading, and these names must not be in another order; empty lines and
     /// those that begin with # are skipped. There are as many channels and classes as the highest number needs;
     /// the duration is the least whole number of ms above all events. [`Dataset::scale_times`] serves for other units.
     ///
@@ -33,7 +33,7 @@ impl Dataset {
 fn read(path: &Path, about: Option<Vec<About>>) -> Result<Dataset, DataError> {
     let mut events: Vec<(u64, f64, u32)> = Vec::new();
     let (mut channels, mut latest) = (0, 0.0_f64);
-    each_line(path, |line, fields| {
+    each_line(path, &["sample", "channel", "time"], |line, fields| {
         let [sample, channel, time] = fields else {
             return Err(wrong(line, "sample,channel,time", fields));
         };
@@ -85,7 +85,7 @@ fn read(path: &Path, about: Option<Vec<About>>) -> Result<Dataset, DataError> {
 
 fn read_labels(path: &Path) -> Result<Vec<About>, DataError> {
     let mut labels = Vec::new();
-    each_line(path, |line, fields| {
+    each_line(path, &["sample", "label", "group"], |line, fields| {
         let (sample, label, group) = match *fields {
             [sample, label] => (sample, label, None),
             [sample, label, group] => (sample, label, Some(group)),
@@ -132,9 +132,10 @@ fn number(line: usize, what: &str, text: &str) -> Result<u64, DataError> {
     text.parse().map_err(|_| bad(line, &format!("{what} {text:?} is not a number from 0")))
 }
 
-/// Calls `take` with each line's number, from 1, and its fields.
+/// Calls `take` with each line's number, from 1, and its fields. A heading may have any names, but these in this order.
 fn each_line(
     path: &Path,
+    names: &[&str],
     mut take: impl FnMut(usize, &[&str]) -> Result<(), DataError>,
 ) -> Result<(), DataError> {
     let mut reader = BufReader::new(File::open(path)?);
@@ -143,12 +144,26 @@ fn each_line(
         line += 1;
         let fields: Vec<&str> = text.trim().split(',').map(str::trim).collect();
         if !(text.trim().is_empty() || text.starts_with('#')) {
-            let names = fields.len() > 1 && fields.iter().all(|f| f.parse::<f64>().is_err());
-            if !(std::mem::take(&mut first) && names) {
+            let is_heading = fields.len() > 1 && fields.iter().all(|f| f.parse::<f64>().is_err());
+            if std::mem::take(&mut first) && is_heading {
+                check_heading(line, &fields, names)?;
+            } else {
                 take(line, &fields)?;
             }
         }
         text.clear();
+    }
+    Ok(())
+}
+
+/// Refuses columns in another order, as far as their names tell.
+fn check_heading(line: usize, fields: &[&str], names: &[&str]) -> Result<(), DataError> {
+    let place = |field: &str| names.iter().position(|name| field.eq_ignore_ascii_case(name));
+    let misplaced =
+        fields.iter().enumerate().any(|(k, field)| place(field).is_some_and(|p| p != k));
+    if misplaced {
+        let (found, expected) = (fields.join(","), names.join(","));
+        return Err(bad(line, &format!("the columns are {found}, but must be {expected}")));
     }
     Ok(())
 }

@@ -32,6 +32,8 @@ const READ_SLAB: usize = 65_536;
 /// Of neurons that share their constants: time constants of a slab, and buckets of all neurons in it.
 const RANGE: f64 = 512.0;
 const TABLE: usize = 262_144;
+/// Buckets of a stretch: with more, a neuron would fire more often in it than the table of pieces can tell apart.
+const MOST_PER_STRETCH: usize = 4096;
 
 /// More slabs than a trial or a leg may have.
 const MOST_SLABS: f64 = 65_536.0;
@@ -119,7 +121,8 @@ impl Grid {
     pub fn stretches(self, duration: f64, spikes: f64, neurons: usize, shortest_tau: f64) -> Self {
         let longest = (shortest_tau * RANGE).min(2.0 * duration).log2().floor().exp2();
         let width = as_wide_as(spikes, duration).min(longest);
-        self.with(width, buckets_per_slab(TABLE, neurons).min((longest / width) as usize))
+        let most = buckets_per_slab(TABLE, neurons).min(MOST_PER_STRETCH);
+        self.with(width, most.min((longest / width) as usize))
     }
 
     /// The same with other slabs, unless they are shorter.

@@ -137,6 +137,14 @@ impl<F: Real, const N: usize> Walk<F, N> {
     }
 
     fn flow_to(&mut self, bank: &ModeBank<F>, time: f64) {
+        if let (Some(at), Some(rest), Some((last, _))) =
+            (bank.hold_at(), bank.rest(), self.last_spike)
+        {
+            // Counted down from event to event it would be off by rounding, and an arrival at the release on its wrong side.
+            if self.state[at] > F::zero() && rest.is_finite() {
+                self.state[at] = F::of((last + rest.as_f64() - self.time).max(0.0));
+            }
+        }
         let (dt, state) = (F::of(time - self.time), &mut self.state[..bank.state_len()]);
         self.release = bank.release(dt, state).or(self.release);
         bank.flow(dt, state);

@@ -97,13 +97,23 @@ pub enum LossError {
         /// What it must be.
         rule: &'static str,
     },
-    /// The loss or its gradient left the range of the number type.
+    /// The loss, or the loss times its weight, left the range of the number type.
     #[error(
-        "the loss is {loss}: it or its gradient overflowed; lower the weights or the scale of the loss"
+        "the loss is {loss}: it, or it times its weight, overflowed; lower the weights or the scale of the loss"
     )]
     NotFinite {
         /// The loss.
         loss: f64,
+    },
+    /// The gradient of the loss is no finite number.
+    #[error("the loss is {loss}, but its gradient by value {index} of the read-out is {value}")]
+    Gradient {
+        /// The loss.
+        loss: f64,
+        /// Which of [`Reading::values`](crate::Reading::values).
+        index: usize,
+        /// Its gradient, times the weight of the objective.
+        value: f64,
     },
     /// Any other reason, of a loss from outside the crate.
     #[error("{0}")]

@@ -35,7 +35,7 @@ pub trait Loss<F: Real>: Send + Sync {
         gradient: &mut [F],
     ) -> Result<F, LossError>;
 
-    /// The class that y stands for, if this is a loss of a classifier.
+    /// The class that y stands for, if this is a loss of a classifier. Accuracies are of these.
     fn predict(&self, _y: &Reading<F>) -> Option<usize> {
         None
     }

@@ -28,8 +28,8 @@ use crate::{
 
 /// A network that can be simulated, differentiated and trained.
 ///
-/// [`SpikingNetwork`] is the implementor in this crate. Everything that trains (optimisers, batches,
-/// the gradient checker) asks for no more than this trait.
+/// [`SpikingNetwork`] is the implementor in this crate. Everything that trains (optimisers, batches, the trainer) asks for
+/// no more than this trait and takes a `&dyn Network<F>`; the gradient checker also clones.
 pub trait Network<F: Real>: Send + Sync {
     /// The number of input channels.
     fn channels(&self) -> usize;
@@ -218,7 +218,7 @@ pub trait Network<F: Real>: Send + Sync {
         Ok(assessment.evaluation)
     }
 
-    /// The loss of a trace and its gradient.
+    /// The loss of a trace and its gradient. Of a `dyn Network` [`backward_batch`](crate::backward_batch) gives it.
     ///
     /// # Errors
     /// See [`Goal::assess`] and [`Network::adjoint`].

@@ -45,7 +45,8 @@ pub enum SimulationError {
     },
     /// A synapse was given a value that has no meaning after the network was built.
     #[error(
-        "projection `{projection}`, synapse (post {post}, pre {pre}): weight {weight} must be finite and delay {delay} ms finite and not negative"
+        "projection `{projection}`, synapse (post {post}, pre {pre}): {}; `Network::update` after a change of parameters keeps delays in their range",
+        offence(*weight, *delay)
     )]
     BadSynapse {
         /// The projection.
@@ -93,4 +94,13 @@ pub enum SimulationError {
         /// The budget of spikes per neuron.
         budget: usize,
     },
+}
+
+/// What is wrong with a synapse.
+fn offence(weight: f64, delay: f64) -> String {
+    if weight.is_finite() {
+        format!("the delay is {delay} ms, but must be finite and not negative")
+    } else {
+        format!("the weight is {weight}, but must be finite")
+    }
 }

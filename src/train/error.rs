@@ -27,6 +27,26 @@ pub enum TrainError {
         /// The metric.
         metric: Metric,
     },
+    /// No epoch has the metric that training goes by.
+    #[error(
+        "{metric} is asked for, but in none of {epochs} epochs any sample got a prediction: if neurons are not all silent, the loss needs a `Loss::predict`; or go by the loss"
+    )]
+    NoPrediction {
+        /// The metric.
+        metric: Metric,
+        /// The epochs that were trained.
+        epochs: usize,
+    },
+    /// Samples do not fit the network.
+    #[error("the {what} have {found} channels, but the network has {expected}")]
+    Channels {
+        /// Which samples.
+        what: &'static str,
+        /// How many channels they have.
+        found: usize,
+        /// How many the network has.
+        expected: usize,
+    },
     /// The augmentation has a setting without meaning.
     #[error("augmentation: {0}")]
     Augmentation(#[source] DataError),

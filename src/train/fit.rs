@@ -39,7 +39,8 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
     /// # Errors
     /// Settings without meaning, samples, steps, observers and checkpoints that fail. The network keeps the
     /// parameters it has by then; with [`Trainer::keep_best`] those of the best epoch so far. What was reported of
-    /// epochs that are done has gone to the observers.
+    /// epochs that are done has gone to the observers. An accuracy to stop or keep the best by that no epoch had is an
+    /// error at the end.
     pub fn fit(
         &self,
         network: &mut dyn Network<F>,
@@ -110,6 +111,14 @@ impl<F: Real> Fit<'_, F> {
         observers: &mut [&mut dyn Observer<F>],
     ) -> Result<History, TrainError> {
         self.settings.check(optimizer, self.train, self.validation.is_some())?;
+        let sets =
+            [("training samples", Some(self.train)), ("validation samples", self.validation)];
+        for (what, set) in sets {
+            let (found, expected) = (set.map_or(0, Dataset::channels), network.channels());
+            if set.is_some() && found != expected {
+                return Err(TrainError::Channels { what, found, expected });
+            }
+        }
         let mut run = Run {
             optimizer,
             remedies: self.settings.remedies.clone(),
@@ -178,7 +187,12 @@ impl<F: Real> Fit<'_, F> {
             // So that none goes on, or ends well, when the checkpoint could not be written.
             processes.any(false)?;
         }
-        Ok(())
+        let by = settings.early_stop.map(|(metric, _)| metric).into_iter().chain(settings.best);
+        let epochs = run.history.epochs.len();
+        match by.into_iter().find(|&metric| run.history.best(metric).is_none()) {
+            Some(metric) if epochs > 0 && !stop => Err(TrainError::NoPrediction { metric, epochs }),
+            _ => Ok(()),
+        }
     }
 
     /// Whether the metric of the early stop has been no better for too long.

@@ -51,7 +51,9 @@ pub trait Observer<F: Real> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// An epoch is done; the network is that of its end, whichever epoch is the best.
+    /// An epoch is done; the network is that of its end, whichever epoch is the best. Its checkpoint is written after this:
+    /// who is killed between the two is told of the epoch once more when training resumes, and [`Start::history`] tells
+    /// which are done.
     fn epoch(&mut self, report: &EpochReport, network: &dyn Network<F>) -> Verdict {
         let _ = (report, network);
         Ok(ControlFlow::Continue(()))

@@ -160,7 +160,7 @@ impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
         self
     }
 
-    /// Stops when a metric has not become better for so many epochs.
+    /// Stops when a metric has not become better, by however little, for so many epochs.
     pub fn stop_early(mut self, metric: Metric, patience: usize) -> Self {
         self.settings.early_stop = Some((metric, patience));
         self
@@ -202,6 +202,11 @@ impl<F: Real> Settings<F> {
         count("the batch size", self.batch)?;
         if let Some((_, patience)) = self.early_stop {
             count("the patience of the early stop", patience)?;
+        }
+        let duration = self.trial(train);
+        if !(duration.is_finite() && duration > 0.0) {
+            let (what, rule) = ("the duration of trials in ms", "finite and more than 0");
+            return Err(TrainError::Setting { what, value: duration.to_string(), rule });
         }
         if let Some(DelayPenalty { l1, l2 }) = self.penalty {
             for (what, value) in [("l1 of the delay penalty", l1), ("l2 of the delay penalty", l2)]

@@ -199,3 +199,33 @@ fn more_samples_per_epoch_than_memory_holds() {
         assert!(matches!(error, TrainError::Setting { .. }), "{error}");
     }
 }
+
+/// A bias that is the threshold alone brings V there, but never over it: the least current then makes a spike.
+fn fires_on_top_of_a_bias<F: Real>(tau_syn: f64, inputs: usize, engine: Engine) {
+    let spikes = |bias: f64| {
+        let mut net = NetworkBuilder::<F>::new();
+        let input = net.input("input", 10);
+        let output = net.layer("output", Lif::new(20).tau_syn(F::of(tau_syn)).bias(F::of(bias)));
+        net.connect(input, output, Dense::weights(F::of(0.3)).delays(F::one()));
+        let net = net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap().with_engine(engine);
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        let events = (0..inputs).map(|k| (30.0 + 400.0 * rng.random::<f64>(), k % 10));
+        let trace = net.forward(&SpikeTrains::from_events(10, events).unwrap(), 500.0).unwrap();
+        trace.spikes(0).len()
+    };
+    let (at, near) = (spikes(1.0), spikes(1.0 - 8.0 * F::epsilon().as_f64()));
+    assert!(
+        near > 0 && at.abs_diff(near) * 50 <= near,
+        "{at} spikes, not {near}: {tau_syn}, {engine:?}"
+    );
+}
+
+#[test]
+fn a_bias_that_is_the_threshold_loses_no_spikes() {
+    for (tau_syn, inputs) in [5.0, 11.0, 30.0].into_iter().flat_map(|tau| [(tau, 3), (tau, 600)]) {
+        for engine in [Engine::Fast, Engine::Plain] {
+            fires_on_top_of_a_bias::<f64>(tau_syn, inputs, engine);
+            fires_on_top_of_a_bias::<f32>(tau_syn, inputs, engine);
+        }
+    }
+}

@@ -4,9 +4,9 @@ use crate::losses::{
     DURATION, Wanted, classify, follow, imitate, input, network, parts, trace, trains, wanted,
 };
 use eventprop::{
-    CrossEntropy, Engine, Error, Goal, LossError, MeanSquaredError, Network, Objective, Reading,
-    Readout, ReadoutError, Recording, Sample, SpikeCount, SpikeTimes, SpikeTrains, VanRossum,
-    VoltageAt, backward_batch,
+    CrossEntropy, Engine, Error, Goal, Loss, LossError, MeanSquaredError, MeanVoltage, Network,
+    Objective, Reading, Readout, ReadoutError, Recording, Sample, SpikeCount, SpikeTimes,
+    SpikeTrains, VanRossum, VoltageAt, backward_batch,
 };
 
 /// What is said of an objective that does not fit.
@@ -94,6 +94,20 @@ fn readouts_that_do_not_fit() {
     }
     let overflow = refused(&follow().weight(1e300), &[1e10, 0.0]);
     assert!(matches!(overflow, Error::Loss(LossError::NotFinite { .. })));
+    let steep = refused(&Objective::new(MeanVoltage, Steep), &());
+    says(&steep, &["the loss is 1, but its gradient by value 1 of the read-out is NaN"]);
+}
+
+/// A loss from outside with a gradient that is not a number.
+struct Steep;
+
+impl Loss<f64> for Steep {
+    type Target = ();
+
+    fn evaluate(&self, _: &Reading, (): &(), gradient: &mut [f64]) -> Result<f64, LossError> {
+        gradient[1] = f64::NAN;
+        Ok(1.0)
+    }
 }
 
 /// A read-out from outside that asks for what is not there.

@@ -60,7 +60,18 @@ mod csv {
             (
                 ",sample,channel,time\n0,0,0,1.5",
                 None,
-                "line 2: it must be sample,channel,time, but has 4",
+                "line 1: the columns are ,sample,channel,time, but must be sample,channel,time",
+            ),
+            ("a,b\n0,0,0,1.5", None, "line 2: it must be sample,channel,time, but has 4"),
+            (
+                "Sample,Time,Channel\n0,5,1",
+                None,
+                "line 1: the columns are Sample,Time,Channel, but",
+            ),
+            (
+                "0,0,1",
+                Some("label,sample\n0,0"),
+                "columns are label,sample, but must be sample,label",
             ),
             ("0,0,1\n0,-1,2", None, "line 2: channel \"-1\" is not a number from 0"),
             ("0,0,1\n0,0,-2", None, "line 2: time -2"),

@@ -3,12 +3,13 @@
 use approx::assert_relative_eq;
 use eventprop::check::GradientCheck;
 use eventprop::{
-    AdjointError, Dense, Engine, Error, FirstSpikeTime, Gradients, LeakyIntegrator, Lif,
-    MeanSquaredError, MeanVoltage, Network, NetworkBuilder, Objective, ParameterKind,
+    AdjointError, Constant, Dense, Engine, Error, FirstSpikeTime, Gradients, LeakyIntegrator, Lif,
+    MeanSquaredError, MeanVoltage, Network, NetworkBuilder, Objective, ParameterKind, Sensitivity,
     SpikeTimeSquares, SpikeTimes, SpikeTrains, SpikingNetwork, Trace,
 };
 use ndarray::{Array2, array};
-use rand::{SeedableRng, rngs::ChaCha8Rng};
+use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
+use rand_distr::Uniform;
 
 const T: f64 = 60.0;
 
@@ -210,6 +211,55 @@ fn an_arrival_at_the_release_of_the_potential_counts_as_later() {
         // On the other side it is another one.
         assert!((by_delay - one_sided(-1e-5)).abs() > 0.1 * by_delay.abs());
     }
+}
+
+/// Where delay and refractory period are alike, arrivals and releases move together. So the gradients by weights are those of
+/// a delay that is a trifle longer.
+#[test]
+fn weights_do_not_notice_that_arrivals_come_at_the_release() {
+    let mut compared = 0;
+    for (seed, engine) in (0..120).flat_map(|seed| [(seed, Engine::Plain), (seed, Engine::Fast)]) {
+        let spikes = [60, 400, 1500][seed as usize % 3];
+        let refractory = [2.0, 1.0, 0.7, 3.3][seed as usize / 3 % 4];
+        let neurons = || Lif::new(3).refractory(refractory);
+        let neurons = || match seed / 12 % 3 {
+            0 => neurons(),
+            1 => neurons().tau_mem(vec![20.0, 17.0, 25.0]),
+            _ => neurons().tau_mem(Constant::trainable(20.0)),
+        };
+        let run = |delay: f64| {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let mut net = NetworkBuilder::new();
+            let input = net.input("input", 3);
+            let output = net.layer("output", neurons());
+            let weight = 420.0 / f64::from(spikes);
+            let weights = Uniform::new(0.3 * weight, 1.7 * weight).unwrap();
+            net.connect(input, output, Dense::weights(weights).delays(1.0));
+            let weights = Uniform::new(-0.5, 0.7).unwrap();
+            net.connect(output, output, Dense::weights(weights).fixed_delays(delay));
+            let net = net.build(&mut rng).unwrap().with_engine(engine);
+            let events = (0..spikes).map(|k| (100.0 * rng.random::<f64>(), k as usize % 3));
+            let input = SpikeTrains::from_events(3, events).unwrap();
+            let trace = net.forward(&input, 100.0).unwrap();
+            let mut sensitivity = Sensitivity::none(&trace);
+            sensitivity.layers[0].spike_times.fill(1.0);
+            let gradients = net.adjoint(&trace, sensitivity).unwrap();
+            let of = |name| gradients.get(name, ParameterKind::Weight).unwrap().to_vec();
+            let weights = [of("input->output"), of("output->output")].concat();
+            (trace.spikes(0).offsets().to_vec(), weights)
+        };
+        let ((spikes, found), (others, known)) = (run(refractory), run(refractory + 1e-9));
+        if spikes != others {
+            continue;
+        }
+        compared += 1;
+        let largest = known.iter().fold(0.0_f64, |most, g| most.max(g.abs()));
+        for (found, known) in found.iter().zip(&known) {
+            let error = (found - known).abs() / largest;
+            assert!(error < 1e-5, "{engine:?}, seed {seed}: {found}, not {known}");
+        }
+    }
+    assert!(compared > 230, "{compared} of 240");
 }
 
 #[test]

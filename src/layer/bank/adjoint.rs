@@ -56,10 +56,13 @@ impl<F: Real> ModeBank<F> {
         if held == F::zero() {
             return;
         }
-        match self.released(dt, state) {
-            Some((released, _)) => self.hold_back(held, &released, adjoint),
-            None => self.decay_back(dt, adjoint),
+        if held > dt {
+            return self.decay_back(dt, adjoint);
         }
+        // Also if V is released at the very end: what comes then moves with it.
+        let mut released: Few<F> = Few::from_slice(state);
+        self.hold(held, &mut released);
+        self.hold_back(held, &released, adjoint);
     }
 
     /// Takes the adjoint from the release of V, whose state this is, back by `held`.

@@ -92,6 +92,10 @@ impl<F: Real> ModeBank<F> {
         if lasting < F::zero() {
             return slowest * (most / -lasting).ln();
         }
+        if lasting == F::zero() && self.bias > F::zero() {
+            // The bias alone is the threshold. Then what comes on top of it lasts until rounding hides it.
+            return slowest * (most / (self.bias * F::epsilon())).ln();
+        }
         slowest.max(self.tau_mem) * F::of(FOREVER)
     }
 

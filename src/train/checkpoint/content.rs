@@ -102,7 +102,9 @@ impl Checkpoint {
         let names: Vec<&str> = state.lists.iter().map(|(name, _)| *name).collect();
         let lists = names.iter().map(|name| optional(&prefix(name)));
         let lists = lists.collect::<Result<Vec<_>, _>>()?;
-        let expected = "neither this network nor its optimiser has it";
+        let expected = "this network does not have it";
+        self.check_known(|name| name.starts_with(OPTIMIZER) || known.contains(name), expected)?;
+        let expected = "this optimiser does not keep it: was it another kind before?";
         self.check_known(|name| known.contains(name), expected)?;
         if training.optimizer_steps.is_some() != state.steps.is_some() {
             let what = "the steps of another kind of optimiser".to_owned();
