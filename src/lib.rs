@@ -109,6 +109,7 @@
 
 mod adjoint;
 mod arrivals;
+mod assessment;
 mod batch;
 mod beside;
 pub mod check;
@@ -149,6 +150,7 @@ mod trace;
 pub mod train;
 
 pub use adjoint::{AdjointError, Deferred};
+pub use assessment::{Assessment, Evaluation};
 pub use batch::{BatchSummary, Sample, backward_batch, backward_batch_with, evaluate_batch};
 pub use error::Error;
 pub use health::{ArrivalCounts, AtSpike, Health, LayerHealth};

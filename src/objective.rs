@@ -1,8 +1,6 @@
 //! Objectives: what a network is trained for.
 
-use crate::{
-    Error, Loss, LossError, Network, Reading, Readout, ReadoutError, Real, Sensitivity, Trace,
-};
+use crate::{Assessment, Error, Loss, Network, Reading, Readout, ReadoutError, Real, Trace};
 use std::fmt;
 
 /// What a network is trained for: it judges a trace against a target.
@@ -53,79 +51,6 @@ impl<F: Real, G: Goal<F> + ?Sized> Goal<F> for Box<G> {
         assessment: &mut Assessment<F>,
     ) -> Result<(), Error> {
         (**self).assess(network, trace, target, assessment)
-    }
-}
-
-/// The value of an objective on one trace.
-#[derive(Debug, Clone, PartialEq, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Evaluation<F = f64> {
-    /// The loss: the weighted sum over the parts of the objective.
-    pub loss: F,
-    /// The loss of each part, without its weight.
-    pub losses: Vec<F>,
-    /// The read-out y, row after row; of several parts, one after the other.
-    pub readout: Vec<F>,
-    /// The class that y stands for; of several parts, that of the first whose loss classifies.
-    pub prediction: Option<usize>,
-}
-
-/// What a [`Goal`] makes of a trace. Its memory can be used again.
-#[derive(Debug, Clone, Default)]
-pub struct Assessment<F = f64> {
-    /// The loss so far.
-    pub evaluation: Evaluation<F>,
-    /// How it depends on the trace, if that is wanted.
-    pub sensitivity: Sensitivity<F>,
-    /// Whether it is.
-    pub differentiate: bool,
-    reading: Reading<F>,
-    /// dL/dy.
-    gradient: Vec<F>,
-}
-
-impl<F: Real> Assessment<F> {
-    /// Evaluates a trace, in memory that is there.
-    ///
-    /// # Errors
-    /// See [`Goal::assess`].
-    pub fn judge<T: ?Sized + Sync>(
-        &mut self,
-        network: &dyn Network<F>,
-        trace: &Trace<F>,
-        goal: &dyn Goal<F, Target = T>,
-        target: &T,
-    ) -> Result<(), Error> {
-        self.begin(None);
-        goal.assess(network, trace, target, self)
-    }
-
-    /// Evaluates a trace, and finds the sensitivity of the loss, for
-    /// [`Network::adjoint_into`](crate::Network::adjoint_into).
-    ///
-    /// # Errors
-    /// See [`Goal::assess`].
-    pub fn differentiate<T: ?Sized + Sync>(
-        &mut self,
-        network: &dyn Network<F>,
-        trace: &Trace<F>,
-        goal: &dyn Goal<F, Target = T>,
-        target: &T,
-    ) -> Result<(), Error> {
-        self.begin(Some(trace));
-        goal.assess(network, trace, target, self)
-    }
-
-    /// Forgets the last evaluation; with a trace its sensitivity is wanted too.
-    pub(crate) fn begin(&mut self, differentiate: Option<&Trace<F>>) {
-        self.differentiate = differentiate.is_some();
-        if let Some(trace) = differentiate {
-            self.sensitivity.reset(trace);
-        }
-        let Evaluation { loss, losses, readout, prediction } = &mut self.evaluation;
-        (*loss, *prediction) = (F::zero(), None);
-        losses.clear();
-        readout.clear();
     }
 }
 
@@ -229,49 +154,8 @@ impl<F: Real, R: Readout<F>, L: Loss<F>> Goal<F> for Objective<R, L> {
         let parts: (&dyn Readout<F>, &dyn Loss<F, Target = L::Target>) =
             (&self.readout, &self.loss);
         let place = (self.layer_of(network)?, self.weight);
-        assess(parts, place, network, trace, target, assessment)
+        assessment.add(parts, place, network, trace, target)
     }
-}
-
-/// Reads a layer and adds the loss with its weight.
-fn assess<F: Real, T: ?Sized + Sync>(
-    (readout, loss): (&dyn Readout<F>, &dyn Loss<F, Target = T>),
-    (layer, weight): (usize, f64),
-    network: &dyn Network<F>,
-    trace: &Trace<F>,
-    target: &T,
-    assessment: &mut Assessment<F>,
-) -> Result<(), Error> {
-    if !weight.is_finite() {
-        let (what, rule) = ("the weight of the objective", "finite");
-        return Err(LossError::Constant { what, value: weight, rule }.into());
-    }
-    let Assessment { evaluation, sensitivity, differentiate, reading, gradient } = assessment;
-    let recording = network.record(trace, layer)?;
-    reading.reset(trace.duration());
-    readout.read(&recording, reading)?;
-    gradient.clear();
-    gradient.resize(reading.values().len(), F::zero());
-    let value = loss.evaluate(reading, target, gradient)?;
-    let weight = F::of(weight);
-    gradient.iter_mut().for_each(|g| *g *= weight);
-    evaluation.loss += weight * value;
-    if !evaluation.loss.is_finite() {
-        return Err(LossError::NotFinite { loss: value.as_f64() }.into());
-    }
-    if let Some(index) = gradient.iter().position(|g| !g.is_finite()) {
-        let (loss, value) = (value.as_f64(), gradient[index].as_f64());
-        return Err(LossError::Gradient { loss, index, value }.into());
-    }
-    evaluation.losses.push(value);
-    evaluation.readout.extend_from_slice(reading.values());
-    if evaluation.prediction.is_none() {
-        evaluation.prediction = loss.predict(reading);
-    }
-    if *differentiate {
-        readout.pull_back(&recording, gradient, &mut sensitivity.layers[layer])?;
-    }
-    Ok(())
 }
 
 /// An objective that finds its target in a larger one; see [`Objective::target`].

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 /// How many checkpoints are kept: should the last one be damaged, there is another.
 const KEPT: usize = 2;
 
-/// Where and how often a [`Trainer`](crate::train::Trainer) writes checkpoints. Each is written beside and then put in its place, so a kill at
-/// any moment leaves the one before. The last two are kept.
+/// Where and how often a [`Trainer`](crate::train::Trainer) writes checkpoints. Each is written beside and then put in
+/// its place, so a kill at any moment leaves the one before. The last two are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Checkpoints {
@@ -74,8 +74,8 @@ impl Checkpoint {
         written.map_err(|e| CheckpointError::io(&e).at(path))
     }
 
-    /// The newest good checkpoint that a [`Trainer`](crate::train::Trainer) left in a folder; a folder that is not there has none. Damaged ones
-    /// are skipped.
+    /// The newest good checkpoint that a [`Trainer`](crate::train::Trainer) left in a folder; a folder that is not there has
+    /// none. Damaged ones are skipped.
     ///
     /// # Errors
     /// A folder or a file that cannot be read, or a file of another version: it may be as good as any.
