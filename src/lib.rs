@@ -142,6 +142,8 @@ mod real;
 pub mod remedy;
 mod replay;
 mod sensitivity;
+#[cfg(all(debug_assertions, not(test)))]
+mod shared;
 mod simulate;
 mod simulator;
 mod spikes;

@@ -15,8 +15,9 @@ impl Dataset {
     /// Reads events from a text file with one `sample,channel,time` per line (numbers from 0, times in ms), in any
     /// order, and labels from another with one `sample,label` or `sample,label,group` per line. Every sample has
     /// one line there, with events or without. A first line of names is taken as a heading, which must not have these names
-    /// in another order; empty lines and those that begin with # are skipped. There are as many channels and classes as the highest number needs;
-    /// the duration is the least whole number of ms above all events. [`Dataset::scale_times`] serves for other units.
+    /// in another order; empty lines and those that begin with # are skipped. There are as many channels and classes as the
+    /// highest number needs; the duration is the least whole number of ms above all events. [`Dataset::scale_times`] serves
+    /// for other units.
     ///
     /// Without a file of labels all samples are of one class, and each must have an event.
     ///

@@ -126,7 +126,7 @@ impl<F: Real> Afferent<F> {
     pub fn leg(&self, flight: &Flight<F>, delay: f64, slab: usize) -> (F, F, Range<f64>) {
         // Most delays end in the first one.
         let leg = if delay < self.leg { 0 } else { (delay / self.leg) as usize };
-        let start = if leg == 0 { 0.0 } else { leg as f64 * self.leg };
+        let start = leg as f64 * self.leg;
         let per_leg = self.hops.len() - 2;
         // The rest of the delay is less than a leg, and the sum with the time may be rounded up.
         let ahead = slab.saturating_sub(flight.slab as usize + leg * per_leg).min(per_leg + 1);

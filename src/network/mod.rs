@@ -3,8 +3,6 @@
 mod builder;
 mod groups;
 mod scratch;
-#[cfg(all(debug_assertions, not(test)))]
-mod shared;
 mod spiking;
 mod storage;
 #[cfg(feature = "serde")]

@@ -111,11 +111,10 @@ impl<F: Real> Fit<'_, F> {
         observers: &mut [&mut dyn Observer<F>],
     ) -> Result<History, TrainError> {
         self.settings.check(optimizer, self.train, self.validation.is_some())?;
-        let sets =
-            [("training samples", Some(self.train)), ("validation samples", self.validation)];
-        for (what, set) in sets {
-            let (found, expected) = (set.map_or(0, Dataset::channels), network.channels());
-            if set.is_some() && found != expected {
+        let sets = std::iter::once(("training samples", self.train));
+        for (what, set) in sets.chain(self.validation.map(|set| ("validation samples", set))) {
+            let (found, expected) = (set.channels(), network.channels());
+            if found != expected {
                 return Err(TrainError::Channels { what, found, expected });
             }
         }

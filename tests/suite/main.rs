@@ -30,6 +30,7 @@ mod phantoms;
 mod precision;
 mod quantize;
 mod readers;
+mod refused;
 mod remedies;
 mod reuse;
 mod rewiring;

@@ -53,10 +53,10 @@ impl Buckets {
 /// That of one neuron.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Line<'a, const R: usize> {
-    /// Latest first.
-    pieces: &'a [Piece<R>],
-    table: &'a [u8],
-    buckets: Buckets,
+    course: &'a Course<R>,
+    /// Where its pieces and its buckets begin.
+    latest: usize,
+    buckets: usize,
 }
 
 impl<const R: usize> Course<R> {
@@ -125,37 +125,23 @@ impl<const R: usize> Course<R> {
         table[from..self.buckets.at(spike)].fill(place);
     }
 
-    /// The adjoint of a neuron at a time of the stretch after all that has not been passed: as [`Line::at`], quicker
-    /// where each read is of another neuron.
-    #[inline]
-    pub fn at(&self, neuron: usize, time: f64) -> &Pair<f64, R> {
-        let place = self.table[neuron * self.buckets.count + self.buckets.at(time)];
-        let mut piece = self.latest[neuron] as usize + place as usize;
-        while time < self.pieces[piece].start {
-            piece += 1;
-        }
-        &self.pieces[piece].mode
-    }
-
     /// Of a neuron.
     #[inline]
     pub fn of(&self, neuron: usize) -> Line<'_, R> {
-        Line {
-            pieces: &self.pieces[self.latest[neuron] as usize..],
-            table: &self.table[neuron * self.buckets.count..][..self.buckets.count],
-            buckets: self.buckets,
-        }
+        let (latest, buckets) = (self.latest[neuron] as usize, neuron * self.buckets.count);
+        Line { course: self, latest, buckets }
     }
 }
 
-impl<const R: usize> Line<'_, R> {
+impl<'a, const R: usize> Line<'a, R> {
     /// The adjoint at a time after all that has not been passed. A spike precedes an arrival of its time.
     #[inline]
-    pub fn at(&self, time: f64) -> &Pair<f64, R> {
-        let mut piece = self.table[self.buckets.at(time)] as usize;
-        while time < self.pieces[piece].start {
+    pub fn at(&self, time: f64) -> &'a Pair<f64, R> {
+        let Course { table, pieces, buckets, .. } = self.course;
+        let mut piece = self.latest + table[self.buckets + buckets.at(time)] as usize;
+        while time < pieces[piece].start {
             piece += 1;
         }
-        &self.pieces[piece].mode
+        &pieces[piece].mode
     }
 }

@@ -60,9 +60,7 @@ impl<F: Real> ModeBank<F> {
             return self.decay_back(dt, adjoint);
         }
         // Also if V is released at the very end: what comes then moves with it.
-        let mut released: Few<F> = Few::from_slice(state);
-        self.hold(held, &mut released);
-        self.hold_back(held, &released, adjoint);
+        self.hold_back(held, &self.at_release(state), adjoint);
     }
 
     /// Takes the adjoint from the release of V, whose state this is, back by `held`.

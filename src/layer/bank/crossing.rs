@@ -19,24 +19,6 @@ impl<F: Real> ModeBank<F> {
         self.next_crossing(&state, left).map(|wait| held + wait)
     }
 
-    /// Lets `dt` pass if the ends of it already tell that a neuron of one current does not fire; whether it did.
-    pub(crate) fn flow_below(&self, dt: F, state: &mut [F]) -> bool {
-        let (Some(threshold), &mut [v, current], true) =
-            (self.threshold, &mut *state, self.is_plain())
-        else {
-            return false;
-        };
-        let mut later = [v, current];
-        self.flow(dt, &mut later);
-        // V only nears the threshold while the current exceeds it; if it does so throughout, the end decides.
-        let below = v < threshold && later[0] < threshold;
-        let certain = current.max(F::zero()) <= threshold || (below && later[1] > threshold);
-        if certain {
-            state.copy_from_slice(&later);
-        }
-        certain
-    }
-
     /// The same without hold. Let U be V less what the threshold is raised by.
     ///
     /// exp(t / tau_mem) (U - threshold) ascends exactly while the total drive exceeds the
@@ -125,6 +107,24 @@ impl<F: Real> ModeBank<F> {
         let crosses = if horizon < to { at_end >= F::zero() } else { at_end > F::zero() };
         // The search does not know the horizon: a spike is the same number whatever comes after it.
         crosses.then(|| ascending_root(from, to, excess).min(end))
+    }
+
+    /// Lets `dt` pass if the ends of it already tell that a neuron of one current does not fire; whether it did.
+    pub(crate) fn flow_below(&self, dt: F, state: &mut [F]) -> bool {
+        let (Some(threshold), &mut [v, current], true) =
+            (self.threshold, &mut *state, self.is_plain())
+        else {
+            return false;
+        };
+        let mut later = [v, current];
+        self.flow(dt, &mut later);
+        // V only nears the threshold while the current exceeds it; if it does so throughout, the end decides.
+        let below = v < threshold && later[0] < threshold;
+        let certain = current.max(F::zero()) <= threshold || (below && later[1] > threshold);
+        if certain {
+            state.copy_from_slice(&later);
+        }
+        certain
     }
 
     /// Appends the times in (0, dt) at which V is stationary to `points`. While it is held there are

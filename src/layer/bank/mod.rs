@@ -141,8 +141,7 @@ impl<F: Real> ModeBank<F> {
     pub(crate) fn release(&self, dt: F, state: &[F]) -> Option<F> {
         let held = self.held(state);
         (held > F::zero() && held <= dt).then(|| {
-            let mut state = Few::from_slice(state);
-            self.hold(held, &mut state);
+            let state = self.at_release(state);
             (self.drive(&state) - state[0]) * self.rate_mem()
         })
     }
@@ -178,14 +177,17 @@ impl<F: Real> ModeBank<F> {
         }
     }
 
-    /// The state when V is released, if that is within `dt`, and the time left then.
+    /// The state when V is released.
+    fn at_release(&self, state: &[F]) -> Few<F> {
+        let mut released = Few::from_slice(state);
+        self.hold(self.held(state), &mut released);
+        released
+    }
+
+    /// The state when V is released, if that leaves any time of `dt`, and the time left.
     pub(super) fn released(&self, dt: F, state: &[F]) -> Option<(Few<F>, F)> {
         let held = self.held(state);
-        (held < dt).then(|| {
-            let mut state = Few::from_slice(state);
-            self.hold(held, &mut state);
-            (state, dt - held)
-        })
+        (held < dt).then(|| (self.at_release(state), dt - held))
     }
 
     /// Calls `f(r, decay of I_r, response of V to I_r)` for every current; returns the decay of V.

@@ -37,8 +37,7 @@ impl Checkpoint {
         let values: Vec<F> = self.take(&storage, if best { BEST } else { "" })?;
         let known = own_tensors(&storage);
         let part = |name: &str| name.starts_with(BEST) || name.starts_with(OPTIMIZER);
-        let expected = "this network does not have it";
-        self.check_known(|name| part(name) || known.contains(name), expected)?;
+        self.check_known(|name| part(name) || known.contains(name))?;
         self.check_fixed(&storage)?;
         set_parameters(network, &values);
         Ok(())
@@ -102,10 +101,7 @@ impl Checkpoint {
         let names: Vec<&str> = state.lists.iter().map(|(name, _)| *name).collect();
         let lists = names.iter().map(|name| optional(&prefix(name)));
         let lists = lists.collect::<Result<Vec<_>, _>>()?;
-        let expected = "this network does not have it";
-        self.check_known(|name| name.starts_with(OPTIMIZER) || known.contains(name), expected)?;
-        let expected = "this optimiser does not keep it: was it another kind before?";
-        self.check_known(|name| known.contains(name), expected)?;
+        self.check_known(|name| known.contains(name))?;
         if training.optimizer_steps.is_some() != state.steps.is_some() {
             let what = "the steps of another kind of optimiser".to_owned();
             return Err(CheckpointError::Metadata { what });
@@ -131,13 +127,14 @@ impl Checkpoint {
     }
 
     /// Refuses tensors that are not `known`.
-    fn check_known(
-        &self,
-        known: impl Fn(&str) -> bool,
-        expected: &str,
-    ) -> Result<(), CheckpointError> {
+    fn check_known(&self, known: impl Fn(&str) -> bool) -> Result<(), CheckpointError> {
         let unknown = self.tensors.keys().find(|name| !known(name));
         unknown.map_or(Ok(()), |name| {
+            let expected = if name.starts_with(OPTIMIZER) {
+                "this optimiser does not keep it: was it another kind before?"
+            } else {
+                "this network does not have it"
+            };
             let (name, found) = (name.clone(), "is in the file".to_owned());
             Err(CheckpointError::Tensor { name, found, expected: expected.to_owned() })
         })

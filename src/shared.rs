@@ -3,10 +3,12 @@
 //! Without optimisation across crates they use what is compiled here of generic code: the engines, what builds usual
 //! networks, and training. Else each test and each example compiles them, which takes twice as long.
 
-use super::{BuildError, Network, NetworkBuilder};
 use crate::data::Dataset;
 use crate::train::{History, TrainError, Trainer};
-use crate::{Adam, CrossEntropy, Dense, LeakyIntegrator, Lif, MeanVoltage, Objective, Real};
+use crate::{
+    Adam, BuildError, CrossEntropy, Dense, LeakyIntegrator, Lif, MeanVoltage, Network,
+    NetworkBuilder, Objective, Real,
+};
 use rand::rngs::ChaCha8Rng;
 
 #[used]

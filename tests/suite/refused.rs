@@ -1,0 +1,150 @@
+//! What cannot be trained is refused by name, and training that fails leaves what it should.
+
+use crate::task::{data, network, objective};
+use crate::trainer::{Recorder, values};
+use eventprop::data::{Augmentation, Dataset};
+use eventprop::train::{BatchReport, Metric, Observer, Schedule, TrainError, Trainer, Verdict};
+use eventprop::{
+    Adam, Gradients, Loss, LossError, MeanVoltage, Network, Objective, OptimizeError, Optimizer,
+    OptimizerState, Reading, SpikeTrains,
+};
+use std::ops::ControlFlow;
+
+/// Fails, or has no rates.
+#[derive(Clone)]
+struct Still;
+
+impl Optimizer<f64> for Still {
+    fn step(&mut self, _: &mut dyn Network<f64>, _: &Gradients) -> Result<(), OptimizeError> {
+        Ok(())
+    }
+
+    fn state(&mut self) -> OptimizerState<'_, f64> {
+        OptimizerState::default()
+    }
+}
+
+#[test]
+fn settings_without_meaning_are_refused() {
+    let set = data(9, 1);
+    let error = |trainer: Trainer<_, Adam>, set: &Dataset| {
+        let mut net = network();
+        let error = trainer.fit(&mut net, set, None, &mut []).unwrap_err();
+        assert_eq!(values(&net), values(&network()));
+        error
+    };
+    let trainer = || Trainer::new(objective(), Adam::new(0.01));
+    assert!(matches!(error(trainer().batch(0), &set), TrainError::Setting { .. }));
+    assert!(matches!(error(trainer(), &set.subset(&[]).unwrap()), TrainError::NoSamples));
+    let metric = Metric::ValidationLoss;
+    assert!(matches!(error(trainer().keep_best(metric), &set), TrainError::NoValidation { .. }));
+    let bad = Schedule::Exponential { factor: f64::NAN };
+    assert!(matches!(error(trainer().schedule(bad), &set), TrainError::Setting { .. }));
+    let nested = Schedule::Constant.and(Schedule::Cosine { epochs: 0, end: 0.0 });
+    assert!(matches!(error(trainer().schedule(nested), &set), TrainError::Setting { .. }));
+    let long = error(trainer().duration(f64::INFINITY), &set);
+    assert!(matches!(long, TrainError::Setting { .. }), "{long}");
+    let still = Trainer::new(objective(), Still).epochs(1);
+    assert!(still.fit(&mut network(), &set, None, &mut []).is_ok());
+    let still = still.schedule(Schedule::ease_in());
+    assert!(matches!(still.fit(&mut network(), &set, None, &mut []), Err(TrainError::NoRates)));
+}
+
+#[test]
+fn without_predictions_there_is_no_accuracy_to_go_by() {
+    /// The sum of all that is read.
+    struct Sum;
+    impl Loss<f64> for Sum {
+        type Target = usize;
+        fn evaluate(&self, y: &Reading, _: &usize, gradient: &mut [f64]) -> Result<f64, LossError> {
+            gradient.fill(1.0);
+            Ok(y.values().iter().sum())
+        }
+    }
+    let set = data(9, 1);
+    let trainer = || Trainer::new(Objective::new(MeanVoltage, Sum), Adam::new(0.01)).epochs(3);
+    // To go by it is an error, told when it would have decided.
+    for (trainer, after) in [
+        (trainer().keep_best(Metric::TrainAccuracy), 3),
+        (trainer().stop_early(Metric::TrainAccuracy, 2), 2),
+    ] {
+        let mut recorder = Recorder::default();
+        let error = trainer.fit(&mut network(), &set, None, &mut [&mut recorder]).unwrap_err();
+        let TrainError::NoPrediction { metric: Metric::TrainAccuracy, epochs } = error else {
+            panic!("{error}")
+        };
+        assert_eq!((epochs, recorder.epochs.len()), (after, after));
+    }
+    let trainer = trainer().keep_best(Metric::TrainLoss);
+    let mut epochs = trainer.fit(&mut network(), &set, None, &mut []).unwrap();
+    assert_eq!(epochs.epochs[0].train.accuracy(), 0.0);
+    assert_eq!(epochs.epochs[0].train.confusion.undecided, [3, 3, 3]);
+    assert!(epochs.best(Metric::TrainAccuracy).is_none());
+    assert!(epochs.best(Metric::TrainLoss).is_some());
+    epochs.epochs[1].train.confusion.undecided = vec![2, 3, 3];
+    assert_eq!(epochs.best(Metric::TrainAccuracy).unwrap().epoch, 1);
+}
+
+#[test]
+fn sets_of_other_networks_are_refused_before_anything_is_trained() {
+    let set = data(9, 1);
+    let mut wide = Dataset::builder(7, 30.0).class_names(["one"]);
+    wide.push(&SpikeTrains::from_events(7, [(1.0, 6)]).unwrap(), 0).unwrap();
+    let wide = wide.build().unwrap();
+    let trainer = Trainer::new(objective(), Adam::new(0.01)).epochs(1);
+    let mut recorder = Recorder::default();
+    for (train, validation, name) in [
+        (&wide, None, "the training samples have 7 channels, but the network has"),
+        (&set, Some(&wide), "the validation samples have 7 channels, but the network has"),
+    ] {
+        let observers: &mut [&mut dyn Observer<f64>] = &mut [&mut recorder];
+        let error = trainer.fit(&mut network(), train, validation, observers).unwrap_err();
+        assert!(error.to_string().contains(name), "{error}");
+    }
+    let never = trainer.clone().duration(0.0);
+    let error = never.fit(&mut network(), &set, None, &mut [&mut recorder]).unwrap_err();
+    let known = "the duration of trials in ms is 0, but must be finite and more than 0";
+    assert_eq!(error.to_string(), known);
+    assert!(recorder.start.is_none(), "nothing has begun");
+    // No samples have no channels.
+    let none = Dataset::builder(7, 30.0).build().unwrap();
+    trainer.fit(&mut network(), &set, Some(&none), &mut []).unwrap();
+}
+
+#[test]
+fn training_that_fails_leaves_the_best_epoch() {
+    struct Fails;
+    impl Observer<f64> for Fails {
+        fn batch(&mut self, report: &BatchReport, _: &dyn Network<f64>) -> Verdict {
+            if report.epoch == 2 { Err("enough".into()) } else { Ok(ControlFlow::Continue(())) }
+        }
+    }
+    let trainer = |epochs| {
+        Trainer::new(objective(), Adam::new(0.05)).epochs(epochs).keep_best(Metric::TrainLoss)
+    };
+    let (mut failed, mut whole) = (network(), network());
+    let error = trainer(4).fit(&mut failed, &data(9, 1), None, &mut [&mut Fails]).unwrap_err();
+    assert!(error.to_string().starts_with("epoch 2: an observer failed"), "{error}");
+    trainer(2).fit(&mut whole, &data(9, 1), None, &mut []).unwrap();
+    assert_eq!(values(&failed), values(&whole));
+    assert_ne!(values(&failed), values(&network()));
+}
+
+#[test]
+fn validation_samples_that_are_missing_or_do_not_fit() {
+    let set = data(6, 1);
+    let trainer = Trainer::new(objective(), Adam::new(0.01)).epochs(1);
+    let none = set.subset(&[]).unwrap();
+    let history = trainer.fit(&mut network(), &set, Some(&none), &mut []).unwrap();
+    assert!(history.epochs[0].validation.is_none());
+    assert!(history.best(Metric::ValidationLoss).is_none());
+    // A class that the network does not have.
+    let samples = [(set.spikes(0).unwrap(), 0), (set.spikes(1).unwrap(), 3)];
+    let other = Dataset::from_samples(6, 4, 30.0, samples).unwrap();
+    let error = trainer.fit(&mut network(), &set, Some(&other), &mut []).unwrap_err();
+    assert!(error.to_string().starts_with("epoch 0: validation: sample 1: "), "{error}");
+    // Settings of augmentation are looked at before the first sample is.
+    let bad = trainer.augment(Augmentation::default().drop(2.0));
+    let error = bad.fit(&mut network(), &set, None, &mut []).unwrap_err();
+    assert!(error.to_string().starts_with("augmentation: "), "{error}");
+}
