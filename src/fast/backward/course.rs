@@ -53,10 +53,10 @@ impl Buckets {
 /// That of one neuron.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Line<'a, const R: usize> {
-    course: &'a Course<R>,
-    /// Where its pieces and its buckets begin.
-    latest: usize,
-    buckets: usize,
+    /// Latest first.
+    pieces: &'a [Piece<R>],
+    table: &'a [u8],
+    buckets: Buckets,
 }
 
 impl<const R: usize> Course<R> {
@@ -125,23 +125,38 @@ impl<const R: usize> Course<R> {
         table[from..self.buckets.at(spike)].fill(place);
     }
 
+    /// The adjoint of a neuron at a time after all that has not been passed. Where each read is of another neuron this is
+    /// quicker than [`Course::of`], which is quicker where many are of one.
+    #[inline]
+    pub fn at(&self, neuron: usize, time: f64) -> &Pair<f64, R> {
+        let place = self.table[neuron * self.buckets.count + self.buckets.at(time)];
+        find(&self.pieces, self.latest[neuron] as usize + place as usize, time)
+    }
+
     /// Of a neuron.
     #[inline]
     pub fn of(&self, neuron: usize) -> Line<'_, R> {
-        let (latest, buckets) = (self.latest[neuron] as usize, neuron * self.buckets.count);
-        Line { course: self, latest, buckets }
+        Line {
+            pieces: &self.pieces[self.latest[neuron] as usize..],
+            table: &self.table[neuron * self.buckets.count..][..self.buckets.count],
+            buckets: self.buckets,
+        }
     }
 }
 
-impl<'a, const R: usize> Line<'a, R> {
-    /// The adjoint at a time after all that has not been passed. A spike precedes an arrival of its time.
+impl<const R: usize> Line<'_, R> {
+    /// See [`Course::at`].
     #[inline]
-    pub fn at(&self, time: f64) -> &'a Pair<f64, R> {
-        let Course { table, pieces, buckets, .. } = self.course;
-        let mut piece = self.latest + table[self.buckets + buckets.at(time)] as usize;
-        while time < pieces[piece].start {
-            piece += 1;
-        }
-        &pieces[piece].mode
+    pub fn at(&self, time: f64) -> &Pair<f64, R> {
+        find(self.pieces, self.table[self.buckets.at(time)] as usize, time)
     }
+}
+
+/// The first piece from one on that holds at a time. A spike precedes an arrival of its time.
+#[inline]
+fn find<const R: usize>(pieces: &[Piece<R>], mut piece: usize, time: f64) -> &Pair<f64, R> {
+    while time < pieces[piece].start {
+        piece += 1;
+    }
+    &pieces[piece].mode
 }

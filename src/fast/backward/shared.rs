@@ -204,7 +204,7 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
             let mut by = [0.0; 2];
             for branch in read {
                 let slot = first + branch.post as usize;
-                let mode = self.space.course.of(slot).at(time + branch.delay);
+                let mode = self.space.course.at(slot, time + branch.delay);
                 by[0] += branch.mem.as_f64() * mode.mem;
                 by[1] += branch.syn.as_f64() * mode.syn[receptor];
             }
