@@ -17,14 +17,17 @@ use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion, SamplingMode, Throughput};
 use criterion::{criterion_group, criterion_main};
 use eventprop::{Network, SpikingNetwork};
-use load::{Inputs, Load, Stepped, Workload};
+use load::{Inputs, Load, Stepped, Sums, Workload};
 use rayon::prelude::*;
+use std::iter;
 use std::time::Duration;
 
 /// Samples of a training step of two layers. Steps of 256, as the `throughput` example takes them, last
 /// longer than 10 s.
 const BATCH: usize = 16;
 const YIN_YANG_BATCH: usize = 150;
+/// Samples whose gradients a thread adds up.
+const CHUNK: usize = 8;
 
 /// A group for loads that take from milliseconds to seconds, unless the command line names others: to
 /// set up a load takes time too.
@@ -47,16 +50,20 @@ fn set_up(load: &Load, samples: usize) -> (Inputs, SpikingNetwork) {
     (inputs, net)
 }
 
-/// Forward and backward pass of one sample, per synaptic event.
+/// Forward pass of one sample, and backward passes of as many as training adds up at one time; per synaptic event.
 fn passes(group: &mut BenchmarkGroup<'_, WallTime>, prefix: &str, load: &Load) {
     let (inputs, net) = set_up(load, 1);
     let trace = net.forward(&inputs.samples[0], inputs.duration).unwrap();
-    group.throughput(Throughput::Elements(load.events(&net, &trace) as u64));
+    let events = load.events(&net, &trace) as u64;
+    group.throughput(Throughput::Elements(events));
     group.bench_function(format!("{prefix}forward"), |b| {
         b.iter(|| net.forward(&inputs.samples[0], inputs.duration).unwrap());
     });
-    group.bench_function(format!("{prefix}backward"), |b| {
-        b.iter(|| load.backward(&net, &trace, inputs.labels[0]).unwrap());
+    group.throughput(Throughput::Elements(events * CHUNK as u64));
+    group.bench_function(format!("{prefix}backward, {CHUNK} samples"), |b| {
+        let mut sums = Sums::of(&net);
+        let chunk = || iter::repeat_n((&trace, &inputs.labels[0]), CHUNK);
+        b.iter(|| load.backward(&net, chunk(), &mut sums).unwrap());
     });
 }
 
@@ -139,13 +146,14 @@ fn scaling(c: &mut Criterion) {
     group.throughput(Throughput::Elements(16));
     for threads in [1, 2] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let both = |(sample, &label)| {
+        let both = |sums: &mut Sums<f64>, (sample, label)| {
             let trace = net.forward(sample, inputs.duration).unwrap();
-            base.backward(&net, &trace, label).unwrap()
+            base.backward(&net, iter::once((&trace, label)), sums).unwrap()
         };
         group.bench_function(format!("threads {threads}/16 samples, forward and backward"), |b| {
             let pairs = || inputs.samples.par_iter().zip(&inputs.labels);
-            b.iter(|| pool.install(|| pairs().map(both).sum::<f64>()));
+            let all = || pairs().map_init(|| Sums::of(&net), both).sum::<f64>();
+            b.iter(|| pool.install(all));
         });
     }
 }

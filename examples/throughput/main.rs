@@ -14,7 +14,7 @@ mod sweep;
 use args::{Args, Precision};
 use clap::Parser;
 use eventprop::{Network, Real, SpikingNetwork, Trace};
-use load::{Inputs, Load, Stepped, Workload};
+use load::{Inputs, Load, Stepped, Sums, Workload};
 use memory::Memory;
 use rayon::ThreadPool;
 use rayon::prelude::*;
@@ -116,6 +116,9 @@ fn train<F: Real>(
     Ok(start.elapsed().as_secs_f64())
 }
 
+/// Samples whose gradients a thread adds up, as in training.
+const CHUNK: usize = 8;
+
 /// What forward and backward passes over some samples took, in seconds, and what happened in them.
 #[derive(Default)]
 struct Passes {
@@ -137,8 +140,10 @@ impl Passes {
         // One pass that does not count: memory and caches are cold.
         net.forward(&inputs.samples[0], inputs.duration)?;
         // Portions, so that memory does not grow with the number of samples.
-        let portion = 8 * pool.current_num_threads();
+        let threads = pool.current_num_threads();
         let pairs: Vec<_> = inputs.samples.iter().zip(&inputs.labels).take(samples).collect();
+        let portion = CHUNK * threads;
+        let mut sums: Vec<_> = (0..threads).map(|_| Sums::of(net)).collect();
         for pairs in pairs.chunks(portion) {
             let start = Instant::now();
             let traces = pool.install(|| {
@@ -148,8 +153,11 @@ impl Passes {
             sum.forward += start.elapsed().as_secs_f64();
             let start = Instant::now();
             pool.install(|| {
-                let all = traces.par_iter().zip(pairs);
-                all.try_for_each(|(trace, (_, label))| load.backward(net, trace, **label).map(drop))
+                let labels = pairs.par_chunks(CHUNK);
+                traces.par_chunks(CHUNK).zip(labels).zip(&mut sums).try_for_each(|(chunk, sums)| {
+                    let labels = chunk.1.iter().map(|(_, label)| *label);
+                    load.backward(net, chunk.0.iter().zip(labels), sums).map(drop)
+                })
             })?;
             sum.backward += start.elapsed().as_secs_f64();
             sum.events += traces.iter().map(|t| load.events(net, t)).sum::<usize>();

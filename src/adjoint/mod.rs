@@ -28,11 +28,35 @@ pub(crate) fn check_trace<F: Real>(
     if trace.version == Some(network.version) { Ok(()) } else { Err(AdjointError::StaleTrace) }
 }
 
+/// dL/dt of every spike so far.
+#[derive(Default)]
+pub(crate) struct Times<F> {
+    pub layers: Vec<Vec<F>>,
+    input: Vec<F>,
+    /// If not, those of the input need not be complete.
+    wants_input: bool,
+}
+
+impl<F> Times<F> {
+    /// Those of a population.
+    pub fn of(&mut self, origin: Origin) -> &mut [F] {
+        match origin {
+            Origin::Input { .. } => &mut self.input,
+            Origin::Layer(layer) => &mut self.layers[layer],
+        }
+    }
+
+    /// Whether those of a population are needed.
+    pub fn wants(&self, origin: Origin) -> bool {
+        self.wants_input || matches!(origin, Origin::Layer(_))
+    }
+}
+
 /// What the adjoint pass needs; kept for its memory.
 #[derive(Default)]
 pub(crate) struct Memory<F> {
-    /// dL/dt of every spike so far, and the loss's dependence on potentials; by layer.
-    layer_times: Vec<Vec<F>>,
+    times: Times<F>,
+    /// The loss's dependence on potentials, by layer.
     potentials: Vec<Vec<PotentialSensitivity<F>>>,
     /// What stands in for smaller slopes; by layer.
     slope_floors: Vec<F>,
@@ -42,18 +66,18 @@ pub(crate) struct Memory<F> {
     queue: BinaryHeap<(u64, u32, usize)>,
 }
 
-/// Adds the gradients of a loss, given its sensitivity to spike times and potentials: those by input times to
-/// `gradients`, all others to what is deferred, which is empty after an error.
+/// Adds the gradients of a loss, given its sensitivity to spike times and potentials: those by input times, if they are
+/// wanted, to `gradients`, all others to what is deferred, which is empty after an error.
 pub(crate) fn defer<F: Real>(
     network: &SpikingNetwork<F>,
     trace: &Trace<F>,
     sensitivity: &mut Sensitivity<F>,
-    gradients: &mut Gradients<F>,
+    (gradients, wants_input_times): (&mut Gradients<F>, bool),
     deferred: &mut Deferred<F>,
 ) -> Result<(), AdjointError> {
-    let done = add(network, trace, sensitivity, gradients, deferred);
+    gradients.input_times.clear();
+    let done = add(network, trace, sensitivity, (gradients, wants_input_times), deferred);
     if done.is_err() {
-        gradients.input_times.clear();
         deferred.clear();
     }
     done
@@ -63,7 +87,7 @@ fn add<F: Real>(
     network: &SpikingNetwork<F>,
     trace: &Trace<F>,
     sensitivity: &mut Sensitivity<F>,
-    gradients: &mut Gradients<F>,
+    (gradients, wants_input_times): (&mut Gradients<F>, bool),
     deferred: &mut Deferred<F>,
 ) -> Result<(), AdjointError> {
     check_trace(network, trace)?;
@@ -71,16 +95,17 @@ fn add<F: Real>(
     check_layout(network, gradients)?;
     let sums = deferred.of(network)?;
     let scratch = &mut *network.scratch.take();
-    scratch.adjoint.begin(network, sensitivity);
-    scratch.adjoint.swap(sensitivity);
-    gradients.input_times.clear();
-    gradients.input_times.resize(trace.input.len(), F::zero());
-    let input_times = &mut gradients.input_times;
+    let memory = &mut scratch.adjoint;
+    memory.begin(network, trace, sensitivity, wants_input_times);
+    memory.swap(sensitivity);
     let mut groups = network.groups.iter().rev();
-    let done = groups.try_for_each(|group| {
-        differentiate(network, trace, group, input_times, sums, scratch).map(|_| ())
-    });
-    scratch.adjoint.swap(sensitivity);
+    let done = groups
+        .try_for_each(|group| differentiate(network, trace, group, sums, scratch).map(|_| ()));
+    let memory = &mut scratch.adjoint;
+    memory.swap(sensitivity);
+    if wants_input_times && done.is_ok() {
+        gradients.input_times.extend_from_slice(&memory.times.input);
+    }
     done
 }
 
@@ -98,38 +123,15 @@ pub(crate) struct Gathered<'a, F> {
     pub constants: &'a mut [Vec<F>],
     /// What the fast engine has read, by projection.
     pub seen: &'a mut [Seen<F>],
-    pub input_times: &'a mut [F],
-    pub layer_times: &'a mut [Vec<F>],
+    pub times: &'a mut Times<F>,
     /// By layer: what stands in for smaller slopes.
     pub slope_floors: &'a [F],
 }
 
 impl<'a, F: Real> Gathered<'a, F> {
-    fn new(
-        sums: &'a mut Sums<F>,
-        input_times: &'a mut [F],
-        layer_times: &'a mut [Vec<F>],
-        slope_floors: &'a [F],
-    ) -> Self {
+    fn new(sums: &'a mut Sums<F>, times: &'a mut Times<F>, slope_floors: &'a [F]) -> Self {
         let Sums { weights, delays, constants, seen, .. } = sums;
-        Self { weights, delays, constants, seen, input_times, layer_times, slope_floors }
-    }
-
-    /// Those by the spikes of a population.
-    pub fn times(&mut self, origin: Origin) -> &mut [F] {
-        times_of(origin, self.input_times, self.layer_times)
-    }
-}
-
-/// The gradients by the spikes of a population, among those of all.
-pub(crate) fn times_of<'a, F>(
-    origin: Origin,
-    input_times: &'a mut [F],
-    layer_times: &'a mut [Vec<F>],
-) -> &'a mut [F] {
-    match origin {
-        Origin::Input { .. } => input_times,
-        Origin::Layer(layer) => &mut layer_times[layer],
+        Self { weights, delays, constants, seen, times, slope_floors }
     }
 }
 
@@ -138,7 +140,6 @@ pub(crate) fn differentiate<F: Real>(
     network: &SpikingNetwork<F>,
     trace: &Trace<F>,
     group: &[usize],
-    input_times: &mut [F],
     sums: &mut Sums<F>,
     scratch: &mut Scratch<F>,
 ) -> Result<Taken, AdjointError> {
@@ -148,8 +149,8 @@ pub(crate) fn differentiate<F: Real>(
     }
     let recurrent = network.is_recurrent(group);
     if network.engine == Engine::Fast {
-        let Memory { layer_times, potentials, slope_floors, .. } = memory;
-        let mut gathered = Gathered::new(sums, input_times, layer_times, slope_floors);
+        let Memory { times, potentials, slope_floors, .. } = memory;
+        let mut gathered = Gathered::new(sums, times, slope_floors);
         let potentials = potentials.as_slice();
         let alone = group.first().copied().filter(|_| !recurrent);
         let (input, layers) = (&trace.input, &trace.layers);
@@ -172,23 +173,32 @@ pub(crate) fn differentiate<F: Real>(
             return Ok(taken);
         }
     }
-    Backward { network, trace, input_times, sums, memory }.group(group, recurrent)?;
+    Backward { network, trace, sums, memory }.group(group, recurrent)?;
     Ok(Taken::Plainly)
 }
 
 impl<F: Real> Memory<F> {
-    /// Makes room for all layers, and takes over the floors of slopes.
-    pub fn begin(&mut self, network: &SpikingNetwork<F>, sensitivity: &Sensitivity<F>) {
+    /// Makes room for all spikes and layers, and takes over the floors of slopes.
+    pub fn begin(
+        &mut self,
+        network: &SpikingNetwork<F>,
+        trace: &Trace<F>,
+        sensitivity: &Sensitivity<F>,
+        wants_input_times: bool,
+    ) {
+        self.times.wants_input = wants_input_times;
+        self.times.input.clear();
+        self.times.input.resize(trace.input.len(), F::zero());
         self.slope_floors.clear();
         self.slope_floors.extend(sensitivity.layers.iter().map(|layer| layer.slope_floor));
         let layers = network.layers.len();
-        self.layer_times.resize_with(layers, Vec::new);
+        self.times.layers.resize_with(layers, Vec::new);
         self.potentials.resize_with(layers, Vec::new);
     }
 
     /// Takes what a sensitivity consists of, or gives it back.
     pub fn swap(&mut self, sensitivity: &mut Sensitivity<F>) {
-        let own = self.layer_times.iter_mut().zip(&mut self.potentials);
+        let own = self.times.layers.iter_mut().zip(&mut self.potentials);
         for ((times, potentials), layer) in own.zip(&mut sensitivity.layers) {
             std::mem::swap(times, &mut layer.spike_times);
             std::mem::swap(potentials, &mut layer.potentials);
@@ -258,7 +268,6 @@ fn check_slopes<F: Real>(
 struct Backward<'a, F: Real> {
     network: &'a SpikingNetwork<F>,
     trace: &'a Trace<F>,
-    input_times: &'a mut [F],
     sums: &'a mut Sums<F>,
     memory: &'a mut Memory<F>,
 }
@@ -336,9 +345,9 @@ impl<F: Real> Backward<'_, F> {
 
     /// Takes one neuron back over its last event, and over the segment before that.
     fn step(&mut self, slot: usize) {
-        let Self { network, trace, input_times, sums, memory } = self;
-        let Memory { layer_times, neurons, slope_floors, .. } = &mut **memory;
-        let mut gathered = Gathered::new(sums, input_times, layer_times, slope_floors);
+        let Self { network, trace, sums, memory } = self;
+        let Memory { times, neurons, slope_floors, .. } = &mut **memory;
+        let mut gathered = Gathered::new(sums, times, slope_floors);
         neurons[slot].step(network, trace, &mut gathered);
     }
 }

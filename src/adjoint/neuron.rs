@@ -74,13 +74,13 @@ impl<F: Real> Neuron<F> {
                 let (projection, synapse) = (arrival.projection as usize, arrival.synapse as usize);
                 gathered.weights[projection][synapse] += gradient.weight;
                 gathered.delays[projection][synapse] += gradient.time;
-                let times = gathered.times(network.projections[projection].origin);
+                let times = gathered.times.of(network.projections[projection].origin);
                 times[arrival.spike as usize] += gradient.time;
             }
             Event::Spike(s) => {
                 let slope = trace.layers[self.layer].slopes[s];
                 let slope = slope.max(gathered.slope_floors[self.layer]);
-                let given = gathered.layer_times[self.layer][s] + read;
+                let given = gathered.times.layers[self.layer][s] + read;
                 model.fire_back(self.index, state, slope, given, adjoint);
             }
             Event::Probe(k) => {

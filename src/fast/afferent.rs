@@ -125,13 +125,18 @@ impl<F: Real> Afferent<F> {
     #[inline]
     pub fn leg(&self, flight: &Flight<F>, delay: f64, slab: usize) -> (F, F, Range<f64>) {
         // Most delays end in the first one.
-        let leg = if delay < self.leg { 0 } else { (delay / self.leg) as usize };
-        let start = leg as f64 * self.leg;
-        let per_leg = self.hops.len() - 2;
+        let (start, slabs) = if delay < self.leg { (0.0, 0) } else { self.later_leg(delay) };
         // The rest of the delay is less than a leg, and the sum with the time may be rounded up.
-        let ahead = slab.saturating_sub(flight.slab as usize + leg * per_leg).min(per_leg + 1);
+        let ahead = slab.saturating_sub(flight.slab as usize + slabs).min(self.hops.len() - 1);
         let (mem, syn) = self.hops[ahead];
         (flight.mem * mem, flight.syn * syn, start..start + self.leg)
+    }
+
+    /// Where the leg starts that a delay ends in, in ms and in slabs.
+    #[cold]
+    fn later_leg(&self, delay: f64) -> (f64, usize) {
+        let leg = (delay / self.leg) as usize;
+        (leg as f64 * self.leg, leg * (self.hops.len() - 2))
     }
 
     /// Where the leg starts and ends that a delay ends in.

@@ -219,7 +219,7 @@ pub(super) fn backward<F: Real>(
             let by_time = gradient * v.weight * v.by_time;
             gathered.weights[v.projection][v.synapse] += gradient * v.by_weight;
             gathered.delays[v.projection][v.synapse] += by_time;
-            gathered.times(v.origin)[v.place] += by_time;
+            gathered.times.of(v.origin)[v.place] += by_time;
         })?;
     }
     Some(())

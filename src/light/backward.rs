@@ -83,7 +83,7 @@ impl<F: Real> Run<'_, '_, F> {
             let is_read = !(probes.is_empty() && integrals.is_empty());
             if !is_read {
                 // Nothing after the last spike that counts has a gradient.
-                let given = &self.gathered.layer_times[self.layer];
+                let given = &self.gathered.times.layers[self.layer];
                 let counts = |&s: &usize| given[s] != F::zero();
                 let Some(last) = spikes.clone().rev().find(counts) else { continue };
                 spikes.end = last + 1;
@@ -205,7 +205,7 @@ impl<F: Real, const R: usize> Dynamics<'_, F, R> {
             adjoint.back_to(time);
             if fires {
                 spikes_left -= 1;
-                let given = gathered.layer_times[run.layer][spikes_left];
+                let given = gathered.times.layers[run.layer][spikes_left];
                 let floor = gathered.slope_floors[run.layer];
                 adjoint.fire(fired.slopes[spikes_left].max(floor), given);
                 continue;
@@ -220,7 +220,7 @@ impl<F: Real, const R: usize> Dynamics<'_, F, R> {
             let (projection, synapse) = (cause.projection as usize, cause.synapse as usize);
             gathered.weights[projection][synapse] += by_weight;
             gathered.delays[projection][synapse] += by_time;
-            let times = gathered.times(network.projections[projection].origin);
+            let times = gathered.times.of(network.projections[projection].origin);
             times[cause.spike as usize] += by_time;
         }
     }

@@ -92,7 +92,8 @@ pub trait Network<F: Real>: Send + Sync {
     ) -> Result<(), AdjointError>;
 
     /// The same for one of several trials: gradients by parameters are only complete after
-    /// [`Network::settle`], which does once what need not be done for each trial.
+    /// [`Network::settle`], which does once what need not be done for each trial. Those by input times, which belong to
+    /// one trial each, are left out, and what was there is dropped.
     ///
     /// # Errors
     /// As [`Network::adjoint_into`], and what is deferred belongs to other parameters. Nothing is deferred then.

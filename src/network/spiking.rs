@@ -280,7 +280,7 @@ impl<F: Real> Network<F> for SpikingNetwork<F> {
         gradients: &mut Gradients<F>,
     ) -> Result<(), AdjointError> {
         let mut deferred = Deferred::new();
-        adjoint::defer(self, trace, sensitivity, gradients, &mut deferred)?;
+        adjoint::defer(self, trace, sensitivity, (gradients, true), &mut deferred)?;
         deferred.settle(self, gradients)
     }
 
@@ -291,7 +291,7 @@ impl<F: Real> Network<F> for SpikingNetwork<F> {
         gradients: &mut Gradients<F>,
         deferred: &mut Deferred<F>,
     ) -> Result<(), AdjointError> {
-        adjoint::defer(self, trace, sensitivity, gradients, deferred)
+        adjoint::defer(self, trace, sensitivity, (gradients, false), deferred)
     }
 
     fn settle(

@@ -55,12 +55,11 @@ mod tests {
         trace.ties += 1;
         let forward = simulate::simulate(net, &[0], 100.0, &mut trace, &mut scratch).unwrap();
         let mut back = |sensitivity: &mut Sensitivity| {
-            scratch.adjoint.begin(net, sensitivity);
+            scratch.adjoint.begin(net, &trace, sensitivity, true);
             scratch.adjoint.swap(sensitivity);
-            let mut input_times = vec![0.0; input.len()];
             let mut deferred = Deferred::new();
             let sums = deferred.of(net).unwrap();
-            adjoint::differentiate(net, &trace, &[0], &mut input_times, sums, &mut scratch).unwrap()
+            adjoint::differentiate(net, &trace, &[0], sums, &mut scratch).unwrap()
         };
         let mut times = Sensitivity::none(&trace);
         times.layers[0].spike_times.fill(1.0);

@@ -133,7 +133,8 @@ fn what_is_deferred_comes_to_the_same() {
                 net.adjoint_into(&trace, &mut sensitivity, &mut at_once).unwrap();
                 fill(&mut sensitivity, &trace);
                 net.adjoint_deferred(&trace, &mut sensitivity, &mut later, &mut deferred).unwrap();
-                assert_eq!(later.input_times, at_once.input_times);
+                assert_eq!(at_once.input_times.len(), input.len());
+                assert!(later.input_times.is_empty());
             }
             assert!(!deferred.is_empty());
             net.settle(&mut deferred, &mut later).unwrap();

@@ -9,9 +9,9 @@ pub use stepped::Stepped;
 pub use weights::Weights;
 
 use eventprop::{
-    Adam, CrossEntropy, Dense, Error, ExpWeightedMeanVoltage, FirstSpikeTime, Init,
-    LeakyIntegrator, Lif, Network, NetworkBuilder, Objective, Optimizer, Real, Sample,
-    SpikingNetwork, SynapseRecipe, Trace, backward_batch,
+    Adam, Assessment, CrossEntropy, Deferred, Dense, Error, ExpWeightedMeanVoltage, FirstSpikeTime,
+    Gradients, Init, LeakyIntegrator, Lif, Network, NetworkBuilder, Objective, Optimizer, Real,
+    Sample, SpikingNetwork, SynapseRecipe, Trace, backward_batch,
 };
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Distribution, Normal, Uniform};
@@ -119,18 +119,26 @@ impl Load {
         Ok(net.build(&mut rng)?)
     }
 
-    /// Loss and gradients of a trace; returns the loss.
-    pub fn backward<F: Real>(
+    /// Loss and gradients of some traces, as a training step has them; returns the loss.
+    pub fn backward<'a, F: Real>(
         &self,
         net: &SpikingNetwork<F>,
-        trace: &Trace<F>,
-        label: usize,
+        traces: impl IntoIterator<Item = (&'a Trace<F>, &'a usize)>,
+        Sums { assessment, gradients, deferred }: &mut Sums<F>,
     ) -> Result<F, Error> {
-        let evaluation = match self.workload {
-            Workload::YinYang => net.backward(trace, &first_to_fire(), &label)?.0,
-            _ => net.backward(trace, &mean_voltage(), &label)?.0,
-        };
-        Ok(evaluation.loss)
+        let mut loss = F::zero();
+        for (trace, label) in traces {
+            match self.workload {
+                Workload::YinYang => {
+                    assessment.differentiate(net, trace, &first_to_fire(), label)?
+                }
+                _ => assessment.differentiate(net, trace, &mean_voltage(), label)?,
+            }
+            net.adjoint_deferred(trace, &mut assessment.sensitivity, gradients, deferred)?;
+            loss += assessment.evaluation.loss;
+        }
+        net.settle(deferred, gradients)?;
+        Ok(loss)
     }
 
     /// One training step on some of the samples: a batch, forward and backward, and the update.
@@ -168,6 +176,20 @@ impl Load {
             events += trace.spikes(0).len() * size(0);
         }
         events
+    }
+}
+
+/// What backward passes add up; kept for its memory.
+pub struct Sums<F: Real> {
+    assessment: Assessment<F>,
+    gradients: Gradients<F>,
+    deferred: Deferred<F>,
+}
+
+impl<F: Real> Sums<F> {
+    pub fn of(net: &SpikingNetwork<F>) -> Self {
+        let (assessment, deferred) = (Assessment::default(), Deferred::new());
+        Self { assessment, gradients: Gradients::zeros(net.layout()), deferred }
     }
 }
 

@@ -5,6 +5,7 @@ use crate::Real;
 use crate::fast::afferent::{Afferent, Both};
 use crate::fast::fan::Branch;
 use crate::fast::grid::Window;
+use std::ops::Range;
 
 /// The spikes of one source of an afferent.
 pub(super) struct Source<'a, F> {
@@ -30,68 +31,71 @@ pub(super) struct Near {
 
 impl<F: Real> Source<'_, F> {
     /// Reads the adjoint of the neurons from `slot` on where the spikes arrive through the branches: adds to what each
-    /// of these has seen, and dL/dt to the spikes that did not read it when they were passed.
-    pub fn gather<const R: usize>(
+    /// of these has seen, and if they are `TIMED` dL/dt to the spikes that did not read it when they were passed.
+    // Apart from its caller there are registers enough.
+    #[inline(never)]
+    pub fn gather<const R: usize, const TIMED: bool>(
         mut self,
-        (branches, seen): (&[Branch<F>], &mut [(F, F)]),
+        (mut branches, mut seen): (&[Branch<F>], &mut [(F, F)]),
         (course, slot): (&Course<R>, usize),
         near: &mut Vec<Near>,
     ) {
-        let spikes = self.spikes;
         let Window { start, end, .. } = *self.window;
-        // Those that arrive: they are earlier, the longer the delay.
-        let mut first = spikes.partition_point(|&t| t < start);
-        let mut last = spikes.partition_point(|&t| t < end);
         let receptor = if R == 1 { 0 } else { self.afferent.receptor };
-        let longest = branches.last().map_or(0.0, |b| b.delay);
-        if spikes[..last].last().is_none_or(|t| t + longest < start) {
-            return;
-        }
-        let (mut leg, mut nearest) = (0.0..0.0, 0);
-        for (branch, seen) in branches.iter().zip(seen) {
-            let delay = branch.delay;
-            while first > 0 && spikes[first - 1] + delay >= start {
-                first -= 1;
-            }
-            while last > first && spikes[last - 1] + delay >= end {
-                last -= 1;
-            }
-            if last == 0 {
+        while let Some(Branch { delay, .. }) = branches.first() {
+            let leg = self.afferent.leg_of(*delay);
+            let nearest = self.spikes.partition_point(|&t| t + leg.end < start);
+            let latest = self.spikes.partition_point(|&t| t + delay < end);
+            if latest == 0 {
                 break;
             }
-            if first == last {
-                continue;
-            }
-            if delay >= leg.end {
-                self.settle(near, nearest);
-                leg = self.afferent.leg_of(delay);
-                nearest = spikes.partition_point(|&t| t + leg.end < start);
-                self.approach(near, (nearest, last), leg.start);
-            }
-            let line = course.of(slot + branch.post as usize);
-            let parts = [branch.mem.as_f64(), branch.syn.as_f64()];
-            let mut by: Both = [0.0; 2];
-            let near = &mut near[first - nearest..last - nearest];
-            for Near { time, factors, sums } in near {
-                let mode = line.at(*time + delay);
-                let mode = [mode.mem, mode.syn[receptor]];
-                for k in 0..2 {
-                    by[k] += factors[k] * mode[k];
-                    sums[k] += parts[k] * mode[k];
+            let (of_leg, rest) = branches.split_at(branches.partition_point(|b| b.delay < leg.end));
+            let (seen_of_leg, seen_of_rest) = seen.split_at_mut(of_leg.len());
+            (branches, seen) = (rest, seen_of_rest);
+            self.approach(near, nearest..latest, leg.start);
+            // Those that arrive: they are earlier, the longer the delay.
+            let near = near.as_mut_slice();
+            let (mut first, mut last) = (near.partition_point(|s| s.time < start), near.len());
+            for (branch, seen) in of_leg.iter().zip(seen_of_leg) {
+                let delay = branch.delay;
+                while first > 0 && near[first - 1].time + delay >= start {
+                    first -= 1;
                 }
+                while last > first && near[last - 1].time + delay >= end {
+                    last -= 1;
+                }
+                let line = course.of(slot + branch.post as usize);
+                let mut by: Both = [0.0; 2];
+                if TIMED {
+                    let parts = [branch.mem.as_f64(), branch.syn.as_f64()];
+                    for Near { time, factors, sums } in &mut near[first..last] {
+                        let mode = line.at(*time + delay);
+                        let mode = [mode.mem, mode.syn[receptor]];
+                        for k in 0..2 {
+                            by[k] += factors[k] * mode[k];
+                            sums[k] += parts[k] * mode[k];
+                        }
+                    }
+                } else {
+                    for Near { time, factors, .. } in &near[first..last] {
+                        let mode = line.at(*time + delay);
+                        by[0] += factors[0] * mode.mem;
+                        by[1] += factors[1] * mode.syn[receptor];
+                    }
+                }
+                seen.0 += F::of(by[0]);
+                seen.1 += F::of(by[1]);
             }
-            let [by_mem, by_syn] = by;
-            seen.0 += F::of(by_mem);
-            seen.1 += F::of(by_syn);
+            self.settle::<TIMED>(near, nearest);
         }
-        self.settle(near, nearest);
     }
 
     /// The spikes that may arrive after a delay in the leg that starts here.
-    fn approach(&self, near: &mut Vec<Near>, (nearest, last): (usize, usize), leg: f64) {
+    fn approach(&self, near: &mut Vec<Near>, spikes: Range<usize>, leg: f64) {
         let (afferent, start) = (self.afferent, self.window.start);
         let hop = afferent.factors(leg);
-        near.extend((nearest..last).map(|k| {
+        near.clear();
+        near.extend(spikes.map(|k| {
             let time = self.spikes[k];
             // Those of spikes from before the stretch might be too small.
             let factors = if time < start {
@@ -103,12 +107,14 @@ impl<F: Real> Source<'_, F> {
         }));
     }
 
-    /// Adds dL/dt to the spikes, from the nearest on, and leaves none near.
-    fn settle(&mut self, near: &mut Vec<Near>, nearest: usize) {
+    /// Adds dL/dt to the spikes, from the nearest on, if they are `TIMED`.
+    fn settle<const TIMED: bool>(&mut self, near: &[Near], nearest: usize) {
         let Self { afferent, window, .. } = *self;
-        for (by_time, near) in self.times[nearest..].iter_mut().zip(near.drain(..)) {
-            if afferent.source.is_none() || near.time < window.start {
-                *by_time += F::of(afferent.by_time(near.factors, near.sums));
+        if TIMED {
+            for (by_time, near) in self.times[nearest..].iter_mut().zip(near) {
+                if afferent.source.is_none() || near.time < window.start {
+                    *by_time += F::of(afferent.by_time(near.factors, near.sums));
+                }
             }
         }
     }

@@ -15,7 +15,7 @@
 
 use super::course::Course;
 use super::gather::{Near, Source};
-use crate::adjoint::{Gathered, times_of};
+use crate::adjoint::Gathered;
 use crate::fast::afferent::{Afferent, Both};
 use crate::fast::fan::prefix;
 use crate::fast::grid::{Window, exp_of};
@@ -46,7 +46,7 @@ pub(in crate::fast) struct Space<const R: usize> {
     course: Course<R>,
     /// Of the spikes that reach each afferent, the factors of their times in the stretch in which they were sent.
     factors: Vec<Vec<Both>>,
-    /// None but while a source is read.
+    /// Those of one source.
     near: Vec<Near>,
 }
 
@@ -179,9 +179,9 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
         let layer = plan.populations[spike.population as usize].layer;
         for afferent in plan.afferents.iter().filter(|a| sends(a, spike)) {
             let by_time = F::of(self.read(afferent, self.source(spike), spike.time));
-            self.gathered.layer_times[layer][spike.place as usize] += by_time;
+            self.gathered.times.layers[layer][spike.place as usize] += by_time;
         }
-        self.gathered.layer_times[layer][spike.place as usize]
+        self.gathered.times.layers[layer][spike.place as usize]
     }
 
     /// The neuron that fired, counted from the first of its layer.
@@ -221,9 +221,10 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
         let fan = &afferent.fans.blocks[self.block.number];
         let slot = self.block.slots(&self.plan.populations[afferent.target]).start;
         let trains = self.trace.sources(afferent.origin);
-        let Gathered { seen, input_times, layer_times, .. } = &mut *self.gathered;
+        let Gathered { seen, times, .. } = &mut *self.gathered;
         let seen = seen[afferent.number].block(self.block.number);
-        let times = times_of(afferent.origin, input_times, layer_times);
+        let is_wanted = times.wants(afferent.origin);
+        let times = times.of(afferent.origin);
         let Space { course, factors, near, .. } = &mut *self.space;
         for source in 0..afferent.fans.sources {
             let channel = afferent.origin.first() + source;
@@ -231,9 +232,18 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
             let spikes = trains.channel(channel);
             let factors = &factors[k][all..];
             let times = &mut times[all..all + spikes.len()];
+            let is_timed = match afferent.source {
+                // All but those from before the stretch have read it themselves.
+                Some(_) => spikes.first().is_some_and(|&time| time < self.window.start),
+                None => is_wanted,
+            };
             let source = Source { afferent, window: &self.window, spikes, factors, times };
             let synapses = (&fan.branches[branches.clone()], &mut seen[branches]);
-            source.gather(synapses, (course, slot), near);
+            if is_timed {
+                source.gather::<R, true>(synapses, (course, slot), near);
+            } else {
+                source.gather::<R, false>(synapses, (course, slot), near);
+            }
         }
     }
 }

@@ -267,13 +267,14 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
                 continue;
             }
             let end = population.decays(self.bucket + 1);
-            let mut pass = |slot: usize| {
-                neurons[slot].pass(population, &end, &mut states[slot], &mut row[slot]);
-            };
             if recurrent {
-                slots.for_each(&mut pass);
+                let row = &mut row[slots.clone()];
+                let passed = neurons[slots.clone()].iter_mut().zip(&mut states[slots]).zip(row);
+                passed.for_each(|((n, state), bucket)| n.pass(population, &end, state, bucket));
             } else {
-                suspects.iter().for_each(|&slot| pass(slot as usize));
+                for slot in suspects.iter().map(|&slot| slot as usize) {
+                    neurons[slot].pass(population, &end, &mut states[slot], &mut row[slot]);
+                }
             }
         }
         self.cool()

@@ -9,7 +9,7 @@
 mod adjoint;
 mod events;
 
-use crate::adjoint::{Gathered, times_of};
+use crate::adjoint::Gathered;
 use crate::fast::afferent::{Flight, Queue, Traffic};
 use crate::fast::fan::Fan;
 use crate::fast::grid::Window;
@@ -187,10 +187,10 @@ impl<F: Real, const R: usize, const K: usize> Run<'_, '_, F, R, K> {
         for (k, afferent) in self.plan.afferents.iter().enumerate() {
             if afferent.source == Some(spike.population as usize) {
                 let by_time = self.read(k, neuron, place - first);
-                self.gathered.layer_times[population.layer][place] += by_time;
+                self.gathered.times.layers[population.layer][place] += by_time;
             }
         }
-        self.gathered.layer_times[population.layer][place]
+        self.gathered.times.layers[population.layer][place]
     }
 
     /// Reads the adjoint at every arrival in the slab of spikes from before it.
@@ -200,8 +200,8 @@ impl<F: Real, const R: usize, const K: usize> Run<'_, '_, F, R, K> {
         let target = &self.plan.populations[afferent.target];
         let place = (self.block.slots(target).start, self.block.owns(target));
         let offsets = self.trace.sources(afferent.origin).offsets();
-        let Gathered { seen, input_times, layer_times, .. } = &mut *self.gathered;
-        let times = times_of(afferent.origin, input_times, layer_times);
+        let Gathered { seen, times, .. } = &mut *self.gathered;
+        let times = times.of(afferent.origin);
         let seen = seen[afferent.number].block(self.block.number);
         let Space { traffic, adjoint, active, sums, .. } = &mut *self.space;
         let queues = traffic[k].queues();
