@@ -10,7 +10,7 @@ use crate::{AdjointError, Assessment, Error, Goal, Gradients, Network, SpikeTrai
 ///
 /// Every parameter and every input time is moved both ways (one way at a bound), with steps that
 /// shrink from [`GradientCheck::step`], and the differences are extrapolated to step zero (Ridders
-/// 1982), which also gives an estimate of their own error. The loss is smooth only as long as the
+/// 1982), which also gives an estimate of their own error; a hundredth of what passes is good enough. The loss is smooth only as long as the
 /// same spikes occur and the same arrivals precede each: a perturbation that changes this pattern
 /// however small it is gets skipped, and counted.
 ///
@@ -54,6 +54,9 @@ const CUT: f64 = 0.2;
 /// Levels of extrapolation, and the ratio of their steps.
 const LEVELS: usize = 9;
 const RATIO: f64 = 1.6;
+/// After so many levels it ends where the estimated error is down to this part of what passes.
+const FEWEST_LEVELS: usize = 3;
+const SMALL: f64 = 0.01;
 
 impl GradientCheck {
     /// A check to 1e-6 relative or 1e-9 absolute, with a first step of 0.01.
@@ -140,6 +143,7 @@ impl GradientCheck {
             assessment.judge(network, &trace, goal, target).ok()?;
             Some(assessment.evaluation.loss)
         };
+        let unmoved = loss(network, input);
         let mut classes = Vec::new();
         for (number, (block, values)) in gradients.blocks().enumerate() {
             let name = format!("{} {}", block.owner, block.kind);
@@ -151,7 +155,8 @@ impl GradientCheck {
                     (parameter.values[index], parameter.bounds)
                 };
                 let numeric = self.settle(adjoint, &mut |step| {
-                    self.differentiate(step, center, bounds.lower, bounds.upper, &mut |x| {
+                    let range = (bounds.lower, bounds.upper);
+                    self.differentiate(step, (center, unmoved?), range, &mut |x| {
                         moved.parameters_mut()[number].1.values[index] = x;
                         moved.update();
                         loss(moved, input)
@@ -167,7 +172,7 @@ impl GradientCheck {
         for (index, &adjoint) in gradients.input_times.iter().enumerate() {
             let center = input.times()[index];
             let numeric = self.settle(adjoint, &mut |step| {
-                self.differentiate(step, center, 0.0, f64::INFINITY, &mut |x| {
+                self.differentiate(step, (center, unmoved?), (0.0, f64::INFINITY), &mut |x| {
                     loss(network, &with_time(input, index, x)?)
                 })
             });
@@ -187,7 +192,7 @@ impl GradientCheck {
     ) -> Option<(f64, f64)> {
         let first = difference(self.step)?;
         let agrees = |(numeric, numeric_error): &(f64, f64)| {
-            let allowed = self.absolute.max(self.relative * adjoint.abs().max(numeric.abs()));
+            let allowed = self.allowed(adjoint.abs().max(numeric.abs()));
             (adjoint - numeric).abs() <= allowed && *numeric_error <= allowed
         };
         let finer = [CUT * CUT, CUT.powi(4)].map(|cut| cut * self.step);
@@ -195,26 +200,34 @@ impl GradientCheck {
         if agrees(&first) { Some(first) } else { settled().or(Some(first)) }
     }
 
-    /// (derivative, its estimated error) of `f` at `x`, with arguments kept in [lower, upper].
+    /// The error that passes of a gradient of this size.
+    fn allowed(&self, size: f64) -> f64 {
+        self.absolute.max(self.relative * size)
+    }
+
+    /// (derivative, its estimated error) at `x` of `f`, which is `center` there, with arguments kept in a range.
     fn differentiate(
         &self,
         first_step: f64,
-        x: f64,
-        lower: f64,
-        upper: f64,
+        (x, center): (f64, f64),
+        (lower, upper): (f64, f64),
         f: &mut dyn FnMut(f64) -> Option<f64>,
     ) -> Option<(f64, f64)> {
-        let center = f(x)?;
+        let small = |size: f64| SMALL * self.allowed(size);
         // What rounding leaves uncertain of a value; divided by the step, of the quotient.
         let noise = 16.0 * f64::EPSILON * center.abs();
         let mut step = first_step;
         for _ in 0..CUTS {
             let found = match (x - step >= lower, x + step <= upper) {
-                (true, true) => {
-                    ridders(step, 2, noise, &mut |h| Some((f(x + h)? - f(x - h)?) / (2.0 * h)))
+                (true, true) => ridders(step, 2, (noise, &small), &mut |h| {
+                    Some((f(x + h)? - f(x - h)?) / (2.0 * h))
+                }),
+                (false, true) => {
+                    ridders(step, 1, (noise, &small), &mut |h| Some((f(x + h)? - center) / h))
                 }
-                (false, true) => ridders(step, 1, noise, &mut |h| Some((f(x + h)? - center) / h)),
-                (true, false) => ridders(step, 1, noise, &mut |h| Some((center - f(x - h)?) / h)),
+                (true, false) => {
+                    ridders(step, 1, (noise, &small), &mut |h| Some((center - f(x - h)?) / h))
+                }
                 (false, false) => None,
             };
             if found.is_some() {
@@ -226,17 +239,18 @@ impl GradientCheck {
     }
 }
 
-/// Extrapolates difference quotients, whose error is a series in h^order, to h = 0.
+/// Extrapolates difference quotients, whose error is a series in h^order, to h = 0, until the error is `small` for the
+/// result.
 fn ridders(
     step: f64,
     order: i32,
-    noise: f64,
+    (noise, small): (f64, &dyn Fn(f64) -> f64),
     quotient: &mut dyn FnMut(f64) -> Option<f64>,
 ) -> Option<(f64, f64)> {
     let mut best = (f64::NAN, f64::INFINITY);
     let mut last: Vec<f64> = Vec::new();
     let mut h = step;
-    for _ in 0..LEVELS {
+    for level in 1..=LEVELS {
         let mut row = vec![quotient(h)?];
         let mut factor = 1.0;
         for (k, previous) in last.iter().enumerate() {
@@ -247,6 +261,9 @@ fn ridders(
                 best = (better, error);
             }
             row.push(better);
+        }
+        if level >= FEWEST_LEVELS && best.1 <= small(best.0.abs()) {
+            break;
         }
         last = row;
         h /= RATIO;
@@ -280,20 +297,32 @@ mod tests {
 
     #[test]
     fn ridders_differentiates() {
-        let check = GradientCheck::new();
-        let (d, error) =
-            check.differentiate(check.step, 1.0, -9.0, 9.0, &mut |x| Some(x.sin())).unwrap();
+        let check = GradientCheck::new().tolerance(1e-11, 0.0);
+        let mut calls = 0;
+        let mut sine = |check: &GradientCheck| {
+            let mut f = |x: f64| {
+                calls += 1;
+                Some(x.sin())
+            };
+            let at = (1.0, 1f64.sin());
+            let found = check.differentiate(check.step, at, (-9.0, 9.0), &mut f).unwrap();
+            (found, std::mem::take(&mut calls))
+        };
+        let ((d, error), calls) = sine(&check);
         assert_relative_eq!(d, 1f64.cos(), max_relative = 1e-11);
         assert!(error < 1e-10);
+        assert_eq!(calls, 2 * LEVELS);
+        // Good enough is enough.
+        let ((d, error), calls) = sine(&GradientCheck::new());
+        assert!((d - 1f64.cos()).abs() <= error && error <= 1e-8 * d, "{d} +- {error}");
+        assert_eq!(calls, 2 * FEWEST_LEVELS);
         // One-sided at a bound.
-        let (d, error) =
-            check.differentiate(check.step, 0.0, 0.0, 9.0, &mut |x| Some(x.exp())).unwrap();
+        let exp = &mut |x: f64| Some(x.exp());
+        let (d, error) = check.differentiate(check.step, (0.0, 1.0), (0.0, 9.0), exp).unwrap();
         assert_relative_eq!(d, 1.0, max_relative = 1e-9);
         assert!(error < 1e-8);
-        assert_eq!(
-            check.differentiate(check.step, 0.0, 0.0, 9.0, &mut |x| (x == 0.0).then_some(0.0)),
-            None
-        );
+        let constant = &mut |x| (x == 0.0).then_some(0.0);
+        assert_eq!(check.differentiate(check.step, (0.0, 0.0), (0.0, 9.0), constant), None);
     }
 
     #[test]
@@ -301,7 +330,8 @@ mod tests {
         let check = GradientCheck::new();
         let slope = |x: f64, step| {
             let mut f = |x: f64| Some(if x > 1e-3 { 3.0 * x - 2e-3 } else { x });
-            check.differentiate(step, x, -9.0, 9.0, &mut f)
+            let center = f(x)?;
+            check.differentiate(step, (x, center), (-9.0, 9.0), &mut f)
         };
         let (found, _) = check.settle(1.0, &mut |step| slope(0.0, step)).unwrap();
         assert_relative_eq!(found, 1.0, max_relative = 1e-9);
