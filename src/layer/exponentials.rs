@@ -119,15 +119,15 @@ fn sorted_difference<F: Real>(z: &[F]) -> F {
     total * (-first).exp()
 }
 
-/// The root in [low, high] of a function that ascends through zero there.
+/// The root in [low, high] of a function that ascends through zero there, searched for from a guess on.
 ///
 /// `f` returns value and slope, with f(low) < 0 <= f(high). Newton steps that leave the bracket are
 /// replaced by bisection, so the result is certain; it ends when the bracket or the step is down to
 /// rounding.
-pub(super) fn ascending_root<F: Real>(low: F, high: F, f: impl Fn(F) -> (F, F)) -> F {
+pub(super) fn ascending_root<F: Real>((low, high): (F, F), guess: F, f: impl Fn(F) -> (F, F)) -> F {
     let (mut low, mut high) = (low, high);
     let two = F::of(2.0);
-    let mut x = low;
+    let mut x = if guess < high { guess.max(low) } else { low };
     let mut last_step = high - low;
     // Bisection alone needs as many rounds as there are bits between the bounds.
     for _ in 0..256 {
@@ -216,7 +216,7 @@ fn isolate<F: Real>(terms: &[Term<F>], end: F) -> Few<F> {
         let down = at_low > F::zero() && at_high <= F::zero();
         if up || down {
             let sign = if up { F::one() } else { -F::one() };
-            roots.push(ascending_root(low, high, |s| {
+            roots.push(ascending_root((low, high), low, |s| {
                 (sign * sum(&lifted, s), sign * sum(&derivative, s))
             }));
         }
@@ -264,7 +264,7 @@ mod tests {
     /// The root, and how often the function was asked.
     fn root(low: f64, high: f64, f: impl Fn(f64) -> (f64, f64)) -> (f64, usize) {
         let asked = std::cell::Cell::new(0);
-        let root = ascending_root(low, high, |x| {
+        let root = ascending_root((low, high), low, |x| {
             asked.set(asked.get() + 1);
             assert!(x >= low && x <= high);
             f(x)

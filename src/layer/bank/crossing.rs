@@ -106,7 +106,24 @@ impl<F: Real> ModeBank<F> {
         // At `to` the potential turns back: reaching the threshold only there is a touch.
         let crosses = if horizon < to { at_end >= F::zero() } else { at_end > F::zero() };
         // The search does not know the horizon: a spike is the same number whatever comes after it.
-        crosses.then(|| ascending_root(from, to, excess).min(end))
+        let guess = || if from == F::zero() { self.soon(state, -at_start) } else { from };
+        crosses.then(|| ascending_root((from, to), guess(), excess).min(end))
+    }
+
+    /// About when U has risen by so much: when its parabola has, or 0 where that turns before.
+    fn soon(&self, state: &[F], rise: F) -> F {
+        let currents = state[1..].iter().zip(&self.tau_syn);
+        let drive_slope: F = currents.map(|(&current, &tau)| -current / tau).sum();
+        let mut slope = (self.drive(state) - state[0]) * self.rate_mem();
+        let mut bend = (drive_slope - slope) * self.rate_mem();
+        if let Some(Raise { tau, .. }) = self.raise {
+            let falls = self.raised(state) / tau;
+            slope += falls;
+            bend -= falls / tau;
+        }
+        let two = F::of(2.0);
+        let time = two * rise / (slope + (slope * slope + two * bend * rise).sqrt());
+        if time.is_finite() { time } else { F::zero() }
     }
 
     /// Lets `dt` pass if the ends of it already tell that a neuron of one current does not fire; whether it did.
@@ -159,7 +176,7 @@ impl<F: Real> ModeBank<F> {
             } else {
                 continue;
             };
-            points.push(ascending_root(start, to, |s| {
+            points.push(ascending_root((start, to), start, |s| {
                 let (value, curvature) = self.slope_and_curvature(state, s);
                 (sign * value, sign * curvature)
             }));
