@@ -149,6 +149,7 @@ impl<F: Real> LinearNeurons<F> {
                     }
                 }
             }
+            bank.settle();
             bank
         }));
     }
