@@ -1,10 +1,12 @@
 //! The gradient checker: adjoint gradients against finite differences.
 
+mod moved;
 mod report;
 
 pub use report::{CheckClass, CheckReport, Mismatch};
 
-use crate::{AdjointError, Assessment, Error, Goal, Gradients, Network, SpikeTrains, Trace};
+use crate::{AdjointError, Assessment, Error, Goal, Gradients, Network, SpikeTrains};
+use moved::{move_one, same_pattern, with_time};
 
 /// Checks gradients of any network and objective against finite differences.
 ///
@@ -12,7 +14,8 @@ use crate::{AdjointError, Assessment, Error, Goal, Gradients, Network, SpikeTrai
 /// shrink from [`GradientCheck::step`], and the differences are extrapolated to step zero (Ridders
 /// 1982), which also gives an estimate of their own error; a hundredth of what passes is good enough. The loss is smooth only as long as the
 /// same spikes occur and the same arrivals precede each: a perturbation that changes this pattern
-/// however small it is gets skipped, and counted.
+/// however small it is gets skipped, and counted. So is one that moves another parameter too, such as
+/// a threshold that pushes a reset down.
 ///
 /// ```
 /// use eventprop::check::GradientCheck;
@@ -157,15 +160,12 @@ impl GradientCheck {
                 let numeric = self.settle(adjoint, &mut |step| {
                     let range = (bounds.lower, bounds.upper);
                     self.differentiate(step, (center, unmoved?), range, &mut |x| {
-                        moved.parameters_mut()[number].1.values[index] = x;
-                        moved.update();
+                        move_one(network, moved, (number, index), x)?;
                         loss(moved, input)
                     })
                 });
-                moved.parameters_mut()[number].1.values[index] = center;
                 class.add(self, index, adjoint, numeric);
             }
-            moved.update();
             classes.push(class);
         }
         let mut class = CheckClass::new("input times".into(), None);
@@ -269,25 +269,6 @@ fn ridders(
         h /= RATIO;
     }
     Some(best)
-}
-
-/// Whether the same spikes occur, each after the same number of arrivals.
-fn same_pattern(a: &Trace<f64>, b: &Trace<f64>) -> bool {
-    a.layers
-        .iter()
-        .zip(&b.layers)
-        .all(|(a, b)| a.spikes.offsets() == b.spikes.offsets() && a.arrivals == b.arrivals)
-}
-
-/// The spike trains with one time replaced.
-fn with_time(input: &SpikeTrains, index: usize, time: f64) -> Option<SpikeTrains> {
-    let channel = |k| input.offsets().partition_point(|&start| start <= k) - 1;
-    let events = input
-        .times()
-        .iter()
-        .enumerate()
-        .map(|(k, &t)| (if k == index { time } else { t }, channel(k)));
-    SpikeTrains::from_events(input.channels(), events).ok()
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! Constants of neurons: one per neuron, trained, in their range, stored.
 
 use approx::assert_relative_eq;
+use eventprop::check::GradientCheck;
 use eventprop::{
     Constant, CrossEntropy, Dense, Engine, FirstSpikeTime, LeakyIntegrator, Lif, MeanSquaredError,
     MeanVoltage, Network, NetworkBuilder, Objective, Optimizer, ParameterKind, Sgd,
-    SimulationError, Simulator, SpikeTrains, SpikingNetwork,
+    SimulationError, Simulator, SpikeTimes, SpikeTrains, SpikingNetwork, VanRossum,
 };
 use ndarray::Array2;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
@@ -200,6 +201,34 @@ fn a_reset_is_moved_away_from_the_threshold() {
     net.update();
     assert_relative_eq!(net.parameters().last().unwrap().1.values[0].exp(), 0.5 / 0.99);
     net.forward(&SpikeTrains::silent(2), 50.0).unwrap();
+}
+
+/// Where a lower threshold pushes a reset down, the two move together, and no gradient is wrong for that.
+#[test]
+fn a_threshold_near_its_reset_is_checked_alone() {
+    let objective = Objective::new(SpikeTimes, VanRossum::new(8.0));
+    let target = SpikeTrains::from_channels([vec![3.0], vec![5.0, 9.0], vec![]]).unwrap();
+    for (near, checked) in [(0.985, 3), (0.9895, 3), (0.99, 0)] {
+        let thresholds = [1.0, 1.1, 0.9];
+        let lif = Lif::new(3)
+            .threshold(Constant::trainable(thresholds.to_vec()))
+            .reset(Constant::trainable(thresholds.map(|t| t * near).to_vec()))
+            .bias(vec![0.1, 0.2, -0.1])
+            .refractory(vec![1.0, 2.0, 1.5])
+            .adaptation(-0.5, 20.0);
+        let mut net = NetworkBuilder::new();
+        let channels = net.input("input", 2);
+        let layer = net.layer("layer", lif);
+        let weights = Array2::from_shape_vec((3, 2), vec![3.0, 4.0, 3.5, 4.2, 3.1, 5.0]).unwrap();
+        let delays = Array2::from_shape_vec((3, 2), vec![1.0, 0.0, 2.0, 0.3, 0.0, 4.0]).unwrap();
+        net.connect(channels, layer, Dense::weights(weights).delays(delays));
+        let net = net.build(&mut ChaCha8Rng::seed_from_u64(0)).unwrap();
+        let input = SpikeTrains::from_channels([vec![1.0, 8.0, 15.0], vec![2.0, 12.5]]).unwrap();
+        let report = GradientCheck::new().run(&net, &input, 40.0, &objective, &target).unwrap();
+        assert!(report.passed(), "{near}: {report}");
+        let class = report.classes.iter().find(|c| c.kind == Some(ParameterKind::Threshold));
+        assert_eq!(class.unwrap().checked, checked, "{near}: {report}");
+    }
 }
 
 #[test]
