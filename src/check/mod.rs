@@ -12,10 +12,10 @@ use moved::{move_one, same_pattern, with_time};
 ///
 /// Every parameter and every input time is moved both ways (one way at a bound), with steps that
 /// shrink from [`GradientCheck::step`], and the differences are extrapolated to step zero (Ridders
-/// 1982), which also gives an estimate of their own error; a hundredth of what passes is good enough. The loss is smooth only as long as the
-/// same spikes occur and the same arrivals precede each: a perturbation that changes this pattern
-/// however small it is gets skipped, and counted. So is one that moves another parameter too, such as
-/// a threshold that pushes a reset down.
+/// 1982), which also gives an estimate of their own error, until that is a hundredth of what passes.
+/// The loss is smooth only as long as the same spikes occur and the same arrivals precede each: a
+/// perturbation that changes this pattern however small it is gets skipped, and counted. So is one
+/// that moves another parameter too, such as a threshold that pushes a reset down.
 ///
 /// ```
 /// use eventprop::check::GradientCheck;

@@ -52,6 +52,9 @@ impl<F: Real> Source<'_, F> {
             let (of_leg, rest) = branches.split_at(branches.partition_point(|b| b.delay < leg.end));
             let (seen_of_leg, seen_of_rest) = seen.split_at_mut(of_leg.len());
             (branches, seen) = (rest, seen_of_rest);
+            if nearest == latest {
+                continue;
+            }
             self.approach(near, nearest..latest, leg.start);
             // Those that arrive: they are earlier, the longer the delay.
             let near = near.as_mut_slice();
@@ -63,6 +66,9 @@ impl<F: Real> Source<'_, F> {
                 }
                 while last > first && near[last - 1].time + delay >= end {
                     last -= 1;
+                }
+                if first == last {
+                    continue;
                 }
                 let line = course.of(slot + branch.post as usize);
                 let mut by: Both = [0.0; 2];
