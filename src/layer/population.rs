@@ -149,7 +149,6 @@ impl<F: Real> LinearNeurons<F> {
                     }
                 }
             }
-            bank.settle();
             bank
         }));
     }

@@ -92,7 +92,7 @@ impl<F: Real> ModeBank<F> {
             }
             _ => {
                 let Some(r) = self.current(kind, r) else { return F::zero() };
-                let (current, b) = (state[r + 1], self.rate_syn[r]);
+                let (current, b) = (state[r + 1], self.tau_syn[r].recip());
                 let response = a * b * b * dt * dt * decreasing_difference([x, b * dt, b * dt]);
                 adjoint[r + 1] * decay_by(current, dt, self.tau_syn[r])
                     + adjoint[0] * current * response
@@ -148,7 +148,7 @@ impl<F: Real> ModeBank<F> {
             }
             _ => {
                 let Some(r) = self.current(kind, r) else { return F::zero() };
-                let b = self.rate_syn[r];
+                let b = self.tau_syn[r].recip();
                 let y = (b + rate) * dt;
                 let response = decreasing_difference([zero, x, y, y]);
                 state[r + 1] * a * b * b * dt * dt * dt * response

@@ -23,9 +23,6 @@ pub struct ModeBank<F = f64> {
     pub(super) tau_mem: F,
     /// The time constant of each current; that of adaptation, if there is one, comes last.
     pub(super) tau_syn: Few<F>,
-    /// What these are the inverse of: division takes long.
-    rate_mem: F,
-    rate_syn: Few<F>,
     pub(super) threshold: Option<F>,
     pub(super) reset: F,
     pub(crate) bias: F,
@@ -48,26 +45,16 @@ impl<F: Real> ModeBank<F> {
     /// A bank with membrane time constant `tau_mem` and one receptor per entry of `tau_syn` (ms).
     /// Without `threshold` it never fires. Values are checked when a network is built.
     pub fn new(tau_mem: F, tau_syn: Vec<F>, threshold: Option<F>, reset: F) -> Self {
-        let mut bank = Self {
+        Self {
             tau_mem,
             tau_syn: tau_syn.into(),
-            rate_mem: F::zero(),
-            rate_syn: Few::new(),
             threshold,
             reset,
             bias: F::zero(),
             kick: None,
             raise: None,
             refractory: None,
-        };
-        bank.settle();
-        bank
-    }
-
-    /// To be called after time constants have changed.
-    pub(super) fn settle(&mut self) {
-        self.rate_mem = self.tau_mem.recip();
-        self.rate_syn = self.tau_syn.iter().map(|tau| tau.recip()).collect();
+        }
     }
 
     /// The membrane time constant in ms.
@@ -102,7 +89,7 @@ impl<F: Real> ModeBank<F> {
     }
 
     pub(crate) fn rate_mem(&self) -> F {
-        self.rate_mem
+        self.tau_mem.recip()
     }
 
     /// Where the raise of the threshold is in the state.
@@ -205,10 +192,10 @@ impl<F: Real> ModeBank<F> {
 
     /// Calls `f(r, decay of I_r, response of V to I_r)` for every current; returns the decay of V.
     pub(crate) fn propagator(&self, dt: F, mut f: impl FnMut(usize, F, F)) -> F {
-        let rate_mem = self.rate_mem;
+        let rate_mem = self.rate_mem();
         let decay_mem = exp(-rate_mem * dt);
-        for (r, &rate_syn) in self.rate_syn.iter().enumerate() {
-            let (decay, difference) = decay_and_difference(rate_mem, rate_syn, dt, decay_mem);
+        for (r, tau) in self.tau_syn.iter().enumerate() {
+            let (decay, difference) = decay_and_difference(rate_mem, tau.recip(), dt, decay_mem);
             f(r, decay, rate_mem * difference);
         }
         decay_mem
@@ -300,7 +287,7 @@ impl<F: Real> ModeBank<F> {
     fn response_integrals(&self, dt: F, rate: F, mut f: impl FnMut(usize, F)) {
         let rate_mem = self.rate_mem();
         self.propagator(dt, |r, _, response| {
-            let (rate_syn, difference) = (self.rate_syn[r], response / rate_mem);
+            let (rate_syn, difference) = (self.tau_syn[r].recip(), response / rate_mem);
             let integral = difference_integral(rate_mem, rate_syn, rate, dt, difference);
             f(r, rate_mem * integral);
         });
