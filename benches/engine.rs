@@ -17,7 +17,7 @@ use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion, SamplingMode, Throughput};
 use criterion::{criterion_group, criterion_main};
 use eventprop::{Network, SpikingNetwork};
-use load::{Inputs, Load, Stepped, Sums, Workload};
+use load::{CHUNK, Inputs, Load, Stepped, Sums, Workload};
 use rayon::prelude::*;
 use std::iter;
 use std::time::Duration;
@@ -26,8 +26,6 @@ use std::time::Duration;
 /// longer than 10 s.
 const BATCH: usize = 16;
 const YIN_YANG_BATCH: usize = 150;
-/// Samples whose gradients a thread adds up.
-const CHUNK: usize = 8;
 
 /// A group for loads that take from milliseconds to seconds, unless the command line names others: to
 /// set up a load takes time too.

@@ -14,7 +14,7 @@ mod sweep;
 use args::{Args, Precision};
 use clap::Parser;
 use eventprop::{Network, Real, SpikingNetwork, Trace};
-use load::{Inputs, Load, Stepped, Sums, Workload};
+use load::{CHUNK, Inputs, Load, Stepped, Sums, Workload};
 use memory::Memory;
 use rayon::ThreadPool;
 use rayon::prelude::*;
@@ -115,9 +115,6 @@ fn train<F: Real>(
     }
     Ok(start.elapsed().as_secs_f64())
 }
-
-/// Samples whose gradients a thread adds up, as in training.
-const CHUNK: usize = 8;
 
 /// What forward and backward passes over some samples took, in seconds, and what happened in them.
 #[derive(Default)]

@@ -1,6 +1,6 @@
 //! Networks and inputs of which one number is moved.
 
-use crate::{Network, SpikeTrains, Trace};
+use crate::{Network, Parameter, SpikeTrains, Trace};
 
 /// Makes a copy of a network differ from it in one parameter alone: `None` if a bound that depends on it, such as that of
 /// a reset on its threshold, moves another one too.
@@ -11,18 +11,17 @@ pub(super) fn move_one(
     x: f64,
 ) -> Option<()> {
     let unmoved = network.parameters();
-    for ((_, to), (_, from)) in copy.parameters_mut().into_iter().zip(&unmoved) {
-        to.values.copy_from_slice(from.values);
+    let wanted =
+        |at: (usize, usize)| if at == (block, index) { x } else { unmoved[at.0].1.values[at.1] };
+    for (number, (_, parameter)) in copy.parameters_mut().into_iter().enumerate() {
+        parameter.values.iter_mut().enumerate().for_each(|(k, v)| *v = wanted((number, k)));
     }
-    copy.parameters_mut()[block].1.values[index] = x;
     copy.update();
-    let found = copy.parameters();
-    let differ = |a: &[f64], b: &[f64]| a.iter().zip(b).filter(|(a, b)| a != b).count();
-    let all = found.iter().zip(&unmoved);
-    let moved: usize = all.map(|((_, a), (_, b))| differ(a.values, b.values)).sum();
-    let stays = found[block].1.values[index] == x;
-    let is_center = unmoved[block].1.values[index] == x;
-    (stays && moved == usize::from(!is_center)).then_some(())
+    let mut found = copy.parameters().into_iter().enumerate();
+    let is_wanted = |(number, (_, parameter)): (usize, (&str, Parameter<'_, f64>))| {
+        parameter.values.iter().enumerate().all(|(k, v)| *v == wanted((number, k)))
+    };
+    found.all(is_wanted).then_some(())
 }
 
 /// The spike trains with one time replaced.

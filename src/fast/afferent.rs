@@ -135,8 +135,8 @@ impl<F: Real> Afferent<F> {
     /// Where the leg starts that a delay ends in, in ms and in slabs.
     #[cold]
     fn later_leg(&self, delay: f64) -> (f64, usize) {
-        let leg = (delay / self.leg) as usize;
-        (leg as f64 * self.leg, leg * (self.hops.len() - 2))
+        let start = leg_start(delay, self.leg);
+        (start, (start / self.leg) as usize * (self.hops.len() - 2))
     }
 
     /// Where the leg starts and ends that a delay ends in.

@@ -179,6 +179,9 @@ impl Load {
     }
 }
 
+/// Samples whose gradients a thread adds up, as in training.
+pub const CHUNK: usize = 8;
+
 /// What backward passes add up; kept for its memory.
 pub struct Sums<F: Real> {
     assessment: Assessment<F>,

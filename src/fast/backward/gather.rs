@@ -83,6 +83,7 @@ impl<F: Real> Source<'_, F> {
                         }
                     }
                 } else {
+                    // Apart from the above, as a loop that only reads takes fewer instructions.
                     for Near { time, factors, .. } in &near[first..last] {
                         let mode = line.at(*time + delay);
                         by[0] += factors[0] * mode.mem;
@@ -92,7 +93,9 @@ impl<F: Real> Source<'_, F> {
                 seen.0 += F::of(by[0]);
                 seen.1 += F::of(by[1]);
             }
-            self.settle::<TIMED>(near, nearest);
+            if TIMED {
+                self.settle(near, nearest);
+            }
         }
     }
 
@@ -113,14 +116,12 @@ impl<F: Real> Source<'_, F> {
         }));
     }
 
-    /// Adds dL/dt to the spikes, from the nearest on, if they are `TIMED`.
-    fn settle<const TIMED: bool>(&mut self, near: &[Near], nearest: usize) {
+    /// Adds dL/dt to the spikes, from the nearest on.
+    fn settle(&mut self, near: &[Near], nearest: usize) {
         let Self { afferent, window, .. } = *self;
-        if TIMED {
-            for (by_time, near) in self.times[nearest..].iter_mut().zip(near) {
-                if afferent.source.is_none() || near.time < window.start {
-                    *by_time += F::of(afferent.by_time(near.factors, near.sums));
-                }
+        for (by_time, near) in self.times[nearest..].iter_mut().zip(near) {
+            if afferent.source.is_none() || near.time < window.start {
+                *by_time += F::of(afferent.by_time(near.factors, near.sums));
             }
         }
     }

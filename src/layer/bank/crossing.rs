@@ -114,14 +114,11 @@ impl<F: Real> ModeBank<F> {
     fn soon(&self, state: &[F], rise: F) -> F {
         let currents = state[1..].iter().zip(&self.tau_syn);
         let drive_slope: F = currents.map(|(&current, &tau)| -current / tau).sum();
-        let mut slope = (self.drive(state) - state[0]) * self.rate_mem();
-        let mut bend = (drive_slope - slope) * self.rate_mem();
+        let mut bend = (drive_slope - self.slope(state)) * self.rate_mem();
         if let Some(Raise { tau, .. }) = self.raise {
-            let falls = self.raised(state) / tau;
-            slope += falls;
-            bend -= falls / tau;
+            bend -= self.raised(state) / tau / tau;
         }
-        let two = F::of(2.0);
+        let (slope, two) = (self.approach(state), F::of(2.0));
         let time = two * rise / (slope + (slope * slope + two * bend * rise).sqrt());
         if time.is_finite() { time } else { F::zero() }
     }
