@@ -7,6 +7,9 @@ use crate::{
 use thiserror::Error;
 
 /// Any error of this crate, for functions that meet several.
+///
+/// As with all errors here, what it displays tells the whole story, causes included. So its `source()` is `None`:
+/// a program that prints the chain of sources says nothing twice. The `cause` fields are there to match on.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -38,12 +41,12 @@ pub enum Error {
     #[error(transparent)]
     Optimize(#[from] OptimizeError),
     /// An error that belongs to one part of an objective.
-    #[error("part {index} of the objective: {source}")]
+    #[error("part {index} of the objective: {cause}")]
     Part {
         /// The part's position, in the order in which they were added.
         index: usize,
         /// What went wrong with it.
-        source: Box<Error>,
+        cause: Box<Error>,
     },
     /// A remedy was refused.
     #[error(transparent)]
@@ -56,11 +59,11 @@ pub enum Error {
     #[error(transparent)]
     Distributed(#[from] crate::distributed::DistributedError),
     /// An error that belongs to one sample of a batch.
-    #[error("sample {index} of the batch: {source}")]
+    #[error("sample {index} of the batch: {cause}")]
     Sample {
         /// The sample's position in the batch.
         index: usize,
         /// What went wrong with it.
-        source: Box<Error>,
+        cause: Box<Error>,
     },
 }

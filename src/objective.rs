@@ -227,7 +227,7 @@ impl<F: Real, A: Goal<F>, B: Goal<F, Target = A::Target>> Goal<F> for Combined<A
             Error::Part { .. } => error,
             // Each part that went well has left its loss.
             other => {
-                Error::Part { index: assessment.evaluation.losses.len(), source: Box::new(other) }
+                Error::Part { index: assessment.evaluation.losses.len(), cause: Box::new(other) }
             }
         };
         self.first

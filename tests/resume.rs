@@ -166,7 +166,7 @@ fn what_would_change_the_result_is_refused() {
         );
         assert_eq!(bits(&net), before);
         match result {
-            Err(TrainError::Checkpoint(CheckpointError::File { source, .. })) => *source,
+            Err(TrainError::Checkpoint(CheckpointError::File { cause, .. })) => *cause,
             other => panic!("{other:?}"),
         }
     };

@@ -102,7 +102,7 @@ pub(super) fn run<F: Real>(
         let mut worker = workers.take();
         chunk.clear();
         let done = samples.into_iter().try_for_each(|index| {
-            let in_sample = |e| Error::Sample { index, source: Box::new(e) };
+            let in_sample = |e| Error::Sample { index, cause: Box::new(e) };
             step(index, &mut worker, chunk).map_err(in_sample)?;
             chunk.summary.count(&worker.trace, &worker.assessment.evaluation);
             Ok(())

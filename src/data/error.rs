@@ -8,12 +8,12 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum DataError {
     /// Something that is wrong with a file.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {cause}", path.display())]
     File {
         /// The file or folder.
         path: PathBuf,
         /// What is wrong with it.
-        source: Box<DataError>,
+        cause: Box<DataError>,
     },
     /// The operating system refused to read or write.
     #[error("cannot be read or written: {message}")]
@@ -118,7 +118,7 @@ impl DataError {
     pub(crate) fn in_file(self, path: &Path) -> Self {
         match self {
             Self::File { .. } => self,
-            source => Self::File { path: path.into(), source: Box::new(source) },
+            cause => Self::File { path: path.into(), cause: Box::new(cause) },
         }
     }
 }

@@ -52,20 +52,20 @@ pub enum BuildError {
         name: String,
     },
     /// A layer refused its constants.
-    #[error("layer `{name}`: {source}")]
+    #[error("layer `{name}`: {cause}")]
     Layer {
         /// The layer's name.
         name: String,
         /// Why.
-        source: LayerError,
+        cause: LayerError,
     },
     /// A projection refused its values.
-    #[error("projection `{name}`: {source}")]
+    #[error("projection `{name}`: {cause}")]
     Synapses {
         /// The projection's name.
         name: String,
         /// Why.
-        source: SynapseError,
+        cause: SynapseError,
     },
     /// Synapses made for other sizes than those of the layers.
     #[error(
@@ -258,11 +258,11 @@ impl<F: Real> NetworkBuilder<F> {
             let name = std::iter::once(base.clone()).chain(&mut numbered).find(free);
             let name = name.unwrap_or(base);
             let synapses = (plan.recipe)(sizes[post], sizes[pre], &mut rng)
-                .map_err(|source| BuildError::Synapses { name: name.clone(), source })?;
+                .map_err(|cause| BuildError::Synapses { name: name.clone(), cause })?;
             let NamedLayer { name: layer_name, layer } = &mut layers[target];
             let receptor = layer
                 .receptor(plan.tau_syn)
-                .map_err(|source| BuildError::Layer { name: layer_name.clone(), source })?;
+                .map_err(|cause| BuildError::Layer { name: layer_name.clone(), cause })?;
             projections.push(Projection { name, origin: origins[pre], target, receptor, synapses });
         }
         assemble(inputs, layers, projections, self.max_spikes)
@@ -297,7 +297,7 @@ pub(super) fn assemble<F: Real>(
     for NamedLayer { name, layer } in &layers {
         check_size(layer.size())
             .and_then(|()| layer.validate())
-            .map_err(|source| BuildError::Layer { name: name.clone(), source })?;
+            .map_err(|cause| BuildError::Layer { name: name.clone(), cause })?;
     }
     // A trace knows for each neuron where its spikes start.
     let neurons = layers.iter().map(|named| named.layer.size() as u128).sum();
@@ -330,7 +330,7 @@ pub(super) fn assemble<F: Real>(
         }
         check_count(projection.synapses.synapses() as u128)
             .and_then(|()| projection.synapses.validate())
-            .map_err(|source| BuildError::Synapses { name: name(), source })?;
+            .map_err(|cause| BuildError::Synapses { name: name(), cause })?;
     }
     let edges: Vec<(usize, usize)> = projections
         .iter()

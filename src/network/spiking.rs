@@ -215,7 +215,7 @@ impl<F: Real> SpikingNetwork<F> {
         let origins = self.projections[number]
             .synapses
             .rewire(change)
-            .map_err(|source| BuildError::Synapses { name: name(), source })?;
+            .map_err(|cause| BuildError::Synapses { name: name(), cause })?;
         let first: usize = self.parameter_counts[..number].iter().sum();
         let before = self.parameter_counts.iter().chain(&self.constant_counts).sum();
         let last = first + self.parameter_counts[number];

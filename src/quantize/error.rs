@@ -38,12 +38,12 @@ pub enum QuantizeError {
         most: u32,
     },
     /// Synapses whose values have no meaning.
-    #[error("projection `{projection}`: {source}")]
+    #[error("projection `{projection}`: {cause}")]
     Synapses {
         /// The projection.
         projection: String,
         /// Why.
-        source: SynapseError,
+        cause: SynapseError,
     },
     /// Synapses of a type from outside the crate: what their parameters mean is not known.
     #[error(

@@ -195,7 +195,7 @@ impl Quantization {
             let synapses = projection.synapses.to_stored().ok_or_else(foreign)?;
             synapses
                 .validate()
-                .map_err(|source| QuantizeError::Synapses { projection: name(), source })?;
+                .map_err(|cause| QuantizeError::Synapses { projection: name(), cause })?;
             if let (Some(step), None) = (self.step, self.max_steps) {
                 let rows = (0..synapses.shape().0).flat_map(|post| synapses.row(post).iter());
                 let longest = rows.map(|Synapse { delay, .. }| delay.as_f64()).fold(0.0, f64::max);

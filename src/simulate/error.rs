@@ -61,12 +61,12 @@ pub enum SimulationError {
         delay: f64,
     },
     /// A layer was given a constant that has no meaning after the network was built.
-    #[error("layer `{layer}`: {source}")]
+    #[error("layer `{layer}`: {cause}")]
     BadConstant {
         /// The layer.
         layer: String,
         /// Why.
-        source: LayerError,
+        cause: LayerError,
     },
     /// A state left the range of the number type.
     #[error(

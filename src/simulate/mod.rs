@@ -106,7 +106,7 @@ pub(crate) fn check_constants<F: Real>(network: &SpikingNetwork<F>) -> Result<()
         named
             .layer
             .validate()
-            .map_err(|source| SimulationError::BadConstant { layer: named.name.clone(), source })?;
+            .map_err(|cause| SimulationError::BadConstant { layer: named.name.clone(), cause })?;
     }
     Ok(())
 }

@@ -41,7 +41,7 @@ impl Batch {
             all = indices.iter().map(take).collect();
         }
         let failed = |(result, &index): (Result<_, DataError>, &usize)| {
-            result.map_err(|source| TrainError::Data { index, source })
+            result.map_err(|cause| TrainError::Data { index, cause })
         };
         all.into_iter().zip(indices).map(failed).collect::<Result<_, _>>().map(Self)
     }
@@ -60,8 +60,8 @@ impl Batch {
 /// The error of a batch, by the index of the sample in its epoch.
 pub(super) fn in_sample(error: Error, indices: &[usize]) -> TrainError {
     match error {
-        Error::Sample { index, source } if index < indices.len() => {
-            TrainError::Sample { index: indices[index], source }
+        Error::Sample { index, cause } if index < indices.len() => {
+            TrainError::Sample { index: indices[index], cause }
         }
         source => TrainError::Batch { source: Box::new(source) },
     }

@@ -49,12 +49,12 @@ pub enum TrainError {
     },
     /// The augmentation has a setting without meaning.
     #[error("augmentation: {0}")]
-    Augmentation(#[source] DataError),
+    Augmentation(DataError),
     /// The validation samples could not be read, simulated or judged.
-    #[error("validation: {source}")]
+    #[error("validation: {cause}")]
     Validation {
         /// Why.
-        source: Box<TrainError>,
+        cause: Box<TrainError>,
     },
     /// A schedule, but an optimiser without learning rates.
     #[error(
@@ -65,20 +65,20 @@ pub enum TrainError {
     #[error("there are no training samples")]
     NoSamples,
     /// A sample could not be read.
-    #[error("sample {index}: {source}")]
+    #[error("sample {index}: {cause}")]
     Data {
         /// Its index in the data set; those from the set's length on are blended ones.
         index: usize,
         /// Why.
-        source: DataError,
+        cause: DataError,
     },
     /// A sample could not be simulated, judged or differentiated.
-    #[error("sample {index}: {source}")]
+    #[error("sample {index}: {cause}")]
     Sample {
         /// Its index in the data set; those from the set's length on are blended ones.
         index: usize,
         /// Why.
-        source: Box<Error>,
+        cause: Box<Error>,
     },
     /// The whole of a batch was refused.
     #[error(transparent)]
@@ -93,16 +93,16 @@ pub enum TrainError {
     #[error(transparent)]
     Remedy(#[from] RemedyError),
     /// An error in the course of an epoch.
-    #[error("epoch {epoch}: {source}")]
+    #[error("epoch {epoch}: {cause}")]
     Epoch {
         /// The epoch, from 0.
         epoch: usize,
         /// What went wrong.
-        source: Box<TrainError>,
+        cause: Box<TrainError>,
     },
     /// An observer failed.
     #[error("an observer failed: {0}")]
-    Observer(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Observer(Box<dyn std::error::Error + Send + Sync>),
     /// The processes that train together could not go on.
     #[cfg(feature = "distributed")]
     #[error(transparent)]

@@ -175,7 +175,7 @@ impl<F: Real> Fit<'_, F> {
             let epoch = run.history.epochs.len();
             stop = self
                 .epoch(network, run, observers)
-                .map_err(|source| TrainError::Epoch { epoch, source: Box::new(source) })?;
+                .map_err(|cause| TrainError::Epoch { epoch, cause: Box::new(cause) })?;
             stop |= settings.stop.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed));
             stop = processes.any(stop)?;
             #[cfg(feature = "files")]
@@ -249,7 +249,7 @@ impl<F: Real> Fit<'_, F> {
         let validation = match validation {
             Some(data) => Some(
                 evaluate_by(processes, network, data, goal, duration)
-                    .map_err(|source| TrainError::Validation { source: Box::new(source) })?,
+                    .map_err(|cause| TrainError::Validation { cause: Box::new(cause) })?,
             ),
             None => None,
         };

@@ -104,8 +104,8 @@ fn config(cases: u32) -> ProptestConfig {
 /// Which error it is.
 fn kind(error: &BuildError) -> String {
     let debug = match error {
-        BuildError::Synapses { source, .. } => format!("{source:?}"),
-        BuildError::Layer { source, .. } => format!("{source:?}"),
+        BuildError::Synapses { cause, .. } => format!("{cause:?}"),
+        BuildError::Layer { cause, .. } => format!("{cause:?}"),
         other => format!("{other:?}"),
     };
     debug.split([' ', '{', '(']).next().unwrap_or_default().to_owned()
@@ -176,7 +176,7 @@ fn what_cannot_be_numbered_is_refused_before_memory_is_taken() {
             let refused = matches!(
                 &error,
                 BuildError::Synapses {
-                    source: SynapseError::TooMany { .. } | SynapseError::FanIn { .. },
+                    cause: SynapseError::TooMany { .. } | SynapseError::FanIn { .. },
                     ..
                 }
             );
@@ -189,8 +189,7 @@ fn what_cannot_be_numbered_is_refused_before_memory_is_taken() {
         let mut net = NetworkBuilder::<f64>::new();
         net.layer("layer", Lif::new(size).bias(2.0));
         let error = net.build(&mut rng()).unwrap_err();
-        let BuildError::Layer { source: LayerError::TooMany { size: found, .. }, .. } = error
-        else {
+        let BuildError::Layer { cause: LayerError::TooMany { size: found, .. }, .. } = error else {
             panic!("{error}")
         };
         assert_eq!(found, size);
@@ -238,8 +237,7 @@ fn a_value_that_cannot_be_drawn_is_sought_once() {
     let draws = Arc::new(AtomicUsize::new(0));
     let never = Init::sampled(Counted(draws.clone())).within(5.0, 6.0);
     let error = one_projection((100, 100), Dense::weights(never)).unwrap_err();
-    let BuildError::Synapses { source: SynapseError::NotFinite { post: 0, pre: 0, .. }, .. } =
-        error
+    let BuildError::Synapses { cause: SynapseError::NotFinite { post: 0, pre: 0, .. }, .. } = error
     else {
         panic!("{error}")
     };
@@ -288,7 +286,7 @@ fn within_limited_memory() {
     }
     let lacks = |shape, recipe: SynapseRecipe| {
         let error = one_projection(shape, recipe).unwrap_err();
-        let BuildError::Synapses { source: SynapseError::Memory { bytes }, .. } = error else {
+        let BuildError::Synapses { cause: SynapseError::Memory { bytes }, .. } = error else {
             panic!("{error}")
         };
         println!("{shape:?}: {bytes} bytes cannot be had");

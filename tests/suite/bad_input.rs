@@ -36,8 +36,10 @@ fn input() -> SpikeTrains {
 }
 
 /// The message names what is wrong.
-fn says(error: &impl std::fmt::Display, words: &[&str]) {
+/// The message has these words, and tells the causes, which a chain of sources would repeat.
+fn says(error: &impl std::error::Error, words: &[&str]) {
     let message = error.to_string();
+    assert!(error.source().is_none(), "`{message}`");
     for word in words {
         assert!(message.contains(word), "`{message}` lacks `{word}`");
     }
@@ -67,7 +69,7 @@ fn layers() {
             let error = build(layer, Dense::weights(1.0)).unwrap_err();
             let is = matches!(
                 error,
-                BuildError::Layer { source: LayerError::NotPositive { constant, .. }, .. }
+                BuildError::Layer { cause: LayerError::NotPositive { constant, .. }, .. }
                     if constant == name
             );
             assert!(is, "{error:?}");
@@ -81,15 +83,15 @@ fn layers() {
         says(&error, &["hidden", "reset", "below the threshold 1"]);
     }
     let error = build(Lif::new(0), Dense::weights(1.0)).unwrap_err();
-    assert!(matches!(error, BuildError::Layer { source: LayerError::Empty, .. }));
+    assert!(matches!(error, BuildError::Layer { cause: LayerError::Empty, .. }));
 }
 
 #[test]
 fn synapses() {
     let fails = |dense: SynapseRecipe| match build(Lif::new(2), dense) {
-        Err(BuildError::Synapses { name, source }) => {
+        Err(BuildError::Synapses { name, cause }) => {
             assert_eq!(name, "input->hidden");
-            source
+            cause
         }
         other => panic!("{other:?}"),
     };
@@ -153,7 +155,7 @@ fn graphs() {
     let b = net.layer("out", Lif::new(3));
     net.connect(a, b, Dense::weights(1.0));
     let error = net.build(&mut rng()).unwrap_err();
-    let BuildError::Synapses { source: SynapseError::TooMany { .. }, .. } = error else {
+    let BuildError::Synapses { cause: SynapseError::TooMany { .. }, .. } = error else {
         panic!("before memory is asked for: {error}")
     };
 }

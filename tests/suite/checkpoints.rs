@@ -29,7 +29,7 @@ fn load(bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
     let path: PathBuf = folder.path().join("x.safetensors");
     std::fs::write(&path, bytes).unwrap();
     Checkpoint::load(&path).map_err(|error| match error {
-        CheckpointError::File { path: found, source } if found == path => *source,
+        CheckpointError::File { path: found, cause } if found == path => *cause,
         other => panic!("{other:?}"),
     })
 }

@@ -79,8 +79,8 @@ fn what_a_custom_neuron_lacks_is_refused_by_name() {
     assert_eq!(recording.threshold(0, 1.0).unwrap(), None);
 
     let error = oscillators(Dense::weights(0.5).tau_syn(3.0)).unwrap_err();
-    let source = LayerError::FixedReceptors { tau_syn: 3.0 };
-    assert_eq!(error, BuildError::Layer { name: "quadratic".into(), source });
+    let cause = LayerError::FixedReceptors { tau_syn: 3.0 };
+    assert_eq!(error, BuildError::Layer { name: "quadratic".into(), cause });
     // Nor can it be stored.
     let error = serde_json::to_string(&net).unwrap_err().to_string();
     assert!(error.contains("`quadratic`"), "{error}");

@@ -30,8 +30,8 @@ fn what_they_do_not_offer_is_refused() {
     let before: Vec<f64> = net.parameters()[0].1.values.to_vec();
     let change = Rewiring { remove: vec![0], ..Rewiring::default() };
     let error = net.rewire(&name, &change).unwrap_err();
-    let source = SynapseError::Rigid;
-    assert_eq!(error, eventprop::BuildError::Synapses { name: name.clone(), source });
+    let cause = SynapseError::Rigid;
+    assert_eq!(error, eventprop::BuildError::Synapses { name: name.clone(), cause });
     assert_eq!(net.parameters()[0].1.values, before);
     let error = serde_json::to_string(&net).unwrap_err().to_string();
     assert!(error.contains(&format!("`{name}`")), "{error}");

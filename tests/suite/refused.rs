@@ -143,6 +143,7 @@ fn validation_samples_that_are_missing_or_do_not_fit() {
     let other = Dataset::from_samples(6, 4, 30.0, samples).unwrap();
     let error = trainer.fit(&mut network(), &set, Some(&other), &mut []).unwrap_err();
     assert!(error.to_string().starts_with("epoch 0: validation: sample 1: "), "{error}");
+    assert!(std::error::Error::source(&error).is_none());
     // Settings of augmentation are looked at before the first sample is.
     let bad = trainer.augment(Augmentation::default().drop(2.0));
     let error = bad.fit(&mut network(), &set, None, &mut []).unwrap_err();

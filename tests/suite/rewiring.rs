@@ -165,7 +165,7 @@ fn changes_that_do_not_fit_change_nothing() {
     let error = axonal.rewire("input->output", &new(0, 0, 1.0, 0.5)).unwrap_err();
     assert!(matches!(
         error,
-        BuildError::Synapses { source: SynapseError::NewDelay { value: 0.5, .. }, .. }
+        BuildError::Synapses { cause: SynapseError::NewDelay { value: 0.5, .. }, .. }
     ));
     let _ = axonal.rewire("input->output", &new(0, 0, 1.0, 0.0)).unwrap();
     let grouped =

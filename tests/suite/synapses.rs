@@ -241,9 +241,9 @@ pub fn between(
 
 pub fn refused(pre: usize, post: usize, recipe: SynapseRecipe) -> SynapseError {
     match between(pre, post, recipe) {
-        Err(BuildError::Synapses { name, source }) => {
+        Err(BuildError::Synapses { name, cause }) => {
             assert_eq!(name, "input->output");
-            source
+            cause
         }
         other => panic!("{other:?}"),
     }

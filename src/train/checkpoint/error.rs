@@ -9,12 +9,12 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum CheckpointError {
     /// An error that belongs to one file.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {cause}", path.display())]
     File {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: Box<CheckpointError>,
+        cause: Box<CheckpointError>,
     },
     /// The operating system refused to read or write.
     #[error("cannot be read or written: {message}")]
@@ -106,13 +106,13 @@ impl CheckpointError {
     /// Whether the content is not what was written, so that nothing is lost with it.
     pub(super) fn is_damage(&self) -> bool {
         match self {
-            Self::File { source, .. } => source.is_damage(),
+            Self::File { cause, .. } => cause.is_damage(),
             Self::Io { .. } | Self::Version { .. } => false,
             _ => true,
         }
     }
 
     pub(super) fn at(self, path: &Path) -> Self {
-        Self::File { path: path.to_owned(), source: Box::new(self) }
+        Self::File { path: path.to_owned(), cause: Box::new(self) }
     }
 }
