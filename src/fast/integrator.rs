@@ -1,31 +1,43 @@
 //! Layers that never fire, read through int_0^T V exp(-rate t) dt.
 //!
-//! That integral is linear in the arrivals: each adds its weight times a closed form of its time. So
-//! neither the read-out nor its gradient needs to know what happened between the arrivals.
+//! That integral is linear in the arrivals: each adds its weight times three exponentials of its time, to each of which a
+//! delay is a factor. So the spikes of a source are summed up once for all of its synapses, and neither the read-out
+//! nor its gradient needs to know what happened between the arrivals.
 
-use super::{Scratch, constants_apart, too_short};
+use super::{constants_apart, too_short};
 use crate::adjoint::Gathered;
 use crate::layer::ModeBank;
-use crate::network::Origin;
-use crate::{PotentialSensitivity, Real, SpikingNetwork, Trace};
+use crate::network::Projection;
+use crate::{PotentialSensitivity, Real, SpikeTrains, SpikingNetwork, Trace};
+use std::ops::Range;
 
-/// What a unit arrival adds to the integral: three exponentials of its time.
-struct Unit<F> {
-    /// Rates, and factors at time 0 or, for the last two, at the end of the trial.
-    rate: F,
-    rate_mem: F,
-    rate_syn: F,
-    scale: F,
-    mem: F,
-    syn: F,
+/// Rates at which a layer is read that pay for sums of their own.
+pub(crate) const MOST_RATES: usize = 8;
+
+/// Numbers that belong to exp(-rate t), exp(-(T - t) / tau_mem) and exp(-(T - t) / tau_syn).
+type Parts<F> = [F; 3];
+
+fn add<F: Real>(to: &mut Parts<F>, parts: Parts<F>) {
+    to.iter_mut().zip(parts).for_each(|(to, part)| *to += part);
 }
 
-/// The parts of one arrival.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Parts<F> {
-    discount: F,
-    mem: F,
-    syn: F,
+fn product<F: Real>(a: Parts<F>, b: Parts<F>) -> Parts<F> {
+    [a[0] * b[0], a[1] * b[1], a[2] * b[2]]
+}
+
+fn dot<F: Real>(a: Parts<F>, b: Parts<F>) -> F {
+    let [x, mem, syn] = product(a, b);
+    x + mem + syn
+}
+
+/// What a unit arrival adds to the integral.
+#[derive(Debug, Default, Clone, Copy)]
+struct Unit<F> {
+    /// The rates at which the exponentials grow with the time of the arrival.
+    growth: Parts<F>,
+    /// By how much each of them counts in the integral, and in its derivative by the time of the arrival.
+    value: Parts<F>,
+    slope: Parts<F>,
 }
 
 impl<F: Real> Unit<F> {
@@ -35,141 +47,163 @@ impl<F: Real> Unit<F> {
         let scale = potential * rate_mem / (rate_syn + rate);
         let end = (-rate * duration).exp();
         let mem = -potential * end * rate_mem / (rate_syn - rate_mem);
-        Self { rate, rate_mem, rate_syn, scale, mem, syn: -scale * end - mem }
+        let (growth, value) = ([-rate, rate_mem, rate_syn], [scale, mem, -scale * end - mem]);
+        Self { growth, value, slope: product(growth, value) }
     }
 
-    /// The parts of an arrival at `time`, `left` ms before the end of the trial.
-    fn parts(&self, time: F, left: F) -> Parts<F> {
-        Parts {
-            discount: (-self.rate * time).exp(),
-            mem: (-self.rate_mem * left).exp(),
-            syn: (-self.rate_syn * left).exp(),
+    /// The exponentials of an arrival at `time`, `left` ms before the end of the trial.
+    fn exponentials(&self, time: F, left: F) -> Parts<F> {
+        let [x, mem, syn] = self.growth;
+        [(x * time).exp(), (-mem * left).exp(), (-syn * left).exp()]
+    }
+
+    /// Their factors for an arrival that comes later.
+    fn factors(&self, delay: F) -> Parts<F> {
+        // The synapses of most read-outs have no delays.
+        if delay == F::zero() {
+            [F::one(); 3]
+        } else {
+            self.growth.map(|rate| (rate * delay).exp())
+        }
+    }
+}
+
+/// What reaches a layer through one projection.
+#[derive(Debug, Default)]
+struct Inflow<F> {
+    projection: usize,
+    unit: Unit<F>,
+    /// The length of the trial.
+    duration: f64,
+    /// A longer delay has factors that might overflow.
+    longest: f64,
+    /// The spikes of the first source are preceded by so many in their population.
+    first: usize,
+    /// The exponentials of each spike, and their sums over the spikes of its source up to this one.
+    spikes: Vec<(Parts<F>, Parts<F>)>,
+}
+
+impl<F: Real> Inflow<F> {
+    fn fill(
+        &mut self,
+        projection: &Projection<F>,
+        trains: &SpikeTrains,
+        unit: Unit<F>,
+        duration: f64,
+    ) {
+        let fastest = unit.growth.iter().fold(F::zero(), |most, rate| most.max(rate.abs()));
+        (self.unit, self.duration) = (unit, duration);
+        self.longest = F::max_value().as_f64().ln() / 2.4 / fastest.as_f64();
+        let first = projection.origin.first();
+        self.first = trains.offsets()[first];
+        self.spikes.clear();
+        for source in first..first + projection.synapses.shape().1 {
+            let mut sums = [F::zero(); 3];
+            self.spikes.extend(trains.channel(source).iter().map(|&time| {
+                let spike = unit.exponentials(F::of(time), F::of(duration - time));
+                add(&mut sums, spike);
+                (spike, sums)
+            }));
         }
     }
 
-    /// The integral, and its derivative by the time of the arrival.
-    fn value(&self, parts: &Parts<F>) -> (F, F) {
-        let Self { rate, rate_mem, rate_syn, .. } = *self;
-        let (x, mem, syn) =
-            (self.scale * parts.discount, self.mem * parts.mem, self.syn * parts.syn);
-        (x + mem + syn, rate_mem * mem + rate_syn * syn - rate * x)
+    /// The spikes of a source whose arrivals through a synapse count, by their places in their population.
+    fn arriving(&self, trains: &SpikeTrains, source: usize, delay: F) -> Range<usize> {
+        let (times, start) = (trains.channel(source), trains.offsets()[source]);
+        let counts = |time: &f64| time + delay.as_f64() < self.duration;
+        let all = times.last().is_none_or(counts);
+        start..start + if all { times.len() } else { times.partition_point(counts) }
+    }
+
+    /// The sum of the exponentials of these arrivals.
+    fn sum(&self, trains: &SpikeTrains, places: Range<usize>, delay: F) -> Parts<F> {
+        if places.is_empty() {
+            return [F::zero(); 3];
+        }
+        if self.is_long(delay) {
+            let mut sums = [F::zero(); 3];
+            places.for_each(|place| add(&mut sums, self.alone(trains, place, delay)));
+            return sums;
+        }
+        product(self.spikes[places.end - 1 - self.first].1, self.unit.factors(delay))
+    }
+
+    fn is_long(&self, delay: F) -> bool {
+        delay.as_f64() > self.longest
+    }
+
+    /// The exponentials of one arrival.
+    fn alone(&self, trains: &SpikeTrains, place: usize, delay: F) -> Parts<F> {
+        let time = trains.times()[place] + delay.as_f64();
+        self.unit.exponentials(F::of(time), F::of(self.duration - time))
+    }
+}
+
+/// What reaches a layer, summed up for integrals at one rate.
+#[derive(Debug, Default)]
+pub(crate) struct Inflows<F> {
+    all: Vec<Inflow<F>>,
+    /// How many of them are in use; the others keep their memory.
+    used: usize,
+}
+
+impl<F: Real> Inflows<F> {
+    /// Sums up what reaches a layer; `None` if its model does not allow the closed form.
+    pub fn fill(
+        &mut self,
+        network: &SpikingNetwork<F>,
+        trace: &Trace<F>,
+        layer: usize,
+        rate: F,
+    ) -> Option<()> {
+        self.used = 0;
+        let neurons = network.layers[layer].layer.linear()?;
+        let bank = neurons.common_bank().filter(|bank| bank.threshold().is_none())?;
+        if !is_suited(bank, rate, trace.duration) {
+            return None;
+        }
+        for (number, projection) in network.projections.iter().enumerate() {
+            if projection.target != layer {
+                continue;
+            }
+            if self.used == self.all.len() {
+                self.all.push(Inflow::default());
+            }
+            let inflow = &mut self.all[self.used];
+            self.used += 1;
+            inflow.projection = number;
+            let unit = Unit::new(bank, projection.receptor, rate, F::of(trace.duration));
+            inflow.fill(projection, trace.sources(projection.origin), unit, trace.duration);
+        }
+        Some(())
+    }
+
+    /// The integral of a neuron.
+    pub fn integral(&self, network: &SpikingNetwork<F>, trace: &Trace<F>, neuron: usize) -> F {
+        let mut integral = F::zero();
+        for inflow in &self.all[..self.used] {
+            let projection = &network.projections[inflow.projection];
+            let (trains, first) = (trace.sources(projection.origin), projection.origin.first());
+            let row = projection.synapses.row(neuron);
+            for (k, (&weight, &delay)) in row.weights.iter().zip(row.delays).enumerate() {
+                let places = inflow.arriving(trains, first + row.sources.get(k), delay);
+                let sum = inflow.sum(trains, places, delay);
+                integral += weight * dot(inflow.unit.value, sum);
+            }
+        }
+        integral
     }
 }
 
 /// The memory of this file, to be used again.
 #[derive(Debug, Default)]
 pub(super) struct Space<F> {
-    /// The spikes of a source.
-    spikes: Vec<(f64, Parts<F>)>,
+    inflows: Inflows<F>,
     /// What the loss depends on, by neuron, and at which rates.
     gradients: Vec<F>,
     rates: Vec<F>,
-}
-
-/// One arrival, as [`visit`] shows it.
-struct Visit<F> {
-    projection: usize,
-    origin: Origin,
-    neuron: usize,
-    synapse: usize,
-    /// The spike's place among those of its population.
-    place: usize,
-    weight: F,
-    by_weight: F,
-    /// For weight 1.
-    by_time: F,
-}
-
-/// Rates at which all neurons are looked at, one after the other.
-pub(crate) const MOST_RATES: usize = 8;
-
-/// Shows all arrivals at the neurons of a layer that count; `None` if its model does not allow the closed form.
-fn visit<F: Real>(
-    network: &SpikingNetwork<F>,
-    trace: &Trace<F>,
-    layer: usize,
-    (rate, counts): (F, impl Fn(usize) -> bool),
-    spikes: &mut Vec<(f64, Parts<F>)>,
-    mut each: impl FnMut(Visit<F>),
-) -> Option<()> {
-    let named = &network.layers[layer];
-    let bank = named.layer.linear()?.common_bank().filter(|b| b.threshold().is_none())?;
-    if !is_suited(bank, rate, trace.duration) {
-        return None;
-    }
-    let duration = F::of(trace.duration);
-    let projections = network.projections.iter().enumerate();
-    for (number, projection) in projections.filter(|(_, p)| p.target == layer) {
-        let unit = Unit::new(bank, projection.receptor, rate, duration);
-        let (origin, first) = (projection.origin, projection.origin.first());
-        let trains = trace.sources(origin);
-        let offsets = trains.offsets();
-        let (sources, start) = (projection.synapses.shape().1, offsets[first]);
-        spikes.clear();
-        spikes.extend(trains.times()[start..offsets[first + sources]].iter().map(|&time| {
-            let parts = unit.parts(F::of(time), F::of(trace.duration - time));
-            (time, parts)
-        }));
-        // Beyond it one of the factors that a product is split into would overflow.
-        let most_exponent = F::max_value().as_f64().ln() / 2.4;
-        let fastest = unit.rate.max(unit.rate_mem).max(unit.rate_syn).as_f64();
-        for neuron in (0..named.layer.size()).filter(|&neuron| counts(neuron)) {
-            let row = projection.synapses.row(neuron);
-            for (k, (&weight, &delay)) in row.weights.iter().zip(row.delays).enumerate() {
-                let lag = delay.as_f64();
-                let far = lag * fastest > most_exponent;
-                // A delay that follows an arrival's time leaves less of the trial.
-                let later = unit.parts(delay, -delay);
-                let pre = first + row.sources.get(k);
-                for place in offsets[pre]..offsets[pre + 1] {
-                    let (time, parts) = spikes[place - start];
-                    let time = time + lag;
-                    if time >= trace.duration {
-                        break;
-                    }
-                    let parts = if far {
-                        unit.parts(F::of(time), F::of(trace.duration - time))
-                    } else {
-                        Parts {
-                            discount: parts.discount * later.discount,
-                            mem: parts.mem * later.mem,
-                            syn: parts.syn * later.syn,
-                        }
-                    };
-                    let (by_weight, by_time) = unit.value(&parts);
-                    let synapse = row.first + k;
-                    let projection = number;
-                    each(Visit {
-                        projection,
-                        origin,
-                        neuron,
-                        synapse,
-                        place,
-                        weight,
-                        by_weight,
-                        by_time,
-                    });
-                }
-            }
-        }
-    }
-    Some(())
-}
-
-/// Writes int_0^T V exp(-rate t) dt of every neuron of a layer to `values`, if this engine can tell.
-pub(crate) fn voltage_integrals<F: Real>(
-    network: &SpikingNetwork<F>,
-    trace: &Trace<F>,
-    layer: usize,
-    rate: F,
-    values: &mut Vec<F>,
-    scratch: &mut Scratch<F>,
-) -> Option<()> {
-    values.clear();
-    values.resize(network.layers[layer].layer.size(), F::zero());
-    visit(network, trace, layer, (rate, |_| true), &mut scratch.integrals.spikes, |v| {
-        values[v.neuron] += v.weight * v.by_weight
-    })
+    /// By spike: for each exponential what its arrivals add to dL/dt, where it is the last one of its source to arrive.
+    last: Vec<Parts<F>>,
 }
 
 /// Differentiates a layer that never fires, if the loss reads integrals of it at few rates.
@@ -189,7 +223,7 @@ pub(super) fn backward<F: Real>(
     if neurons.learn() {
         return None;
     }
-    let Space { spikes, gradients, rates } = space;
+    let Space { inflows, gradients, rates, last } = space;
     rates.clear();
     for term in potentials {
         match *term {
@@ -213,16 +247,55 @@ pub(super) fn backward<F: Real>(
                 gradients[neuron] += if rate == common { gradient } else { F::zero() };
             }
         }
-        let counts = |neuron: usize| gradients[neuron] != F::zero();
-        visit(network, trace, layer, (common, counts), spikes, |v| {
-            let gradient = gradients[v.neuron];
-            let by_time = gradient * v.weight * v.by_time;
-            gathered.weights[v.projection][v.synapse] += gradient * v.by_weight;
-            gathered.delays[v.projection][v.synapse] += by_time;
-            gathered.times.of(v.origin)[v.place] += by_time;
-        })?;
+        inflows.fill(network, trace, layer, common)?;
+        for inflow in &inflows.all[..inflows.used] {
+            pull_back(network, trace, inflow, gradients, gathered, last);
+        }
     }
     Some(())
+}
+
+/// Adds what the integrals' gradients are by the synapses and spikes of a projection.
+fn pull_back<F: Real>(
+    network: &SpikingNetwork<F>,
+    trace: &Trace<F>,
+    inflow: &Inflow<F>,
+    gradients: &[F],
+    gathered: &mut Gathered<'_, F>,
+    last: &mut Vec<Parts<F>>,
+) {
+    let Inflow { projection: number, unit, first: start, .. } = *inflow;
+    let projection = &network.projections[number];
+    let (origin, first) = (projection.origin, projection.origin.first());
+    let trains = trace.sources(origin);
+    let times = gathered.times.of(origin);
+    last.clear();
+    last.resize(inflow.spikes.len(), [F::zero(); 3]);
+    for (neuron, &gradient) in gradients.iter().enumerate().filter(|(_, g)| **g != F::zero()) {
+        let row = projection.synapses.row(neuron);
+        for (k, (&weight, &delay)) in row.weights.iter().zip(row.delays).enumerate() {
+            let places = inflow.arriving(trains, first + row.sources.get(k), delay);
+            let sum = inflow.sum(trains, places.clone(), delay);
+            gathered.weights[number][row.first + k] += gradient * dot(unit.value, sum);
+            let by_time = gradient * weight;
+            gathered.delays[number][row.first + k] += by_time * dot(unit.slope, sum);
+            if inflow.is_long(delay) {
+                for place in places {
+                    times[place] += by_time * dot(unit.slope, inflow.alone(trains, place, delay));
+                }
+            } else if !places.is_empty() {
+                let factors = unit.factors(delay).map(|factor| by_time * factor);
+                add(&mut last[places.end - 1 - start], factors);
+            }
+        }
+    }
+    for source in first..first + projection.synapses.shape().1 {
+        let mut later = [F::zero(); 3];
+        for place in (trains.offsets()[source]..trains.offsets()[source + 1]).rev() {
+            add(&mut later, last[place - start]);
+            times[place] += dot(product(unit.slope, later), inflow.spikes[place - start].0);
+        }
+    }
 }
 
 /// Whether the closed form keeps its digits.

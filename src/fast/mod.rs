@@ -27,7 +27,7 @@ pub(crate) use backward::Seen;
 use backward::{OwnSpace, SharedSpace};
 pub(crate) use cache::Cache;
 use grid::Grid;
-pub(crate) use integrator::{MOST_RATES, voltage_integrals};
+pub(crate) use integrator::{Inflows, MOST_RATES};
 use own::MOST_CURRENTS;
 use plan::{Plan, Population};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! What read-outs see of a layer.
 
 use super::ReadoutError;
-use crate::fast::{MOST_RATES, voltage_integrals};
+use crate::fast::{Inflows, MOST_RATES};
 use crate::layer::Layer;
 use crate::network::{Engine, Scratch};
 use crate::pool::Loan;
@@ -39,19 +39,23 @@ pub(crate) struct Memory<F> {
     stationary: Vec<F>,
 }
 
-/// What the fast engine says of all neurons.
+/// What the fast engine knows at one rate.
 #[derive(Default)]
 struct Integrals<F> {
     rate: F,
     /// Whether it can tell.
     found: bool,
-    values: Vec<F>,
+    inflows: Inflows<F>,
 }
 
 impl<F: Real> Memory<F> {
-    /// The integrals at a rate; `find` writes them, or cannot tell. `None` also after many other rates: for a
-    /// neuron with a rate of its own it does not pay to look at all.
-    fn integrals(&mut self, rate: F, find: impl FnOnce(&mut Vec<F>) -> Option<()>) -> Option<&[F]> {
+    /// What to compute integrals at a rate from; `fill` writes it, or cannot tell. `None` also after many other
+    /// rates: for neurons with rates of their own it does not pay.
+    fn inflows(
+        &mut self,
+        rate: F,
+        fill: impl FnOnce(&mut Inflows<F>) -> Option<()>,
+    ) -> Option<&Inflows<F>> {
         let at = match self.integrals[..self.rates].iter().position(|all| all.rate == rate) {
             Some(at) => at,
             None if self.rates == MOST_RATES => return None,
@@ -62,12 +66,12 @@ impl<F: Real> Memory<F> {
                 }
                 let all = &mut self.integrals[self.rates - 1];
                 all.rate = rate;
-                all.found = find(&mut all.values).is_some();
+                all.found = fill(&mut all.inflows).is_some();
                 self.rates - 1
             }
         };
         let all = &self.integrals[at];
-        all.found.then_some(&all.values)
+        all.found.then_some(&all.inflows)
     }
 }
 
@@ -146,14 +150,12 @@ impl<'a, F: Real> Recording<'a, F> {
     /// If the model has no closed form of it, or there is no such neuron.
     pub fn integral(&self, neuron: usize, rate: F) -> Result<F, ReadoutError> {
         self.check_neuron(neuron)?;
-        self.with_scratch(|Scratch { recording: memory, fast, .. }| {
-            if self.network.engine == Engine::Fast {
-                let Self { network, trace, number, .. } = *self;
-                let find = |values: &mut Vec<F>| {
-                    voltage_integrals(network, trace, number, rate, values, fast)
-                };
-                if let Some(values) = memory.integrals(rate, find) {
-                    return Ok(values[neuron]);
+        self.with_scratch(|Scratch { recording: memory, .. }| {
+            let Self { network, trace, number, .. } = *self;
+            if network.engine == Engine::Fast {
+                let fill = |inflows: &mut Inflows<F>| inflows.fill(network, trace, number, rate);
+                if let Some(inflows) = memory.inflows(rate, fill) {
+                    return Ok(inflows.integral(network, trace, neuron));
                 }
             }
             self.replay(neuron, memory)?;

@@ -228,24 +228,27 @@ proptest! {
 
 #[test]
 fn integrals_of_potentials_at_several_rates_agree() {
+    integrals_agree((20.0, 8.0), 30.0);
+    // Delays of hundreds of time constants, with which many spikes arrive after the end.
+    integrals_agree((0.3, 0.2), 180.0);
+}
+
+fn integrals_agree((tau_mem, tau_syn): (f64, f64), longest_delay: f64) {
     let mut builder = NetworkBuilder::new();
     let input = builder.input("input", 5);
     let hidden = builder.layer("hidden", Lif::new(12));
-    let output = builder.layer("output", LeakyIntegrator::new(3).tau_syn(8.0));
-    let delays = || Uniform::new(0.0, 30.0).unwrap();
-    builder.connect(input, hidden, Dense::weights(Normal::new(0.6, 0.2).unwrap()).delays(delays()));
-    builder.connect(
-        hidden,
-        output,
-        Dense::weights(Normal::new(0.0, 0.3).unwrap()).delays(delays()),
-    );
+    let output = builder.layer("output", LeakyIntegrator::new(3).tau_mem(tau_mem).tau_syn(tau_syn));
+    let delays = |longest| Uniform::new(0.0, longest).unwrap();
+    let weights = |mean, sd| Dense::weights(Normal::new(mean, sd).unwrap());
+    builder.connect(input, hidden, weights(0.6, 0.2).delays(delays(30.0)));
+    builder.connect(hidden, output, weights(0.0, 0.3).delays(delays(longest_delay)));
     let fast = builder.build(&mut ChaCha8Rng::seed_from_u64(4)).unwrap();
     let plain = fast.clone().with_engine(Engine::Plain);
     let events: Vec<_> = (0..900).map(|k| ((k * 7919 % 900) as f64 / 5.0, k % 5)).collect();
     let trains = SpikeTrains::from_events(5, events).unwrap();
     let traces = [&fast, &plain].map(|net| net.forward(&trains, 200.0).unwrap());
     assert!(traces[0].spikes(0).len() > 50);
-    // Few rates, shared and not; and more than are looked at for all neurons.
+    // Few rates, shared and not; and more than get sums of their own.
     for rates in [2, 3, 12] {
         let terms: Vec<(usize, f64, f64)> = (0..2 * rates)
             .map(|k| (k % 3, 0.003 * (1 + k / 2) as f64, 1.0 - 0.3 * k as f64))
