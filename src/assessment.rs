@@ -12,7 +12,7 @@ pub struct Evaluation<F = f64> {
     pub losses: Vec<F>,
     /// The read-out y, row after row; of several parts, one after the other.
     pub readout: Vec<F>,
-    /// The class that y stands for; of several parts, that of the first whose loss classifies.
+    /// The class that y stands for; of several parts, that of the first which makes a prediction.
     pub prediction: Option<usize>,
 }
 

@@ -7,10 +7,11 @@ use std::{
     io::{self, BufWriter, Write},
 };
 
-/// Where a file is written before it takes its place.
+/// Where a file is written before it takes its place. What a crash left there is written over, so it is a name that nobody
+/// else gives.
 pub(crate) fn path(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".tmp");
+    name.push(".eventprop-tmp");
     path.with_file_name(name)
 }
 

@@ -141,13 +141,13 @@ impl SpikeTrains {
         // Where each starts, and again while they are filled.
         memory::check(channels as u128 + 1, 2 * size_of::<usize>())
             .map_err(|bytes| SpikeTrainsError::Memory { channels, bytes })?;
-        let events: Vec<(f64, usize)> = events.into_iter().collect();
+        let mut events: Vec<(f64, usize)> = events.into_iter().collect();
         let mut offsets = vec![0; channels + 1];
-        for (index, &(time, channel)) in events.iter().enumerate() {
+        for (index, &mut (ref mut time, channel)) in events.iter_mut().enumerate() {
             if channel >= channels {
                 return Err(SpikeTrainsError::ChannelOutOfRange { index, channel, channels });
             }
-            check_time(time, channel, index)?;
+            *time = checked(*time, channel, index)?;
             offsets[channel + 1] += 1;
         }
         for c in 0..channels {
@@ -169,19 +169,20 @@ impl SpikeTrains {
     ///
     /// # Errors
     /// Offsets that do not describe `times`, or times as in [`SpikeTrains::from_channels`].
-    pub fn from_csr(offsets: Vec<usize>, times: Vec<f64>) -> Result<Self, SpikeTrainsError> {
+    pub fn from_csr(offsets: Vec<usize>, mut times: Vec<f64>) -> Result<Self, SpikeTrainsError> {
         let ascending = offsets.windows(2).all(|w| w[0] <= w[1]);
         if offsets.first() != Some(&0) || offsets.last() != Some(&times.len()) || !ascending {
             return Err(SpikeTrainsError::BadOffsets { times: times.len() });
         }
         for (channel, w) in offsets.windows(2).enumerate() {
             let mut previous = 0.0;
-            for (index, &time) in times[w[0]..w[1]].iter().enumerate() {
-                check_time(time, channel, index)?;
-                if time < previous {
+            for (index, time) in times[w[0]..w[1]].iter_mut().enumerate() {
+                *time = checked(*time, channel, index)?;
+                if *time < previous {
+                    let time = *time;
                     return Err(SpikeTrainsError::Unsorted { channel, index, time, previous });
                 }
-                previous = time;
+                previous = *time;
             }
         }
         Ok(Self { offsets, times })
@@ -242,9 +243,10 @@ impl SpikeTrains {
     }
 }
 
-fn check_time(time: f64, channel: usize, index: usize) -> Result<(), SpikeTrainsError> {
+/// The time, with 0 for -0, which would come before it.
+fn checked(time: f64, channel: usize, index: usize) -> Result<f64, SpikeTrainsError> {
     if time.is_finite() && time >= 0.0 {
-        Ok(())
+        Ok(time + 0.0)
     } else {
         Err(SpikeTrainsError::BadTime { channel, index, time })
     }
@@ -294,6 +296,11 @@ mod tests {
             SpikeTrains::from_events(2, [(1.0, 2)]),
             Err(SpikeTrainsError::ChannelOutOfRange { index: 0, channel: 2, channels: 2 })
         ));
+        // -0 is 0, and so does not come before it.
+        let zeros = SpikeTrains::from_channels([[0.0], [-0.0]]).unwrap();
+        assert_eq!(zeros.events(), [(0.0, 0), (0.0, 1)]);
+        let zeros = SpikeTrains::from_events(1, [(-0.0, 0)]).unwrap();
+        assert!(zeros.times()[0].is_sign_positive());
     }
 
     #[test]

@@ -26,7 +26,8 @@ pub(crate) struct About {
 
 /// The order of events within a sample. Events that it holds equal are equal.
 pub(crate) fn by_time(a: &(f64, u32), b: &(f64, u32)) -> Ordering {
-    a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))
+    // 0 and -0 are one time.
+    (a.0 + 0.0).total_cmp(&(b.0 + 0.0)).then(a.1.cmp(&b.1))
 }
 
 /// What all samples have in common.

@@ -1,6 +1,6 @@
 //! What was lost on the way.
 
-use crate::{Parameter, ParameterKind, Real};
+use crate::{DelayPer, DelayedSynapses, Parameter, ParameterKind, Real};
 use std::fmt;
 
 /// What a format could not hold, or did not say.
@@ -88,8 +88,36 @@ impl Report {
         self.add(place, Loss::Assumed { what: what.into() });
     }
 
-    /// Names what is trained, if that is not these numbers of weights and delays, without bounds but that delays are
-    /// not negative.
+    /// Names what is trained of a projection, if that is not each weight, and delays of these kinds, without bounds but
+    /// that they are not negative.
+    pub(super) fn trained_synapses<F: Real>(
+        &mut self,
+        place: &str,
+        synapses: &dyn DelayedSynapses<F>,
+        delays: impl IntoIterator<Item = DelayPer> + Clone,
+    ) {
+        let (posts, pres) = synapses.shape();
+        let counts = delays.clone().into_iter().map(|per| match per {
+            DelayPer::Synapse => synapses.synapses(),
+            DelayPer::Source => pres,
+            DelayPer::Target => posts,
+            DelayPer::Projection => 1,
+        });
+        let counts = std::iter::once(synapses.synapses()).chain(counts);
+        let before = self.findings.len();
+        self.trained(place, &synapses.parameters(), counts);
+        // Synapses from outside the crate need not tell.
+        let kinds = synapses.delay_kinds();
+        let same = kinds.iter().map(|kind| (kind.per, kind.smooth));
+        if before == self.findings.len()
+            && !(kinds.is_empty() || same.eq(delays.into_iter().map(|per| (per, false))))
+        {
+            self.drop(place, "what learned delays belong to, and their longest");
+        }
+    }
+
+    /// Names what is trained, if that is not these numbers of parameters, without bounds but that delays are not
+    /// negative.
     pub(super) fn trained<F: Real>(
         &mut self,
         place: &str,

@@ -288,8 +288,8 @@ pub(super) fn assemble<F: Real>(
     if let Some((name, _)) = inputs.iter().find(|(_, size)| *size == 0) {
         return Err(BuildError::EmptyInput { name: name.clone() });
     }
-    let mut names: Vec<&String> =
-        inputs.iter().map(|(n, _)| n).chain(layers.iter().map(|l| &l.name)).collect();
+    let populations = inputs.iter().map(|(name, _)| name).chain(layers.iter().map(|l| &l.name));
+    let mut names: Vec<&String> = populations.chain(projections.iter().map(|p| &p.name)).collect();
     names.sort();
     if let Some(pair) = names.windows(2).find(|w| w[0] == w[1]) {
         return Err(BuildError::DuplicateName { name: pair[0].clone() });
@@ -302,11 +302,6 @@ pub(super) fn assemble<F: Real>(
     // A trace knows for each neuron where its spikes start.
     let neurons = layers.iter().map(|named| named.layer.size() as u128).sum();
     memory::check(neurons, size_of::<usize>()).map_err(|bytes| BuildError::Memory { bytes })?;
-    let mut projected: Vec<&String> = projections.iter().map(|p| &p.name).collect();
-    projected.sort();
-    if let Some(pair) = projected.windows(2).find(|w| w[0] == w[1]) {
-        return Err(BuildError::DuplicateName { name: pair[0].clone() });
-    }
     let channels = inputs.iter().fold(0, |sum: usize, (_, size)| sum.saturating_add(*size));
     for projection in &projections {
         let name = || projection.name.clone();

@@ -118,8 +118,12 @@ fn fixed<F: Real>(network: &SpikingNetwork<F>) -> BTreeMap<String, u64> {
         // What is left when all that is trained is 0.
         let mut synapses = projection.synapses.clone();
         let mut ranges = Vec::new();
+        let mut kinds = synapses.delay_kinds().into_iter();
         for parameter in synapses.parameters_mut() {
-            parameter.values.fill(F::zero());
+            let is_smooth = parameter.kind == ParameterKind::Delay
+                && kinds.next().is_some_and(|kind| kind.smooth);
+            // So that the delay is 0.
+            parameter.values.fill(if is_smooth { F::neg_infinity() } else { F::zero() });
             // Delays tell theirs by their kind.
             let Bounds { lower, upper } = parameter.bounds;
             if parameter.kind == ParameterKind::Weight && (lower.is_finite() || upper.is_finite()) {

@@ -142,7 +142,8 @@ impl Quantization {
     ///
     /// This is a heuristic, known as the straight-through estimator: rounding has no useful derivative, so it
     /// is taken to have the derivative 1. Small steps help: a parameter matters only when its rounded value
-    /// changes. What is stored or exported of such a network is the rounded one.
+    /// changes. What is stored or exported of such a network is the rounded one, but checkpoints hold the
+    /// exact parameters, with which training goes on.
     ///
     /// # Errors
     /// As [`Quantization::apply`].

@@ -40,7 +40,8 @@ impl Quantization {
         let sizes = weights.iter().map(|w| w.as_f64().abs());
         let mut sizes: Vec<f64> = sizes.filter(|size| *size > 0.0).collect();
         sizes.sort_unstable_by(|a, b| b.total_cmp(a));
-        let beyond = (self.clip * sizes.len() as f64) as usize;
+        // The product may be just below a whole number.
+        let beyond = (self.clip * sizes.len() as f64 + 1e-9) as usize;
         let Some(&largest) = sizes.get(beyond).filter(|size| size.is_finite()) else {
             return (0, Some(0.0));
         };

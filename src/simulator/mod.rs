@@ -196,7 +196,7 @@ impl<F: Real> Simulator<F> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
-        let result = self.run(until);
+        let result = self.run(until + 0.0);
         self.failed = result.as_ref().err().cloned();
         result
     }

@@ -88,7 +88,9 @@ impl<F: Real> Synapses<F> {
         let repeated = self.is_repeated();
         let Self { pattern, delays, sums, .. } = self;
         let sum = |synapse, post, pre| {
-            delays.iter().map(|term| term.delay(term.place(synapse, post, pre))).sum::<F>()
+            let terms = delays.iter().map(|term| term.delay(term.place(synapse, post, pre)));
+            // Not `sum`, which makes -0 of nothing.
+            terms.fold(F::zero(), |sum, delay| sum + delay)
         };
         let (posts, pres) = pattern.shape();
         if repeated {

@@ -29,7 +29,7 @@ pub enum TrainError {
     },
     /// No epoch has the metric that training goes by.
     #[error(
-        "{metric} is asked for, but in none of {epochs} epochs any sample got a prediction: if neurons are not all silent, the loss needs a `Loss::predict`; or go by the loss"
+        "{metric} is asked for, but has no value in any of {epochs} epochs: an accuracy needs samples with a prediction, so a loss with `Loss::predict` and neurons that are not all silent, and a loss has to be a number"
     )]
     NoPrediction {
         /// The metric.

@@ -50,7 +50,10 @@ impl Log {
         for report in &history.epochs {
             writeln!(file, "{}", (self.line)(report)?)?;
         }
-        fs::rename(&beside, &self.path)?;
+        fs::rename(&beside, &self.path).inspect_err(|_| {
+            // What is left of it is of no use; the first error is the one to tell.
+            let _ = fs::remove_file(&beside);
+        })?;
         self.file = Some(file);
         Ok(())
     }

@@ -225,6 +225,28 @@ fn what_is_trained_is_named_where_it_is_lost() {
     let (_, report) = Export::new().graph(&build(net)).unwrap();
     assert_eq!(report.findings.len(), 1, "{report}");
     assert_eq!(report.findings[0].loss, Loss::Dropped { what });
+    // Smooth delays have no bounds; three of a target look like three of a source.
+    let cases = [Delays::axonal(vec![1.0, 2.0, 3.0]).max(10.0).smooth(), Delays::dendritic(1.0)];
+    for delays in cases {
+        let mut net = NetworkBuilder::new();
+        let (input, hidden) = (net.input("input", 3), net.layer("hidden", Lif::new(3)));
+        net.connect(input, hidden, Dense::weights(1.0).delays(delays));
+        let (_, report) = Export::new().graph(&build(net)).unwrap();
+        let losses = report.to_string();
+        assert!(losses.contains("what learned delays belong to"), "{losses}");
+    }
+}
+
+#[test]
+fn currents_that_nothing_reaches_are_named() {
+    let mut net = NetworkBuilder::new();
+    let (input, hidden) = (net.input("input", 2), net.layer("hidden", Lif::new(2).tau_syn(3.0)));
+    net.connect(input, hidden, Dense::weights(1.0).tau_syn(7.0));
+    let (again, report) = pass(&build(net), &Export::new());
+    let what = "time constants of currents that no synapses reach".to_owned();
+    assert_eq!(report.findings.len(), 1, "{report}");
+    assert_eq!(report.findings[0].loss, Loss::Dropped { what });
+    assert_eq!(again.layers(), 1);
 }
 
 #[test]

@@ -129,6 +129,16 @@ fn graphs() {
     assert!(
         matches!(net.build(&mut rng()), Err(BuildError::DuplicateName { name }) if name == "a")
     );
+    // Nor has a layer the name of a projection.
+    let mut net = NetworkBuilder::<f64>::new();
+    let a = net.input("a", 1);
+    let b = net.layer("b", Lif::new(1));
+    let c = net.layer("a->b", Lif::new(1));
+    net.connect(a, b, Dense::weights(1.0));
+    net.connect(b, c, Dense::weights(1.0));
+    assert!(
+        matches!(net.build(&mut rng()), Err(BuildError::DuplicateName { name }) if name == "a->b")
+    );
 
     let mut net = NetworkBuilder::<f64>::new();
     net.input("in", 1);

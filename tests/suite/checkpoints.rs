@@ -3,7 +3,7 @@
 
 use crate::task::{data, network, trainer};
 use eventprop::train::{Checkpoint, CheckpointError, Checkpoints, History};
-use eventprop::{Delays, Dense, Lif, Network, NetworkBuilder, SpikingNetwork};
+use eventprop::{Delays, Dense, Lif, Network, NetworkBuilder, Quantization, SpikingNetwork};
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use safetensors::SafeTensors;
@@ -112,6 +112,23 @@ fn delays_of_another_kind_are_refused() {
     let mut longer = build(plain(), 20.0);
     Checkpoint::new(&build(Delays::per_synapse(7.0), 9.0)).restore(&mut longer).unwrap();
     assert!(longer.parameters()[1].1.values.iter().all(|&d| d == 7.0));
+}
+
+#[test]
+fn exact_parameters_pass_from_a_network_to_its_rounded_form_and_back() {
+    for delays in [Delays::per_synapse(2.3), Delays::per_synapse(2.3).smooth()] {
+        let mut net = NetworkBuilder::<f64>::new();
+        let input = net.input("input", 3);
+        let output = net.layer("output", Lif::new(3));
+        net.connect(input, output, Dense::weights(0.7).delays(delays).max_delay(9.7));
+        let mut net = net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap();
+        let rounding = Quantization::new().delay_step(1.0).weight_bits(4);
+        let mut rounded = rounding.straight_through(&net).unwrap();
+        Checkpoint::new(&net).restore(&mut rounded).unwrap();
+        net.parameters_mut()[0].1.values.fill(0.9);
+        Checkpoint::new(&rounded).restore(&mut net).unwrap();
+        assert!(net.parameters()[0].1.values.iter().all(|&w| w == 0.7));
+    }
 }
 
 #[test]

@@ -44,6 +44,13 @@ fn a_set_can_be_written_over_its_own_file() {
     assert!(mixed.build().unwrap().write(&path).is_err());
     assert_eq!(Dataset::open(&path).unwrap().len(), 2);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    // Nor does it touch a file whose name might be that of a temporary one.
+    let temporary = folder.path().join("set.safetensors.tmp");
+    small(true).write(&temporary).unwrap();
+    Dataset::open(&temporary).unwrap().write(&path).unwrap();
+    same(&Dataset::open(&path).unwrap(), &small(true));
+    same(&Dataset::open(&temporary).unwrap(), &small(true));
+    std::fs::remove_file(&temporary).unwrap();
 }
 
 #[test]

@@ -127,6 +127,14 @@ fn weights_are_integers_times_the_scale_of_their_projection() {
     let (coarse, report) = quantization.apply(&net).unwrap();
     assert_relative_eq!(weights(&coarse)[..], [0.31, -0.31, 0.0, 0.62 / 3.0], max_relative = 1e-15);
     assert_eq!(report.projections[0].weights.clipped, 1);
+    // 0.29 * 100 is less than 29 in binary.
+    let hundred: Vec<f64> = (1..=100).map(f64::from).collect();
+    let mut wide = NetworkBuilder::new();
+    let (input, output) = (wide.input("input", 100), wide.layer("output", Lif::new(1)));
+    wide.connect(input, output, Dense::weights(hundred));
+    let wide = wide.build(&mut ChaCha8Rng::seed_from_u64(0)).unwrap();
+    let (clipped, _) = Quantization::new().weight_bits(8).clip_weights(0.29).apply(&wide).unwrap();
+    assert_eq!(weights(&clipped).iter().filter(|&&w| w == 71.0).count(), 30);
     // Nothing but zeros.
     let (coarse, report) =
         Quantization::new().weight_bits(4).apply(&row([0.0; 4], [0.0; 4], 1.0)).unwrap();

@@ -201,6 +201,13 @@ fn run(
 }
 
 #[test]
+fn without_delays_they_are_zero_and_not_minus_zero() {
+    let net = between(2, 1, Dense::weights(1.0)).unwrap();
+    let row = net.synapses("input->output").unwrap().row(0);
+    assert_eq!(row.delays.iter().map(|d| d.to_bits()).collect::<Vec<_>>(), [0, 0]);
+}
+
+#[test]
 fn gradients_are_exact() {
     run(150, plan(6..14, 60.0), |plan| {
         let (net, input) = build(plan);

@@ -37,7 +37,7 @@ pub use connection::Connection;
 use super::Report;
 use super::npy::{self, NpyError, Precision};
 use crate::network::{Origin, Projection};
-use crate::{Network, Real, SpikingNetwork, SynapseError};
+use crate::{DelayPer, Network, Real, SpikingNetwork, SynapseError};
 use ndarray::{Array1, ArrayD};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -292,8 +292,7 @@ impl MlGenn {
             report.round(place, "delays", delays.iter().copied().zip(returned));
             npy::write(path(weight), &Array1::from(weights).into_dyn(), self.precision)?;
             npy::write(path(delay), &Array1::from(steps).into_dyn(), self.precision)?;
-            let parameters = projection.synapses.parameters();
-            report.trained(place, &parameters, [edges.len(); 2]);
+            report.trained_synapses(place, projection.synapses.as_ref(), [DelayPer::Synapse]);
             if projection.receptor > 0 {
                 report.drop(place, "the synaptic time constant of its own");
             }

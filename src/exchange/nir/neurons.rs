@@ -113,6 +113,9 @@ pub(super) fn layer_nodes<F: Real>(
             draft.connect(&receptors[r], &node);
         }
     }
+    if used.len() < network.layers[layer].layer.receptors() {
+        draft.report.drop(name, "time constants of currents that no synapses reach");
+    }
     draft.report.round(name, "time constants", times);
     draft.report.trained(name, &network.layers[layer].layer.parameters(), []);
     Ok(Population { node, receptors, resistance, fires })

@@ -4,9 +4,9 @@ use super::delays::{Edge, Split, levels, nearest, split};
 use super::export::Draft;
 use super::neurons::Population;
 use super::{Delayed, NirError, Node, Value};
-use crate::Real;
 use crate::exchange::Loss;
 use crate::network::Projection;
+use crate::{DelayPer, Real};
 use ndarray::Array2;
 
 /// Adds the nodes of a projection: weights, and delays before and after them; branches of these if need be.
@@ -56,14 +56,14 @@ pub(super) fn projection_nodes<F: Real>(
             draft.report.drop(name, format!("{empty} synapses of weight 0"));
         }
     }
-    let blocks: Vec<usize> = match (&split, lists) {
-        (Some(s), false) => [edges.len(), s.axonal.len(), s.dendritic.len()]
+    let learned = match (&split, lists) {
+        (Some(s), false) => [(DelayPer::Source, &s.axonal), (DelayPer::Target, &s.dendritic)]
             .into_iter()
-            .filter(|&n| n > 0)
+            .filter_map(|(per, delays)| (!delays.is_empty()).then_some(per))
             .collect(),
-        _ => vec![edges.len(); 2],
+        _ => vec![DelayPer::Synapse],
     };
-    draft.report.trained(name, &projection.synapses.parameters(), blocks);
+    draft.report.trained_synapses(name, projection.synapses.as_ref(), learned);
     let unit = draft.options.unit;
     let times = |delays: &[f64]| -> Vec<f64> { delays.iter().map(|&d| unit.of_ms(d)).collect() };
     let back = |d: f64| unit.to_ms(unit.of_ms(d));
