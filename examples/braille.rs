@@ -4,7 +4,7 @@
 //! cargo run --release --example braille -- --data FILE
 //! ```
 //!
-//! with an event file in the crate's own format (`docs/data.md`), which comes split.
+//! with an event file in the crate's own format (`docs/data.md`).
 
 #[path = "recipe/mod.rs"]
 mod recipe;
@@ -43,7 +43,7 @@ fn main() -> std::process::ExitCode {
 fn run() -> Result<()> {
     let Args { options, data, checkpoints, recurrent, slow } = Args::parse();
     let mut report = Report::new();
-    let parts = Parts::open(&data, "braille7.safetensors")?;
+    let parts = Parts::open(&data, "braille7.safetensors", options.seed)?;
     let parts = if options.quick { parts.quick(70)? } else { parts };
     let duration = parts.train.duration();
     let shape = Shape {

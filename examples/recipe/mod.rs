@@ -1,6 +1,6 @@
 //! What the recipes have in common: the command line, Ctrl-C, the result line and the pictures at the end.
 //!
-//! An example takes it in with `#[path = "../recipe/mod.rs"] mod recipe;`.
+//! An example takes it in with `#[path = "recipe/mod.rs"] mod recipe;`.
 
 // Not every recipe needs all of it.
 #![allow(dead_code, unused_imports)]

@@ -26,11 +26,19 @@ impl Parts {
         Ok(Self { train, validation, test: part(Part::Test)? })
     }
 
-    /// A file in the crate's own format; of a folder, the file of this name in it.
-    pub fn open(path: &DataPath, name: &str) -> Result<Self> {
+    /// A file in the crate's own format; of a folder, the file of this name in it. If it does not say what samples are for,
+    /// 70 % of each class are for training, 10 % for validation and 20 % for the test.
+    pub fn open(path: &DataPath, name: &str, seed: u64) -> Result<Self> {
         let path = path.data.as_path();
         let file = if path.is_dir() { path.join(name) } else { path.to_owned() };
-        Self::of(&Dataset::open(file)?)
+        let data = Dataset::open(file)?;
+        let parts = Self::of(&data)?;
+        if !(parts.validation.is_empty() && parts.test.is_empty()) {
+            return Ok(parts);
+        }
+        let parts = data.split_stratified(&[0.7, 0.1, 0.2], seed)?;
+        let part = |k: usize| parts[k].in_memory();
+        Ok(Self { train: part(0)?, validation: part(1)?, test: part(2)? })
     }
 
     /// HDF5 files in the layout of SHD and SSC in a folder: `NAME_train.h5`, `NAME_test.h5`, and `NAME_valid.h5`.

@@ -23,7 +23,7 @@ pub struct CheckClass {
     pub kind: Option<ParameterKind>,
     /// How many gradients were compared.
     pub checked: usize,
-    /// How many were skipped, because every perturbation changed the pattern of spikes.
+    /// How many were skipped: moving the parameter, however little, changed the pattern of spikes or another parameter.
     pub skipped: usize,
     /// How many could not be decided, because the finite difference is not exact enough.
     pub inconclusive: usize,
@@ -100,7 +100,7 @@ impl CheckReport {
         self.classes.iter().map(|c| c.checked).sum()
     }
 
-    /// How many were skipped, because every perturbation changed the pattern of spikes.
+    /// How many were skipped: moving the parameter, however little, changed the pattern of spikes or another parameter.
     pub fn skipped(&self) -> usize {
         self.classes.iter().map(|c| c.skipped).sum()
     }

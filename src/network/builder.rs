@@ -23,7 +23,7 @@ pub enum BuildError {
         /// Its name.
         name: String,
     },
-    /// Two populations, or two projections, share a name.
+    /// Two of the inputs, layers and projections share a name.
     #[error("the name `{name}` is taken; every input, layer and projection needs its own")]
     DuplicateName {
         /// The name.
