@@ -100,7 +100,14 @@ impl<F: Real> Inflow<F> {
         for source in first..first + projection.synapses.shape().1 {
             let mut sums = [F::zero(); 3];
             self.spikes.extend(trains.channel(source).iter().map(|&time| {
-                let spike = unit.exponentials(F::of(time), F::of(duration - time));
+                let left = duration - time;
+                // Long after the end they would be infinite.
+                let counts = left > 0.0;
+                let spike = if counts {
+                    unit.exponentials(F::of(time), F::of(left))
+                } else {
+                    [F::zero(); 3]
+                };
                 add(&mut sums, spike);
                 (spike, sums)
             }));

@@ -227,6 +227,28 @@ proptest! {
 }
 
 #[test]
+fn input_long_after_the_end_counts_for_nothing() {
+    let mut builder = NetworkBuilder::new();
+    let input = builder.input("input", 2);
+    let output = builder.layer("output", LeakyIntegrator::new(2));
+    builder.connect(input, output, Dense::weights(0.7).delays(1.0));
+    let fast = builder.build(&mut ChaCha8Rng::seed_from_u64(4)).unwrap();
+    // exp(1e5 ms / tau) is infinite.
+    let trains = SpikeTrains::from_channels([vec![1.0, 1e5], vec![2.0, 49.5, 50.0]]).unwrap();
+    let mean = Objective::new(MeanVoltage, CrossEntropy::new());
+    let [wanted, found] = [Engine::Plain, Engine::Fast].map(|engine| {
+        let net = fast.clone().with_engine(engine);
+        let trace = net.forward(&trains, 50.0).unwrap();
+        net.backward(&trace, &mean, &0).unwrap().1
+    });
+    for (a, b) in found.input_times.iter().zip(&wanted.input_times) {
+        assert_relative_eq!(a, b, max_relative = 1e-10);
+    }
+    assert_eq!((found.input_times[1], found.input_times[3]), (0.0, 0.0));
+    assert_relative_eq!(found.values(), wanted.values(), max_relative = 1e-10);
+}
+
+#[test]
 fn integrals_of_potentials_at_several_rates_agree() {
     integrals_agree((20.0, 8.0), 30.0);
     // Delays of hundreds of time constants, with which many spikes arrive after the end.
