@@ -79,14 +79,12 @@ pub fn run(name: &str, setting: &Setting) -> Result<()> {
     let mut net = shape.network(&options, &parts.train, DURATION)?;
 
     let epochs = options.epochs(epochs, 2);
-    // What a voice makes of a word is less exact for one that training does not hear.
-    let jitter = if held_out.is_some() { 20.0 } else { 0.0 };
     let objective = Objective::new(Windows(WINDOWS), CrossEntropy::temperature(0.1));
     let trainer = Trainer::new(objective, Adam::new(0.005).delay_rate(6.0))
         .epochs(epochs)
         .batch(32)
         .schedule(Schedule::Cosine { epochs, end: 0.02 })
-        .augment(Augmentation::default().shift(1).stretch(stretch).jitter(jitter))
+        .augment(Augmentation::default().shift(1).stretch(stretch))
         .backward(limited_slopes());
     let given = (&options, &checkpoints);
     trained(name, &mut net, trainer, (&parts, DURATION), given, &mut report)?;
