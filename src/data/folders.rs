@@ -18,7 +18,8 @@ const OVERFLOW: u64 = 1 << 13;
 
 impl Dataset {
     /// Opens a folder of recordings as N-MNIST has them: `CLASS/ID.bin`, five bytes an event (x, y, then the
-    /// polarity in one bit and the time in us in 23). The channel of an event is
+    /// polarity in one bit and the time in us in 23; y = 240 is no event, but says that the camera's clock lost 2^13 us).
+    /// The channel of an event is
     /// `polarity + 2 (x + width y)`, so there are `2 width height` of them; N-MNIST is 34 x 34. Classes and
     /// recordings are sorted by name, numbers as numbers. Files stay where they are; all are read once, to check
     /// them and to find the duration, the least whole number of ms above all events.

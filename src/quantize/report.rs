@@ -36,7 +36,7 @@ pub struct Rounding {
     pub largest: f64,
     /// The mean of the changes without sign.
     pub mean: f64,
-    /// How many stored values (of shared delays, there are fewer than synapses) lay more than half a step
+    /// How many stored values (of shared delays, there are fewer than synapses) lay half a step or more
     /// beyond the end of what can be represented.
     pub clipped: usize,
     /// How many different values there are now.
