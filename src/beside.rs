@@ -1,22 +1,18 @@
 //! Files that are written beside, and then in their place.
 
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-#[cfg(feature = "files")]
-use std::{
-    fs::{self, File},
-    io::{self, BufWriter, Write},
-};
 
 /// Where a file is written before it takes its place. What a crash left there is written over, so it is a name that nobody
 /// else gives.
-pub(crate) fn path(path: &Path) -> PathBuf {
+fn path(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".eventprop-tmp");
     path.with_file_name(name)
 }
 
 /// Writes a file such that after a crash at any moment, or an error, it is the old one or the new one.
-#[cfg(feature = "files")]
 pub(crate) fn write<E: From<io::Error>>(
     to: &Path,
     content: impl FnOnce(&mut BufWriter<File>) -> Result<(), E>,
@@ -30,7 +26,6 @@ pub(crate) fn write<E: From<io::Error>>(
     done
 }
 
-#[cfg(feature = "files")]
 fn write_and_rename<E: From<io::Error>>(
     beside: &Path,
     to: &Path,

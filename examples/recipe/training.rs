@@ -32,13 +32,12 @@ impl Parts {
         let path = path.data.as_path();
         let file = if path.is_dir() { path.join(name) } else { path.to_owned() };
         let data = Dataset::open(file)?;
-        let parts = Self::of(&data)?;
-        if !(parts.validation.is_empty() && parts.test.is_empty()) {
-            return Ok(parts);
+        if data.part(Part::Train).len() < data.len() {
+            return Self::of(&data);
         }
         let parts = data.split_stratified(&[0.7, 0.1, 0.2], seed)?;
-        let part = |k: usize| parts[k].in_memory();
-        Ok(Self { train: part(0)?, validation: part(1)?, test: part(2)? })
+        let roles = [Part::Train, Part::Validation, Part::Test];
+        Self::of(&Dataset::join(&roles.into_iter().zip(&parts).collect::<Vec<_>>())?)
     }
 
     /// HDF5 files in the layout of SHD and SSC in a folder: `NAME_train.h5`, `NAME_test.h5`, and `NAME_valid.h5`.

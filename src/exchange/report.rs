@@ -1,7 +1,7 @@
 //! What was lost on the way.
 
 use crate::{DelayPer, DelayedSynapses, Parameter, ParameterKind, Real};
-use std::fmt;
+use std::{fmt, iter};
 
 /// What a format could not hold, or did not say.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,36 +94,29 @@ impl Report {
         &mut self,
         place: &str,
         synapses: &dyn DelayedSynapses<F>,
-        delays: impl IntoIterator<Item = DelayPer> + Clone,
+        delays: &[DelayPer],
     ) {
-        let (posts, pres) = synapses.shape();
-        let counts = delays.clone().into_iter().map(|per| match per {
-            DelayPer::Synapse => synapses.synapses(),
-            DelayPer::Source => pres,
-            DelayPer::Target => posts,
-            DelayPer::Projection => 1,
-        });
-        let counts = std::iter::once(synapses.synapses()).chain(counts);
-        let before = self.findings.len();
-        self.trained(place, &synapses.parameters(), counts);
+        let (all, shape) = (synapses.synapses(), synapses.shape());
+        let counts = delays.iter().map(|per| per.members(all, shape));
+        if !self.trained(place, &synapses.parameters(), iter::once(all).chain(counts)) {
+            return;
+        }
         // Synapses from outside the crate need not tell.
         let kinds = synapses.delay_kinds();
-        let same = kinds.iter().map(|kind| (kind.per, kind.smooth));
-        if before == self.findings.len()
-            && !(kinds.is_empty() || same.eq(delays.into_iter().map(|per| (per, false))))
-        {
+        let found = kinds.iter().map(|kind| (kind.per, kind.smooth));
+        if !kinds.is_empty() && found.ne(delays.iter().map(|&per| (per, false))) {
             self.drop(place, "what learned delays belong to, and their longest");
         }
     }
 
     /// Names what is trained, if that is not these numbers of parameters, without bounds but that delays are not
-    /// negative.
+    /// negative. Whether it is.
     pub(super) fn trained<F: Real>(
         &mut self,
         place: &str,
         parameters: &[Parameter<'_, F>],
         expected: impl IntoIterator<Item = usize>,
-    ) {
+    ) -> bool {
         let free = parameters.iter().all(|p| {
             let lowest = match p.kind {
                 ParameterKind::Delay => F::zero(),
@@ -131,9 +124,11 @@ impl Report {
             };
             p.bounds.upper == F::infinity() && p.bounds.lower <= lowest
         });
-        if !free || !parameters.iter().map(|p| p.values.len()).eq(expected) {
+        let as_expected = free && parameters.iter().map(|p| p.values.len()).eq(expected);
+        if !as_expected {
             self.drop(place, "which parameters are trained, and within which bounds");
         }
+        as_expected
     }
 
     /// Names numbers that are not the same after the way out and back.

@@ -8,7 +8,7 @@ use super::{constants_apart, too_short};
 use crate::adjoint::Gathered;
 use crate::layer::ModeBank;
 use crate::network::Projection;
-use crate::{PotentialSensitivity, Real, SpikeTrains, SpikingNetwork, Trace};
+use crate::{PotentialSensitivity, Real, SpikeTrains, SpikingNetwork, Synapse, Trace};
 use std::ops::Range;
 
 /// Rates at which a layer is read that pay for sums of their own.
@@ -114,25 +114,20 @@ impl<F: Real> Inflow<F> {
         }
     }
 
-    /// The spikes of a source whose arrivals through a synapse count, by their places in their population.
-    fn arriving(&self, trains: &SpikeTrains, source: usize, delay: F) -> Range<usize> {
+    /// The spikes of a source whose arrivals through a synapse count, by their places in their population, and the sum
+    /// of the exponentials of these arrivals.
+    fn arrivals(&self, trains: &SpikeTrains, source: usize, delay: F) -> (Range<usize>, Parts<F>) {
         let (times, start) = (trains.channel(source), trains.offsets()[source]);
         let counts = |time: &f64| time + delay.as_f64() < self.duration;
         let all = times.last().is_none_or(counts);
-        start..start + if all { times.len() } else { times.partition_point(counts) }
-    }
-
-    /// The sum of the exponentials of these arrivals.
-    fn sum(&self, trains: &SpikeTrains, places: Range<usize>, delay: F) -> Parts<F> {
-        if places.is_empty() {
-            return [F::zero(); 3];
-        }
+        let end = start + if all { times.len() } else { times.partition_point(counts) };
+        let mut sums = [F::zero(); 3];
         if self.is_long(delay) {
-            let mut sums = [F::zero(); 3];
-            places.for_each(|place| add(&mut sums, self.alone(trains, place, delay)));
-            return sums;
+            (start..end).for_each(|place| add(&mut sums, self.alone(trains, place, delay)));
+        } else if start < end {
+            sums = product(self.spikes[end - 1 - self.first].1, self.unit.factors(delay));
         }
-        product(self.spikes[places.end - 1 - self.first].1, self.unit.factors(delay))
+        (start..end, sums)
     }
 
     fn is_long(&self, delay: F) -> bool {
@@ -164,11 +159,7 @@ impl<F: Real> Inflows<F> {
         rate: F,
     ) -> Option<()> {
         self.used = 0;
-        let neurons = network.layers[layer].layer.linear()?;
-        let bank = neurons.common_bank().filter(|bank| bank.threshold().is_none())?;
-        if !is_suited(bank, rate, trace.duration) {
-            return None;
-        }
+        let bank = suited(network, layer, rate, trace.duration)?;
         for (number, projection) in network.projections.iter().enumerate() {
             if projection.target != layer {
                 continue;
@@ -191,11 +182,9 @@ impl<F: Real> Inflows<F> {
         for inflow in &self.all[..self.used] {
             let projection = &network.projections[inflow.projection];
             let (trains, first) = (trace.sources(projection.origin), projection.origin.first());
-            let row = projection.synapses.row(neuron);
-            for (k, (&weight, &delay)) in row.weights.iter().zip(row.delays).enumerate() {
-                let places = inflow.arriving(trains, first + row.sources.get(k), delay);
-                let sum = inflow.sum(trains, places, delay);
-                integral += weight * dot(inflow.unit.value, sum);
+            for synapse in projection.synapses.row(neuron).iter() {
+                let (_, sum) = inflow.arrivals(trains, first + synapse.pre, synapse.delay);
+                integral += synapse.weight * dot(inflow.unit.value, sum);
             }
         }
         integral
@@ -242,8 +231,7 @@ pub(super) fn backward<F: Real>(
         }
     }
     // Those of all rates, or none: nothing has been added when one of them is refused.
-    let bank = neurons.common_bank()?;
-    if rates.iter().any(|&rate| !is_suited(bank, rate, trace.duration)) {
+    if rates.iter().any(|&rate| suited(network, layer, rate, trace.duration).is_none()) {
         return None;
     }
     for &common in &*rates {
@@ -279,13 +267,11 @@ fn pull_back<F: Real>(
     last.clear();
     last.resize(inflow.spikes.len(), [F::zero(); 3]);
     for (neuron, &gradient) in gradients.iter().enumerate().filter(|(_, g)| **g != F::zero()) {
-        let row = projection.synapses.row(neuron);
-        for (k, (&weight, &delay)) in row.weights.iter().zip(row.delays).enumerate() {
-            let places = inflow.arriving(trains, first + row.sources.get(k), delay);
-            let sum = inflow.sum(trains, places.clone(), delay);
-            gathered.weights[number][row.first + k] += gradient * dot(unit.value, sum);
+        for Synapse { index, pre, weight, delay } in projection.synapses.row(neuron).iter() {
+            let (places, sum) = inflow.arrivals(trains, first + pre, delay);
+            gathered.weights[number][index] += gradient * dot(unit.value, sum);
             let by_time = gradient * weight;
-            gathered.delays[number][row.first + k] += by_time * dot(unit.slope, sum);
+            gathered.delays[number][index] += by_time * dot(unit.slope, sum);
             if inflow.is_long(delay) {
                 for place in places {
                     times[place] += by_time * dot(unit.slope, inflow.alone(trains, place, delay));
@@ -305,7 +291,14 @@ fn pull_back<F: Real>(
     }
 }
 
-/// Whether the closed form keeps its digits.
-fn is_suited<F: Real>(bank: &ModeBank<F>, rate: F, duration: f64) -> bool {
-    constants_apart(bank) && !too_short(bank, rate, duration)
+/// The constants that all neurons of a layer share, if they never fire and the closed form keeps its digits.
+fn suited<F: Real>(
+    network: &SpikingNetwork<F>,
+    layer: usize,
+    rate: F,
+    duration: f64,
+) -> Option<&ModeBank<F>> {
+    let bank = network.layers[layer].layer.linear()?.common_bank()?;
+    let keeps = constants_apart(bank) && !too_short(bank, rate, duration);
+    (bank.threshold().is_none() && keeps).then_some(bank)
 }

@@ -98,7 +98,7 @@ impl<F: Real> Delays<F> {
         let alike = self.are_alike();
         let Self { per, init, groups, learned, smooth, max } = self;
         let per = if alike { DelayPer::Projection } else { per };
-        let members = per.members(pattern);
+        let members = per.members(pattern.synapses(), pattern.shape());
         let own = per == DelayPer::Synapse;
         let (len, groups) = match groups {
             None => (members, Vec::new()),

@@ -31,11 +31,11 @@ impl fmt::Display for DelayPer {
 
 impl DelayPer {
     /// How many there are.
-    pub(super) fn members(self, pattern: &Pattern) -> usize {
+    pub(crate) fn members(self, synapses: usize, (posts, pres): (usize, usize)) -> usize {
         match self {
-            Self::Synapse => pattern.synapses(),
-            Self::Source => pattern.shape().1,
-            Self::Target => pattern.shape().0,
+            Self::Synapse => synapses,
+            Self::Source => pres,
+            Self::Target => posts,
             Self::Projection => 1,
         }
     }
@@ -216,7 +216,7 @@ impl<F: Real> DelayTerm<F> {
     /// Refuses what has no meaning for these synapses.
     pub fn validate(&self, pattern: &Pattern) -> Result<(), SynapseError> {
         self.check_max()?;
-        let members = self.per.members(pattern);
+        let members = self.per.members(pattern.synapses(), pattern.shape());
         let places = if self.groups.is_empty() { members } else { self.groups.len() };
         let found = self.values.len();
         if places != members || (self.groups.is_empty() && found != members) {

@@ -63,7 +63,7 @@ pub(super) fn in_sample(error: Error, indices: &[usize]) -> TrainError {
         Error::Sample { index, cause } if index < indices.len() => {
             TrainError::Sample { index: indices[index], cause }
         }
-        source => TrainError::Batch { source: Box::new(source) },
+        cause => TrainError::Batch { cause: Box::new(cause) },
     }
 }
 

@@ -84,7 +84,7 @@ pub enum TrainError {
     #[error(transparent)]
     Batch {
         /// Why.
-        source: Box<Error>,
+        cause: Box<Error>,
     },
     /// A step could not be taken.
     #[error(transparent)]

@@ -222,7 +222,7 @@ impl<F: Real> Fit<'_, F> {
             if let Some(penalty) = settings.penalty {
                 penalty
                     .add_to(network, &mut gradients)
-                    .map_err(|error| TrainError::Batch { source: Box::new(error.into()) })?;
+                    .map_err(|error| TrainError::Batch { cause: Box::new(error.into()) })?;
             }
             factors = settings.schedules.factors(run.batches, &run.history);
             step(run.optimizer, network, &gradients, factors)?;

@@ -39,22 +39,16 @@ impl Log {
     }
 
     fn begin(&mut self, history: &History) -> io::Result<()> {
-        let beside = crate::beside::path(&self.path);
         if let Some(folder) = self.path.parent().filter(|f| *f != Path::new("")) {
             fs::create_dir_all(folder)?;
         }
-        let mut file = File::create(&beside)?;
-        if let Some(header) = self.header {
-            writeln!(file, "{header}")?;
-        }
-        for report in &history.epochs {
-            writeln!(file, "{}", (self.line)(report)?)?;
-        }
-        fs::rename(&beside, &self.path).inspect_err(|_| {
-            // What is left of it is of no use; the first error is the one to tell.
-            let _ = fs::remove_file(&beside);
+        crate::beside::write(&self.path, |file| {
+            if let Some(header) = self.header {
+                writeln!(file, "{header}")?;
+            }
+            history.epochs.iter().try_for_each(|report| writeln!(file, "{}", (self.line)(report)?))
         })?;
-        self.file = Some(file);
+        self.file = Some(File::options().append(true).open(&self.path)?);
         Ok(())
     }
 

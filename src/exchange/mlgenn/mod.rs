@@ -292,7 +292,7 @@ impl MlGenn {
             report.round(place, "delays", delays.iter().copied().zip(returned));
             npy::write(path(weight), &Array1::from(weights).into_dyn(), self.precision)?;
             npy::write(path(delay), &Array1::from(steps).into_dyn(), self.precision)?;
-            report.trained_synapses(place, projection.synapses.as_ref(), [DelayPer::Synapse]);
+            report.trained_synapses(place, projection.synapses.as_ref(), &[DelayPer::Synapse]);
             if projection.receptor > 0 {
                 report.drop(place, "the synaptic time constant of its own");
             }

@@ -63,7 +63,7 @@ pub(super) fn projection_nodes<F: Real>(
             .collect(),
         _ => vec![DelayPer::Synapse],
     };
-    draft.report.trained_synapses(name, projection.synapses.as_ref(), learned);
+    draft.report.trained_synapses(name, projection.synapses.as_ref(), &learned);
     let unit = draft.options.unit;
     let times = |delays: &[f64]| -> Vec<f64> { delays.iter().map(|&d| unit.of_ms(d)).collect() };
     let back = |d: f64| unit.to_ms(unit.of_ms(d));
