@@ -131,6 +131,7 @@ mod network;
 mod number;
 mod objective;
 mod optimize;
+mod parallel;
 mod parameter;
 #[cfg(feature = "plot")]
 pub mod plot;

@@ -102,7 +102,7 @@ fn compare<F: Real>(hidden: usize, sizes: &[usize], options: &BackwardOptions<F>
 
 #[test]
 fn any_number_of_ranks_gives_the_same_bits() {
-    // No sample, less than a chunk, less than a chunk for each, more than one round.
+    // No sample, less than a chunk for each, chunks of 1, 5 and 8 samples, more than one round.
     compare::<f64>(12, &[0, 1, 8, 13, 83, 301], &BackwardOptions::new());
     let regularizer = SpikeCountRegularizer::new(0).upper(0.5, 1e-3);
     compare::<f64>(12, &[40], &BackwardOptions::new().regularize(regularizer));
@@ -118,7 +118,7 @@ fn the_first_sample_that_fails_is_named_on_all_ranks() {
     let (bad, wrong) = (SpikeTrains::silent(5), 7);
     samples[60].input = &bad;
     samples[41].target = &wrong;
-    // Chunks of eight: 10 for 4 ranks are 3 for each but the last, so sample 41 is that of rank 1.
+    // Chunks of five: 16 for 4 ranks are 20 samples for each, so sample 41 is that of rank 2.
     let options = BackwardOptions::new();
     let errors = on_ranks(4, |ranks| {
         let result =
@@ -130,9 +130,9 @@ fn the_first_sample_that_fails_is_named_on_all_ranks() {
     });
     for (rank, error) in errors.into_iter().enumerate() {
         match error {
-            Error::Sample { index: 41, .. } => assert_eq!(rank, 1),
-            Error::Distributed(DistributedError::Failed(Failure { rank: 1, reason })) => {
-                assert!(rank != 1 && reason.contains("sample 41"), "{reason}");
+            Error::Sample { index: 41, .. } => assert_eq!(rank, 2),
+            Error::Distributed(DistributedError::Failed(Failure { rank: 2, reason })) => {
+                assert!(rank != 2 && reason.contains("sample 41"), "{reason}");
             }
             other => panic!("{other}"),
         }
@@ -167,12 +167,12 @@ fn ranks_with_other_numbers_of_samples_are_out_of_step() {
     let inputs = inputs(16);
     let samples = samples(&inputs);
     let results = on_ranks(2, |ranks| {
-        // Of both shares the sum is that over the fewer ones, which only the other rank can notice.
+        // The shares are the first half of 16 samples and the second half of 8.
         let own = &samples[..16 - 8 * ranks.rank()];
         distributed::evaluate_batch(ranks, &net, own, DURATION, &objective())
     });
     let error = results[0].as_ref().unwrap_err().to_string();
-    assert!(error.contains("8 samples in all, but 16 on this rank"), "{error}");
+    assert!(error.contains("12 samples in all, but 16 on this rank"), "{error}");
 }
 
 #[test]

@@ -1,18 +1,27 @@
 //! Batches chunk by chunk: over threads, and over the processes that share them.
 
 use super::BatchSummary;
+use crate::parallel::{for_each, for_each_segment, threads};
 use crate::pool::Pool;
 use crate::{Assessment, Block, Deferred, Error, Gradients, Network, Real, Trace};
 use std::ops::Range;
 
-/// Samples per unit of parallel work. Fixed, because gradients are summed chunk by chunk and must not
-/// depend on the number of threads.
-const CHUNK: usize = 8;
+/// The most samples per unit of parallel work: more would save little of what is done once per chunk.
+const MOST: usize = 8;
+
+/// Chunks that a batch has if its samples suffice, so that so many threads have something to do.
+const CHUNKS: usize = 16;
 
 /// Chunks per thread in a round, after which their sums are added up, in order. So what is alive at one
 /// time does not grow with the batch; the result does not depend on it. A single thread needs no more
 /// than one.
 const ROUND: usize = 4;
+
+/// Samples per chunk of a batch. It must not depend on the number of threads, because gradients are summed chunk by
+/// chunk.
+fn chunk_len(samples: usize) -> usize {
+    (samples / CHUNKS).clamp(1, MOST)
+}
 
 /// What one sample after the other needs; kept for its memory.
 #[derive(Default)]
@@ -27,6 +36,14 @@ pub(crate) struct Chunk<F> {
     pub summary: BatchSummary<F>,
     pub gradients: Gradients<F>,
     pub result: Result<(), Error>,
+}
+
+/// Adds the gradients of all chunks, in order, to those from number `start` on.
+pub(crate) fn add_values<F: Real>(chunks: &[Chunk<F>], start: usize, values: &mut [F]) {
+    for chunk in chunks {
+        let part = &chunk.gradients.values()[start..];
+        values.iter_mut().zip(part).for_each(|(sum, x)| *sum += *x);
+    }
 }
 
 /// Who has which chunks of a batch, and how their sums come together.
@@ -60,11 +77,11 @@ impl<F: Real> Gather<F> for Alone {
     }
 
     fn gather(&self, total: &mut Chunk<F>, own: &mut [Chunk<F>]) -> Result<(), Error> {
-        for chunk in own {
+        for chunk in own.iter_mut() {
             std::mem::replace(&mut chunk.result, Ok(()))?;
             total.summary.append(&chunk.summary);
-            total.gradients.add(&chunk.gradients);
         }
+        for_each_segment(total.gradients.values_mut(), |start, part| add_values(own, start, part));
         Ok(())
     }
 
@@ -79,9 +96,14 @@ impl<F: Real> Chunk<F> {
         Self { summary, gradients, result: Ok(()) }
     }
 
-    fn clear(&mut self) {
+    /// Takes the memory for gradients if it is the first time: here many threads can do so.
+    fn clear(&mut self, layout: &[Block]) {
         self.summary.clear();
-        self.gradients.values_mut().fill(F::zero());
+        if self.gradients.layout().len() == layout.len() {
+            self.gradients.values_mut().fill(F::zero());
+        } else {
+            self.gradients = Gradients::zeros(layout.to_vec());
+        }
     }
 }
 
@@ -98,9 +120,10 @@ pub(super) fn run<F: Real>(
     step: Step<'_, F>,
 ) -> Result<(), Error> {
     let workers = Pool::<Worker<F>>::default();
+    let layout = total.gradients.layout().to_vec();
     let all = |chunk: &mut Chunk<F>, samples: Range<usize>| {
         let mut worker = workers.take();
-        chunk.clear();
+        chunk.clear(&layout);
         let done = samples.into_iter().try_for_each(|index| {
             let in_sample = |e| Error::Sample { index, cause: Box::new(e) };
             step(index, &mut worker, chunk).map_err(in_sample)?;
@@ -111,19 +134,19 @@ pub(super) fn run<F: Real>(
         chunk.result = done.and(settled.map_err(Error::from));
     };
     let (rank, ranks) = gather.place();
-    let most = gather.at_once().min(samples.div_ceil(CHUNK).div_ceil(ranks)).max(1);
-    let share = CHUNK * most;
-    let layout = total.gradients.layout();
-    let new = || Chunk::new(network, layout.to_vec());
+    let len = chunk_len(samples);
+    let most = gather.at_once().min(samples.div_ceil(len).div_ceil(ranks)).max(1);
+    let share = len * most;
+    let new = || Chunk::new(network, Vec::new());
     let mut chunks: Vec<Chunk<F>> = std::iter::repeat_with(new).take(most.min(samples)).collect();
     total.summary.predictions.reserve(samples);
     for round in (0..samples).step_by(share * ranks) {
         let first = (round + rank * share).min(samples);
         let own = first..(first + share).min(samples);
-        let chunks = &mut chunks[..own.len().div_ceil(CHUNK)];
+        let chunks = &mut chunks[..own.len().div_ceil(len)];
         for_each(chunks, |number, chunk| {
-            let start = own.start + number * CHUNK;
-            all(chunk, start..(start + CHUNK).min(own.end));
+            let start = own.start + number * len;
+            all(chunk, start..(start + len).min(own.end));
         });
         gather.gather(total, chunks)?;
     }
@@ -133,27 +156,4 @@ pub(super) fn run<F: Real>(
         std::iter::once(loss).chain(losses).for_each(|loss| *loss /= F::of(samples as f64));
     }
     Ok(())
-}
-
-/// The number of threads that [`for_each`] uses.
-fn threads() -> usize {
-    #[cfg(feature = "rayon")]
-    {
-        rayon::current_num_threads()
-    }
-    #[cfg(not(feature = "rayon"))]
-    {
-        1
-    }
-}
-
-/// Calls `f` for every chunk with its number.
-fn for_each<C: Send>(chunks: &mut [C], f: impl Fn(usize, &mut C) + Sync) {
-    #[cfg(feature = "rayon")]
-    {
-        use rayon::prelude::*;
-        chunks.par_iter_mut().enumerate().for_each(|(number, chunk)| f(number, chunk));
-    }
-    #[cfg(not(feature = "rayon"))]
-    chunks.iter_mut().enumerate().for_each(|(number, chunk)| f(number, chunk));
 }

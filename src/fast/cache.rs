@@ -1,6 +1,6 @@
 //! What is derived from the parameters of a network, kept until they change.
 
-use super::fan::Fans;
+use super::fan::{Fans, Making};
 use super::grid::Grid;
 use super::plan::Plan;
 use crate::layer::ModeBank;
@@ -18,7 +18,7 @@ struct Kept<F> {
     projection: usize,
     /// Whether the targets share their constants.
     shared: bool,
-    fans: Arc<Fans<F>>,
+    fans: Arc<Making<F>>,
 }
 
 impl<F: Real> Cache<F> {
@@ -34,20 +34,31 @@ impl<F: Real> Cache<F> {
         leg: f64,
         block: usize,
     ) -> Result<Arc<Fans<F>>, SimulationError> {
-        // Held while they are made: others would make the same. A panic leaves no half-made ones behind.
+        let projection = &network.projections[number];
+        let making = self.making(network, number, bank.is_some(), block)?;
+        Ok(making.finish(projection, bank, leg))
+    }
+
+    fn making(
+        &self,
+        network: &SpikingNetwork<F>,
+        number: usize,
+        shared: bool,
+        block: usize,
+    ) -> Result<Arc<Making<F>>, SimulationError> {
         let mut kept = self.fans.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |k: &&Kept<F>| {
             k.version == network.version
-                && (k.projection, k.shared) == (number, bank.is_some())
+                && (k.projection, k.shared) == (number, shared)
                 && k.fans.block == block
         };
         if let Some(found) = kept.iter().find(same) {
             return Ok(found.fans.clone());
         }
-        let other = |k: &Kept<F>| (k.projection, k.shared) != (number, bank.is_some());
+        let other = |k: &Kept<F>| (k.projection, k.shared) != (number, shared);
         kept.retain(|k| k.version == network.version && other(k));
-        let fans = Arc::new(Fans::new(network, number, bank, leg, block)?);
-        let (version, shared) = (network.version, bank.is_some());
+        let fans = Arc::new(Making::new(&network.projections[number], block)?);
+        let version = network.version;
         kept.push(Kept { version, projection: number, shared, fans: fans.clone() });
         Ok(fans)
     }
@@ -64,15 +75,23 @@ impl<F: Real> Cache<F> {
         block: usize,
         own: bool,
     ) -> Result<Arc<Plan<F>>, SimulationError> {
-        let mut kept = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|p| p.version == network.version);
+        let lock = || self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |p: &&Arc<Plan<F>>| {
-            p.group == group && p.grid == grid && (p.block, p.own) == (block, own)
+            p.version == network.version
+                && p.group == group
+                && p.grid == grid
+                && (p.block, p.own) == (block, own)
         };
+        if let Some(found) = lock().iter().find(same) {
+            return Ok(found.clone());
+        }
+        // Not under the lock: who comes meanwhile can help with the fans. The rest of a plan is made in no time.
+        let plan = Arc::new(Plan::new(network, group, grid, block, own)?);
+        let mut kept = lock();
+        kept.retain(|p| p.version == network.version);
         if let Some(found) = kept.iter().find(same) {
             return Ok(found.clone());
         }
-        let plan = Arc::new(Plan::new(network, group, grid, block, own)?);
         kept.push(plan.clone());
         Ok(plan)
     }

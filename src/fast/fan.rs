@@ -4,8 +4,10 @@ use super::grid::{exp_of, gain, leg_start};
 use crate::arrivals::check_row;
 use crate::layer::ModeBank;
 use crate::network::Projection;
-use crate::{Real, SimulationError, SpikingNetwork};
+use crate::{Real, SimulationError};
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 /// One synapse. What it does to a neuron has two parts, one per mode of V: that of the membrane and that
 /// of the current.
@@ -48,19 +50,15 @@ pub(super) struct Fan<F> {
 
 impl<F: Real> Fan<F> {
     /// The synapses onto the neurons `posts`.
-    ///
-    /// # Errors
-    /// A weight or a delay that has no meaning.
     pub fn new(
         projection: &Projection<F>,
         posts: Range<usize>,
         bank: Option<&ModeBank<F>>,
         leg: f64,
-    ) -> Result<Self, SimulationError> {
+    ) -> Self {
         let pres = projection.synapses.shape().1;
         let mut starts = vec![0_u32; pres + 1];
         for post in posts.clone() {
-            check_row(projection, post)?;
             projection.synapses.row(post).iter().for_each(|s| starts[s.pre + 1] += 1);
         }
         for pre in 0..pres {
@@ -85,7 +83,7 @@ impl<F: Real> Fan<F> {
             branches[range[0] as usize..range[1] as usize]
                 .sort_unstable_by_key(|b| (b.delay.to_bits(), b.synapse));
         }
-        let Some(bank) = bank else { return Ok(Self { starts, branches, units: Vec::new() }) };
+        let Some(bank) = bank else { return Self { starts, branches, units: Vec::new() } };
         let mixing = -gain(bank, projection.receptor);
         let (tau_mem, tau_syn) = (bank.tau_mem(), bank.tau_syn()[projection.receptor]);
         let mut units = Vec::with_capacity(branches.len());
@@ -97,7 +95,7 @@ impl<F: Real> Fan<F> {
             branch.syn *= syn;
             units.push((mem, syn));
         }
-        Ok(Self { starts, branches, units })
+        Self { starts, branches, units }
     }
 
     /// Where the synapses of a source are.
@@ -111,24 +109,53 @@ impl<F: Real> Fan<F> {
 #[derive(Debug)]
 pub(super) struct Fans<F> {
     pub sources: usize,
-    /// The neurons of a block.
-    pub block: usize,
-    pub blocks: Vec<Fan<F>>,
+    pub blocks: Vec<Arc<Fan<F>>>,
 }
 
-impl<F: Real> Fans<F> {
-    pub fn new(
-        network: &SpikingNetwork<F>,
-        number: usize,
+/// The fans of a projection while they are made: threads that need them at the same time share the work.
+#[derive(Debug)]
+pub(super) struct Making<F> {
+    /// The neurons of a block.
+    pub block: usize,
+    /// The first block that no thread has begun.
+    next: AtomicUsize,
+    blocks: Vec<OnceLock<Arc<Fan<F>>>>,
+    done: OnceLock<Arc<Fans<F>>>,
+}
+
+impl<F: Real> Making<F> {
+    /// # Errors
+    /// A weight or a delay that has no meaning.
+    pub fn new(projection: &Projection<F>, block: usize) -> Result<Self, SimulationError> {
+        let posts = projection.synapses.shape().0;
+        (0..posts).try_for_each(|post| check_row(projection, post))?;
+        let blocks = std::iter::repeat_with(OnceLock::new).take(posts.div_ceil(block)).collect();
+        Ok(Self { block, next: AtomicUsize::new(0), blocks, done: OnceLock::new() })
+    }
+
+    /// The fans, once all are made. `bank` are the constants that all targets share.
+    pub fn finish(
+        &self,
+        projection: &Projection<F>,
         bank: Option<&ModeBank<F>>,
         leg: f64,
-        block: usize,
-    ) -> Result<Self, SimulationError> {
-        let projection = &network.projections[number];
+    ) -> Arc<Fans<F>> {
+        if let Some(fans) = self.done.get() {
+            return fans.clone();
+        }
         let (posts, sources) = projection.synapses.shape();
-        let starts = (0..posts).step_by(block);
-        let blocks =
-            starts.map(|start| Fan::new(projection, start..posts.min(start + block), bank, leg));
-        Ok(Self { sources, block, blocks: blocks.collect::<Result<_, _>>()? })
+        let make = |number: usize| {
+            let start = number * self.block;
+            let posts = start..posts.min(start + self.block);
+            let new = || Arc::new(Fan::new(projection, posts, bank, leg));
+            self.blocks[number].get_or_init(new).clone()
+        };
+        let all = 0..self.blocks.len();
+        let next = || Some(self.next.fetch_add(1, Relaxed)).filter(|k| all.contains(k));
+        while let Some(number) = next() {
+            make(number);
+        }
+        let blocks = all.map(make).collect();
+        self.done.get_or_init(|| Arc::new(Fans { sources, blocks })).clone()
     }
 }

@@ -114,14 +114,13 @@ impl<F: Real> Optimizer<F> for Adam<F> {
         let power = i32::try_from(self.steps).unwrap_or(i32::MAX);
         let correct1 = one - self.beta1.powi(power);
         let correct2 = one - self.beta2.powi(power);
-        let step = |(first, second): &mut (&mut Vec<F>, &mut Vec<F>), k: usize, g| {
-            first[k] = beta1 * first[k] + (one - beta1) * g;
-            second[k] = next_second(second[k], g);
-            (first[k] / correct1) / ((second[k] / correct2).sqrt() + epsilon)
+        let step = |[first, second]: [&mut F; 2], g| {
+            *first = beta1 * *first + (one - beta1) * g;
+            *second = next_second(*second, g);
+            (*first / correct1) / ((*second / correct2).sqrt() + epsilon)
         };
-        let stop = |(first, _): &mut (&mut Vec<F>, &mut Vec<F>), k: usize| first[k] = F::zero();
-        let mut moments = (&mut self.first, &mut self.second);
-        step_each(network, gradients, &self.rates, &mut moments, step, stop);
+        let moments = [&mut self.first[..], &mut self.second[..]];
+        step_each(network, gradients, &self.rates, moments, step);
         Ok(())
     }
 

@@ -4,13 +4,15 @@ mod adam;
 mod rates;
 mod sgd;
 mod state;
+mod step;
 
 pub use adam::Adam;
 pub use rates::{ParameterGroup, Rates};
 pub use sgd::Sgd;
 pub use state::OptimizerState;
 
-use crate::{Block, Bounds, Gradients, Network, ParameterKind, ParameterMap, Real};
+use crate::{Block, Gradients, Network, ParameterKind, ParameterMap, Real};
+use step::step_each;
 use thiserror::Error;
 
 /// Why parameters could not be stepped. Nothing has changed when one of these is returned.
@@ -151,44 +153,4 @@ fn check_gradients<F: Real>(
         }
     }
     Ok(())
-}
-
-/// Takes the step of every parameter that is not frozen and that no bound holds, in order, lets weights decay, and updates
-/// the network. `step(position, gradient)` is what is subtracted, in units of the learning rate; `stop(position)` forgets
-/// the momentum of a parameter that a bound holds.
-fn step_each<F: Real, S>(
-    network: &mut dyn Network<F>,
-    gradients: &Gradients<F>,
-    rates: &Rates<F>,
-    state: &mut S,
-    step: impl Fn(&mut S, usize, F) -> F,
-    stop: impl Fn(&mut S, usize),
-) {
-    let mut rest = gradients.values().iter().enumerate();
-    for (owner, parameter) in network.parameters_mut() {
-        if rates.freezes(owner, parameter.kind) {
-            rest.by_ref().take(parameter.values.len()).for_each(drop);
-            continue;
-        }
-        let rate = rates.of(owner, parameter.kind);
-        let decay = match parameter.kind {
-            ParameterKind::Weight => rates.weight_decay,
-            _ => F::zero(),
-        };
-        let bounds: Bounds<F> = parameter.bounds;
-        for (value, (k, &g)) in parameter.values.iter_mut().zip(&mut rest) {
-            if bounds.hold(*value, g) {
-                stop(state, k);
-                *value = bounds.project(*value - rate * decay * *value);
-                continue;
-            }
-            *value -= rate * (step(state, k, g) + decay * *value);
-            let inside = bounds.project(*value);
-            if *value != inside {
-                *value = inside;
-                stop(state, k);
-            }
-        }
-    }
-    network.update();
 }

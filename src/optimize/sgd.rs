@@ -81,12 +81,11 @@ impl<F: Real> Optimizer<F> for Sgd<F> {
         let next = |velocity, g| momentum * velocity + g;
         check_gradients(&layout, &self.rates, gradients, &self.velocity, next)?;
         self.velocity.resize(gradients.values().len(), F::zero());
-        let step = |velocity: &mut Vec<F>, k: usize, g| {
-            velocity[k] = next(velocity[k], g);
-            velocity[k]
+        let step = |[velocity]: [&mut F; 1], g| {
+            *velocity = next(*velocity, g);
+            *velocity
         };
-        let stop = |velocity: &mut Vec<F>, k: usize| velocity[k] = F::zero();
-        step_each(network, gradients, &self.rates, &mut self.velocity, step, stop);
+        step_each(network, gradients, &self.rates, [&mut self.velocity[..]], step);
         Ok(())
     }
 
