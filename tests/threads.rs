@@ -2,12 +2,12 @@
 
 use eventprop::data::YinYang;
 use eventprop::{
-    Assessment, BatchSummary, CrossEntropy, Deferred, Dense, Error, FirstSpikeTime, Gradients,
-    Health, Lif, Network, NetworkBuilder, Objective, Sample, SpikeTrains, SpikingNetwork,
-    backward_batch, evaluate_batch,
+    Assessment, BatchSummary, CrossEntropy, Deferred, Dense, Engine, Error, FirstSpikeTime,
+    Gradients, Health, LeakyIntegrator, Lif, MeanVoltage, Network, NetworkBuilder, Objective,
+    Sample, SpikeTrains, SpikingNetwork, backward_batch, evaluate_batch,
 };
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
-use rand_distr::Normal;
+use rand_distr::{Normal, Uniform};
 
 const DURATION: f64 = 60.0;
 
@@ -121,5 +121,37 @@ fn the_first_sample_that_fails_is_named() {
         let run = || backward_batch(&net, &samples, DURATION, &objective());
         let error = pool.install(run).unwrap_err();
         assert!(matches!(error, Error::Sample { index: 41, .. }), "{error}");
+    }
+}
+
+#[test]
+fn threads_that_sort_synapses_together_change_no_bit() {
+    // So many channels that neurons come in four blocks, whose synapses each thread may sort.
+    const CHANNELS: usize = 4096;
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let mut net = NetworkBuilder::new();
+    let input = net.input("input", CHANNELS);
+    let hidden = net.layer("hidden", Lif::new(32));
+    let weights = Normal::new(0.5, 0.5).unwrap();
+    net.connect(input, hidden, Dense::weights(weights).delays(Uniform::new(0.0, 20.0).unwrap()));
+    let output = net.layer("output", LeakyIntegrator::new(2));
+    net.connect(hidden, output, Dense::weights(weights));
+    let net = net.build(&mut rng).unwrap().with_engine(Engine::Fast);
+    let mut event = |_| (rng.random::<f64>() * DURATION, rng.random_range(0..CHANNELS));
+    let mut sample =
+        |_| SpikeTrains::from_events(CHANNELS, (0..400).map(&mut event).collect::<Vec<_>>());
+    let inputs: Vec<SpikeTrains> = (0..16).map(|k| sample(k).unwrap()).collect();
+    let samples: Vec<_> = inputs.iter().map(|input| Sample { input, target: &1 }).collect();
+    let objective = Objective::new(MeanVoltage, CrossEntropy::new());
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        // A clone has prepared nothing.
+        let net = net.clone();
+        pool.install(|| backward_batch(&net, &samples, DURATION, &objective)).unwrap()
+    };
+    let (summary, gradients) = run(1);
+    assert!(summary.spikes[0].iter().sum::<u64>() > 1000);
+    for _ in 0..20 {
+        assert_eq!(run(16), (summary.clone(), gradients.clone()));
     }
 }
