@@ -35,3 +35,25 @@ pub(crate) fn for_each_segment<T: Send>(values: &mut [T], f: impl Fn(usize, &mut
     }
     f(0, values);
 }
+
+/// Calls `then` with what `f` makes of every number below `count`, in order. The calls of `f` are spread over the threads; as
+/// many results are in memory at one time as keeps these busy.
+pub(crate) fn in_order<T: Send, E: Send>(
+    count: usize,
+    f: impl Fn(usize) -> Result<T, E> + Sync,
+    mut then: impl FnMut(usize, T) -> Result<(), E>,
+) -> Result<(), E> {
+    let round = match threads() {
+        1 => 1,
+        threads => 4 * threads,
+    };
+    let mut results = Vec::new();
+    for start in (0..count).step_by(round) {
+        results.resize_with(round.min(count - start), || None);
+        for_each(&mut results, |k, result| *result = Some(f(start + k)));
+        for (k, result) in results.drain(..).flatten().enumerate() {
+            then(start + k, result?)?;
+        }
+    }
+    Ok(())
+}

@@ -2,6 +2,7 @@
 
 use super::{DataError, DatasetBuilder, events::Source};
 use crate::SpikeTrains;
+use crate::parallel::in_order;
 use std::{cmp::Ordering, fmt, sync::Arc};
 
 /// What a sample is for.
@@ -225,11 +226,13 @@ impl Dataset {
     /// Events that cannot be read or are not valid.
     pub fn in_memory(&self) -> Result<Self, DataError> {
         let mut builder = DatasetBuilder::from_header(self.header().clone());
-        let mut events = Vec::new();
-        for index in 0..self.len() {
-            self.events(index, &mut events)?;
-            builder.push_events(&mut events, *self.about(index))?;
-        }
+        let read = |index| {
+            let mut events = Vec::new();
+            self.events(index, &mut events).map(|()| events)
+        };
+        in_order(self.len(), read, |index, mut events: Vec<_>| {
+            builder.push_events(&mut events, *self.about(index))
+        })?;
         builder.build()
     }
 

@@ -6,6 +6,7 @@ use super::{
     dataset::{About, Header, Store},
     events::Source,
 };
+use crate::parallel::in_order;
 use std::sync::Arc;
 
 /// Events in files that may change after they were opened, so each time they are read they are checked.
@@ -32,17 +33,21 @@ pub(super) fn scan(
 ) -> Result<Dataset, DataError> {
     let limits = Header { channels: MAX_CHANNELS, duration: f64::INFINITY, ..Header::default() };
     let mut events = Scanned { events, limits };
-    let mut buffer = Vec::new();
-    let mut latest = 0.0_f64;
-    for sample in 0..about.len() {
-        buffer.clear();
-        events.read(sample, &mut buffer)?;
-        for &(time, channel) in &buffer {
-            latest = latest.max(time);
-            header.channels = header.channels.max(channel as usize + 1);
-        }
-    }
-    header.duration = latest.floor() + 1.0;
+    let span = |sample| -> Result<_, DataError> {
+        let mut all = Vec::new();
+        events.read(sample, &mut all)?;
+        let within = |(latest, channels): (f64, usize), &(time, channel): &(f64, u32)| {
+            (latest.max(time), channels.max(channel as usize + 1))
+        };
+        Ok(all.iter().fold((0.0, 0), within))
+    };
+    let mut duration = 0.0_f64;
+    in_order(about.len(), span, |_, (latest, channels)| {
+        duration = duration.max(latest);
+        header.channels = header.channels.max(channels);
+        Ok(())
+    })?;
+    header.duration = duration.floor() + 1.0;
     header.check()?;
     events.limits = header.clone();
     Ok(Dataset::new(Store { header, about, events: Arc::new(events) }))

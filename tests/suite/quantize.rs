@@ -387,9 +387,9 @@ fn smooth_delays_are_learned_by_the_slope_at_the_exact_value() {
     assert_relative_eq!(delay, projected * 4.0 * 0.2 * 0.8, max_relative = 1e-12);
 }
 
-#[test]
-fn fine_tuning_improves_a_coarse_network() {
-    let mut rng = ChaCha8Rng::seed_from_u64(7);
+/// The loss of a network, after rounding, and after fine-tuning of that. Rounding alone moves single ones by a lot.
+fn fine_tuned(seed: u64) -> [f64; 3] {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let points = YinYang::default().sample(300, &mut rng);
     let inputs: Vec<SpikeTrains> = points.iter().map(YinYang::spikes).collect();
     let samples: Vec<Sample<'_, usize>> =
@@ -424,6 +424,12 @@ fn fine_tuning_improves_a_coarse_network() {
     let (deployed, _) = quantization.apply(&fine).unwrap();
     let after = loss(&deployed);
     assert_eq!(after.to_bits(), loss(&fine).to_bits());
-    println!("exact {}, coarse {before}, fine-tuned {after}", loss(&net));
-    assert!(loss(&net) < 0.7 * before && after < 0.7 * before, "{before} before, {after} after");
+    [loss(&net), before, after]
+}
+
+#[test]
+fn fine_tuning_improves_a_coarse_network() {
+    let losses = [1, 2, 3].map(fine_tuned);
+    let [exact, before, after] = [0, 1, 2].map(|k| losses.iter().map(|l| l[k]).sum::<f64>());
+    assert!(exact < 0.7 * before && after < 0.7 * before, "{losses:?}");
 }
