@@ -34,7 +34,7 @@
 //! | feature | default | what for |
 //! |---|---|---|
 //! | `serde` | yes | store and load spike trains, networks, gradients, reports and optimisers |
-//! | `rayon` | yes | spread the samples of a batch over the cores |
+//! | `rayon` | yes | all cores: for the samples of a batch, steps and reading files |
 //! | `files` | yes | event files and checkpoints |
 //! | `hdf5` | no | SHD and SSC files |
 //! | `plot` | no | pictures as SVG |
