@@ -51,7 +51,7 @@ const SHARE: usize = 16;
 
 /// Samples in a chunk of a batch, as in the library.
 fn chunk_len(batch: usize) -> usize {
-    (batch / 16).clamp(1, 8)
+    batch.div_ceil(16).clamp(1, 8)
 }
 
 /// The time of one rank in ns.

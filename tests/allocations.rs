@@ -4,9 +4,9 @@ use allocation_counter::measure;
 use eventprop::remedy::{GradientClip, SlopeLimiter, SpikeCountRegularizer};
 use eventprop::{
     BackwardOptions, Constant, CrossEntropy, Dense, Engine, FirstSpikeTime, LeakyIntegrator, Lif,
-    MaxVoltage, MeanSquaredError, MeanVoltage, NetworkBuilder, Objective, ParameterKind, Readout,
-    Sample, Simulator, SpikeTimes, SpikeTrains, SpikingNetwork, VanRossum, VoltageAt,
-    backward_batch, backward_batch_with, evaluate_batch,
+    MaxVoltage, MeanSquaredError, MeanVoltage, Network, NetworkBuilder, Objective, ParameterKind,
+    Readout, Sample, Simulator, SpikeTimes, SpikeTrains, SpikingNetwork, Trace, VanRossum,
+    VoltageAt, backward_batch, backward_batch_with, evaluate_batch,
 };
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Normal, Uniform};
@@ -184,4 +184,27 @@ fn a_warm_simulator_does_not_allocate() {
     let mut again = 0;
     assert_eq!(measure(|| again = run()).count_total, 0);
     assert!(spikes > 10_000 && again == spikes, "{spikes} spikes");
+}
+
+#[test]
+fn synapses_are_sorted_again_in_the_memory_of_those_before() {
+    const NEURONS: usize = 256;
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let mut net = NetworkBuilder::new();
+    let input = net.input("input", NEURONS);
+    let hidden = net.layer("hidden", Lif::new(NEURONS));
+    let dense = || Dense::weights(0.05).delays(Uniform::new(0.0, 20.0).unwrap());
+    net.connect(input, hidden, dense());
+    net.connect(hidden, hidden, dense());
+    let mut net: SpikingNetwork = net.build(&mut rng).unwrap().with_engine(Engine::Fast);
+    let events = (0..400).map(|_| (rng.random::<f64>() * DURATION, rng.random_range(0..NEURONS)));
+    let sample = SpikeTrains::from_events(NEURONS, events.collect::<Vec<_>>()).unwrap();
+    let mut trace = Trace::new();
+    net.forward_into(&sample, DURATION, &mut trace).unwrap();
+    net.update();
+    let counted = measure(|| net.forward_into(&sample, DURATION, &mut trace).unwrap());
+    // Sorted, a synapse is 48 bytes. They are made anew, and what they need was free before.
+    let sorted = 48 * 2 * NEURONS * NEURONS;
+    assert!(counted.bytes_total >= sorted as u64, "{counted:?}");
+    assert!(counted.bytes_max < sorted as u64 / 10, "{counted:?}");
 }

@@ -9,7 +9,7 @@ use std::ops::Range;
 /// The most samples per unit of parallel work: more would save little of what is done once per chunk.
 const MOST: usize = 8;
 
-/// Chunks that a batch has if its samples suffice, so that so many threads have something to do.
+/// Chunks of a batch, unless they would be longer: so many threads have something to do.
 const CHUNKS: usize = 16;
 
 /// Chunks per thread in a round, after which their sums are added up, in order. So what is alive at one
@@ -20,7 +20,7 @@ const ROUND: usize = 4;
 /// Samples per chunk of a batch. It must not depend on the number of threads, because gradients are summed chunk by
 /// chunk.
 fn chunk_len(samples: usize) -> usize {
-    (samples / CHUNKS).clamp(1, MOST)
+    samples.div_ceil(CHUNKS).clamp(1, MOST)
 }
 
 /// What one sample after the other needs; kept for its memory.
@@ -36,14 +36,6 @@ pub(crate) struct Chunk<F> {
     pub summary: BatchSummary<F>,
     pub gradients: Gradients<F>,
     pub result: Result<(), Error>,
-}
-
-/// Adds the gradients of all chunks, in order, to those from number `start` on.
-pub(crate) fn add_values<F: Real>(chunks: &[Chunk<F>], start: usize, values: &mut [F]) {
-    for chunk in chunks {
-        let part = &chunk.gradients.values()[start..];
-        values.iter_mut().zip(part).for_each(|(sum, x)| *sum += *x);
-    }
 }
 
 /// Who has which chunks of a batch, and how their sums come together.
@@ -80,8 +72,11 @@ impl<F: Real> Gather<F> for Alone {
         for chunk in own.iter_mut() {
             std::mem::replace(&mut chunk.result, Ok(()))?;
             total.summary.append(&chunk.summary);
+            let (layout, own) = (total.gradients.layout(), chunk.gradients.layout());
+            assert_eq!(layout, own, "gradients of different networks cannot be added");
         }
-        for_each_segment(total.gradients.values_mut(), |start, part| add_values(own, start, part));
+        let add = |start, values: &mut [F]| Chunk::add_gradients(own, start, values);
+        for_each_segment(total.gradients.values_mut(), add);
         Ok(())
     }
 
@@ -96,13 +91,21 @@ impl<F: Real> Chunk<F> {
         Self { summary, gradients, result: Ok(()) }
     }
 
-    /// Takes the memory for gradients if it is the first time: here many threads can do so.
+    /// Sums over no samples. At first there is no memory for gradients, so that each thread takes that of its chunks.
     fn clear(&mut self, layout: &[Block]) {
         self.summary.clear();
-        if self.gradients.layout().len() == layout.len() {
+        if self.gradients.layout() == layout {
             self.gradients.values_mut().fill(F::zero());
         } else {
             self.gradients = Gradients::zeros(layout.to_vec());
+        }
+    }
+
+    /// Adds the gradients of all chunks, in order, to those from number `start` on.
+    pub(crate) fn add_gradients(chunks: &[Self], start: usize, values: &mut [F]) {
+        for chunk in chunks {
+            let part = &chunk.gradients.values()[start..];
+            values.iter_mut().zip(part).for_each(|(sum, x)| *sum += *x);
         }
     }
 }

@@ -3,7 +3,7 @@
 mod chunks;
 mod summary;
 
-pub(crate) use chunks::{Alone, Chunk, Gather, add_values};
+pub(crate) use chunks::{Alone, Chunk, Gather};
 pub use summary::BatchSummary;
 
 use crate::{

@@ -79,7 +79,8 @@ pub trait Communicator {
 /// [`backward_batch_with`](crate::backward_batch_with) on all ranks.
 ///
 /// All ranks call it with all samples of the batch; of those of others only the number matters. A share consists of
-/// whole chunks, a sixteenth of the batch each but eight samples at most, so more ranks than there are chunks do not help.
+/// whole chunks, a sixteenth of the batch each, rounded up, but eight samples at most. More ranks than there are chunks do
+/// not help.
 ///
 /// # Errors
 /// The error of the first sample that has one, on the rank that simulates it; on others
@@ -172,7 +173,7 @@ impl<F: Real> Gather<F> for Ranks<'_> {
             own.iter().for_each(|chunk| summary.append(&chunk.summary));
             Ok(ring::encode(&widen(&summary)))
         };
-        let add_values = |start: usize, values: &mut [F]| batch::add_values(own, start, values);
+        let add_values = |start: usize, values: &mut [F]| Chunk::add_gradients(own, start, values);
         let head = ring::encode(&widen(&total.summary));
         let sum = ring::sum(self.0, head, add, total.gradients.values_mut(), add_values);
         match (sum, failed) {

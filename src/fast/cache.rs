@@ -1,9 +1,8 @@
 //! What is derived from the parameters of a network, kept until they change.
 
-use super::fan::{Fans, Making};
+use super::fan::Fans;
 use super::grid::Grid;
 use super::plan::Plan;
-use crate::layer::ModeBank;
 use crate::{Real, SimulationError, SpikingNetwork};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,11 +17,11 @@ struct Kept<F> {
     projection: usize,
     /// Whether the targets share their constants.
     shared: bool,
-    fans: Arc<Making<F>>,
+    fans: Arc<Fans<F>>,
 }
 
 impl<F: Real> Cache<F> {
-    /// The fans of a projection, made if need be. `bank` are the constants that all targets share.
+    /// The fans of a projection, to be finished. `shared` if all targets share their constants.
     ///
     /// # Errors
     /// A weight or a delay that has no meaning.
@@ -30,22 +29,10 @@ impl<F: Real> Cache<F> {
         &self,
         network: &SpikingNetwork<F>,
         number: usize,
-        bank: Option<&ModeBank<F>>,
-        leg: f64,
-        block: usize,
-    ) -> Result<Arc<Fans<F>>, SimulationError> {
-        let projection = &network.projections[number];
-        let making = self.making(network, number, bank.is_some(), block)?;
-        Ok(making.finish(projection, bank, leg))
-    }
-
-    fn making(
-        &self,
-        network: &SpikingNetwork<F>,
-        number: usize,
         shared: bool,
         block: usize,
-    ) -> Result<Arc<Making<F>>, SimulationError> {
+    ) -> Result<Arc<Fans<F>>, SimulationError> {
+        // Held while synapses are checked: others would check the same.
         let mut kept = self.fans.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |k: &&Kept<F>| {
             k.version == network.version
@@ -57,7 +44,7 @@ impl<F: Real> Cache<F> {
         }
         let other = |k: &Kept<F>| (k.projection, k.shared) != (number, shared);
         kept.retain(|k| k.version == network.version && other(k));
-        let fans = Arc::new(Making::new(&network.projections[number], block)?);
+        let fans = Arc::new(Fans::new(&network.projections[number], block)?);
         let version = network.version;
         kept.push(Kept { version, projection: number, shared, fans: fans.clone() });
         Ok(fans)
@@ -77,23 +64,23 @@ impl<F: Real> Cache<F> {
     ) -> Result<Arc<Plan<F>>, SimulationError> {
         let lock = || self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |p: &&Arc<Plan<F>>| {
-            p.version == network.version
-                && p.group == group
-                && p.grid == grid
-                && (p.block, p.own) == (block, own)
+            p.group == group && p.grid == grid && (p.block, p.own) == (block, own)
         };
-        if let Some(found) = lock().iter().find(same) {
-            return Ok(found.clone());
+        let find = |kept: &mut Vec<Arc<Plan<F>>>| {
+            // First of all, so that the memory of fans that are out of date is free when there are new ones.
+            kept.retain(|p| p.version == network.version);
+            kept.iter().find(same).cloned()
+        };
+        if let Some(found) = find(&mut lock()) {
+            return Ok(found);
         }
-        // Not under the lock: who comes meanwhile can help with the fans. The rest of a plan is made in no time.
+        // Not under the lock: who comes meanwhile helps with the fans.
         let plan = Arc::new(Plan::new(network, group, grid, block, own)?);
         let mut kept = lock();
-        kept.retain(|p| p.version == network.version);
-        if let Some(found) = kept.iter().find(same) {
-            return Ok(found.clone());
-        }
-        kept.push(plan.clone());
-        Ok(plan)
+        Ok(find(&mut kept).unwrap_or_else(|| {
+            kept.push(plan.clone());
+            plan
+        }))
     }
 }
 

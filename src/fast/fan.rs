@@ -6,8 +6,8 @@ use crate::layer::ModeBank;
 use crate::network::Projection;
 use crate::{Real, SimulationError};
 use std::ops::Range;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
 
 /// One synapse. What it does to a neuron has two parts, one per mode of V: that of the membrane and that
 /// of the current.
@@ -49,14 +49,15 @@ pub(super) struct Fan<F> {
 }
 
 impl<F: Real> Fan<F> {
-    /// The synapses onto the neurons `posts`.
+    /// The synapses onto the neurons `posts`, or as many of them as there are.
     pub fn new(
         projection: &Projection<F>,
         posts: Range<usize>,
         bank: Option<&ModeBank<F>>,
         leg: f64,
     ) -> Self {
-        let pres = projection.synapses.shape().1;
+        let (all, pres) = projection.synapses.shape();
+        let posts = posts.start..posts.end.min(all);
         let mut starts = vec![0_u32; pres + 1];
         for post in posts.clone() {
             projection.synapses.row(post).iter().for_each(|s| starts[s.pre + 1] += 1);
@@ -105,57 +106,55 @@ impl<F: Real> Fan<F> {
     }
 }
 
-/// The synapses of a projection, block by block.
+/// The synapses of a projection, block by block. Threads that need them at the same time share the work of making them.
 #[derive(Debug)]
 pub(super) struct Fans<F> {
     pub sources: usize,
-    pub blocks: Vec<Arc<Fan<F>>>,
-}
-
-/// The fans of a projection while they are made: threads that need them at the same time share the work.
-#[derive(Debug)]
-pub(super) struct Making<F> {
     /// The neurons of a block.
     pub block: usize,
+    blocks: Vec<OnceLock<Fan<F>>>,
     /// The first block that no thread has begun.
     next: AtomicUsize,
-    blocks: Vec<OnceLock<Arc<Fan<F>>>>,
-    done: OnceLock<Arc<Fans<F>>>,
 }
 
-impl<F: Real> Making<F> {
+impl<F: Real> Fans<F> {
+    /// No block is made yet.
+    ///
     /// # Errors
     /// A weight or a delay that has no meaning.
     pub fn new(projection: &Projection<F>, block: usize) -> Result<Self, SimulationError> {
-        let posts = projection.synapses.shape().0;
+        let (posts, sources) = projection.synapses.shape();
         (0..posts).try_for_each(|post| check_row(projection, post))?;
         let blocks = std::iter::repeat_with(OnceLock::new).take(posts.div_ceil(block)).collect();
-        Ok(Self { block, next: AtomicUsize::new(0), blocks, done: OnceLock::new() })
+        Ok(Self { sources, block, blocks, next: AtomicUsize::new(0) })
     }
 
-    /// The fans, once all are made. `bank` are the constants that all targets share.
-    pub fn finish(
-        &self,
-        projection: &Projection<F>,
-        bank: Option<&ModeBank<F>>,
-        leg: f64,
-    ) -> Arc<Fans<F>> {
-        if let Some(fans) = self.done.get() {
-            return fans.clone();
-        }
-        let (posts, sources) = projection.synapses.shape();
-        let make = |number: usize| {
-            let start = number * self.block;
-            let posts = start..posts.min(start + self.block);
-            let new = || Arc::new(Fan::new(projection, posts, bank, leg));
-            self.blocks[number].get_or_init(new).clone()
-        };
-        let all = 0..self.blocks.len();
-        let next = || Some(self.next.fetch_add(1, Relaxed)).filter(|k| all.contains(k));
+    /// Makes blocks until other threads have begun all that are left. `make` has the fan onto some neurons.
+    pub fn begin(&self, make: impl Fn(Range<usize>) -> Fan<F>) {
+        let next = || Some(self.next.fetch_add(1, Relaxed)).filter(|&k| k < self.blocks.len());
         while let Some(number) = next() {
-            make(number);
+            self.make(number, &make);
         }
-        let blocks = all.map(make).collect();
-        self.done.get_or_init(|| Arc::new(Fans { sources, blocks })).clone()
+    }
+
+    /// Returns once all blocks are made: others may be at some, and one is made again if its thread panicked.
+    pub fn finish(&self, make: impl Fn(Range<usize>) -> Fan<F>) {
+        (0..self.blocks.len()).for_each(|number| self.make(number, &make));
+    }
+
+    fn make(&self, number: usize, make: impl Fn(Range<usize>) -> Fan<F>) {
+        let start = number * self.block;
+        self.blocks[number].get_or_init(|| make(start..start + self.block));
+    }
+
+    /// A block, of fans that are finished.
+    #[inline]
+    pub fn of(&self, block: usize) -> &Fan<F> {
+        self.blocks[block].get().expect("plans have finished their fans")
+    }
+
+    /// All blocks, likewise.
+    pub fn all(&self) -> impl Iterator<Item = &Fan<F>> {
+        (0..self.blocks.len()).map(|block| self.of(block))
     }
 }

@@ -203,7 +203,7 @@ impl<F: Real, const R: usize> Inbox<F, R> {
         let run = &self.runs[run];
         let afferent = &afferents[run.afferent as usize];
         let index = run.branch + (number as u32 - run.first);
-        let fan = &afferent.fans.blocks[block];
+        let fan = afferent.fans.of(block);
         let branch = &fan.branches[index as usize];
         let time = run.time + branch.delay;
         let arrival = Arrival {

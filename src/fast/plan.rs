@@ -1,6 +1,7 @@
 //! What a group of layers needs to be simulated on a grid.
 
 use super::afferent::Afferent;
+use super::fan::Fan;
 use super::grid::{Grid, exp_of, gain, loss_of};
 use super::own::{Own, Owns};
 use super::walk::MOST_RECEPTORS;
@@ -222,21 +223,23 @@ impl<F: Real> Plan<F> {
             slot = slots.end;
             populations.push(Population::new(layer, neurons.banks(), slots, &grid, own));
         }
-        let mut afferents = Vec::new();
+        let mut all = Vec::new();
         for (number, projection) in network.projections.iter().enumerate() {
             if let Some(target) = group.iter().position(|&l| l == projection.target) {
                 let bank = (!own).then(|| populations[target].bank(0));
-                let fans = network.cache.fans(network, number, bank, grid.leg, block)?;
-                afferents.push(Afferent::new(
-                    projection,
-                    number,
-                    group,
-                    target,
-                    fans,
-                    (bank, &grid),
-                ));
+                let fans = network.cache.fans(network, number, bank.is_some(), block)?;
+                all.push((number, projection, target, bank, fans));
             }
         }
+        let make = |projection, bank| move |posts| Fan::new(projection, posts, bank, grid.leg);
+        for (_, projection, _, bank, fans) in &all {
+            fans.begin(make(projection, *bank));
+        }
+        let afferents = all.into_iter().map(|(number, projection, target, bank, fans)| {
+            fans.finish(make(projection, bank));
+            Afferent::new(projection, number, group, target, fans, (bank, &grid))
+        });
+        let afferents = afferents.collect();
         let recurrent = network.is_recurrent(group);
         let version = network.version;
         let group = group.into();

@@ -74,6 +74,9 @@ pub enum OptimizeError {
 }
 
 /// Changes the parameters of a network by a step along its gradients.
+///
+/// Where parameters are many, [`Adam`] and [`Sgd`] take a step on all threads of the current `rayon` pool, as batches do:
+/// hold no lock meanwhile that other work of this pool waits for.
 pub trait Optimizer<F: Real> {
     /// Takes a step, then has the network project its parameters on their bounds.
     ///

@@ -22,9 +22,8 @@ impl<F: Real> Seen<F> {
         if self.fans.is_none() {
             self.fans = Some(afferent.fans.clone());
             self.taus = afferent.taus;
-            let fans = &afferent.fans.blocks;
-            self.blocks.resize_with(fans.len(), Vec::new);
-            for (seen, fan) in self.blocks.iter_mut().zip(fans) {
+            self.blocks.resize_with(afferent.fans.all().count(), Vec::new);
+            for (seen, fan) in self.blocks.iter_mut().zip(afferent.fans.all()) {
                 seen.clear();
                 seen.resize(fan.branches.len(), (F::zero(), F::zero()));
             }
@@ -39,7 +38,7 @@ impl<F: Real> Seen<F> {
     /// Adds the gradients by the synapses, and is empty then.
     pub fn finish(&mut self, weights: &mut [F], delays: &mut [F]) {
         let Some(fans) = self.fans.take() else { return };
-        for (fan, seen) in fans.blocks.iter().zip(&self.blocks) {
+        for (fan, seen) in fans.all().zip(&self.blocks) {
             let Some((tau_mem, tau_syn)) = self.taus else {
                 for (branch, seen) in fan.branches.iter().zip(seen) {
                     weights[branch.synapse as usize] += seen.0;

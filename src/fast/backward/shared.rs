@@ -172,7 +172,7 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
         let sends = |a: &&Afferent<F>, s: &Spike| a.source == Some(s.population as usize);
         if let Some(next) = next {
             for afferent in plan.afferents.iter().filter(|a| sends(a, &next)) {
-                let fan = &afferent.fans.blocks[self.block.number];
+                let fan = afferent.fans.of(self.block.number);
                 prefetch(&fan.branches, fan.of(self.source(&next)).start);
             }
         }
@@ -191,7 +191,7 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
 
     /// Reads the adjoint where a spike arrives in the stretch: its dL/dt.
     fn read(&self, afferent: &Afferent<F>, source: usize, time: f64) -> f64 {
-        let fan = &afferent.fans.blocks[self.block.number];
+        let fan = afferent.fans.of(self.block.number);
         let first = self.block.slots(&self.plan.populations[afferent.target]).start;
         let Window { start, end, .. } = self.window;
         let receptor = if R == 1 { 0 } else { afferent.receptor };
@@ -218,7 +218,7 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
     /// for dL/dt of those spikes that did not do so themselves.
     fn gather(&mut self, k: usize) {
         let afferent = &self.plan.afferents[k];
-        let fan = &afferent.fans.blocks[self.block.number];
+        let fan = afferent.fans.of(self.block.number);
         let slot = self.block.slots(&self.plan.populations[afferent.target]).start;
         let trains = self.trace.sources(afferent.origin);
         let Gathered { seen, times, .. } = &mut *self.gathered;

@@ -110,7 +110,7 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
     /// A spike of the group starts.
     fn send(&mut self, k: usize, flight: Flight<F>) -> Result<(), SimulationError> {
         let afferent = &self.plan.afferents[k];
-        let fan = &afferent.fans.blocks[self.block.number];
+        let fan = afferent.fans.of(self.block.number);
         let branches = fan.of(flight.source as usize);
         let source = flight.source as usize;
         let mut flight = Flight { next: branches.start as u32, ..flight };

@@ -169,7 +169,7 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
             neurons.extend(within.map(|_| Neuron { population, ..Neuron::default() }));
         }
         for (traffic, afferent) in traffic.iter_mut().zip(&self.plan.afferents) {
-            let fan = &afferent.fans.blocks[self.block.number];
+            let fan = afferent.fans.of(self.block.number);
             for (source, queue) in traffic.queues().iter_mut().enumerate() {
                 queue.flying = 0..0;
                 let next = fan.of(source).start as u32;
@@ -183,7 +183,7 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
         let Space { inbox, traffic, active, .. } = &mut *self.space;
         inbox.turn();
         for (k, afferent) in self.plan.afferents.iter().enumerate() {
-            let fan = &afferent.fans.blocks[self.block.number];
+            let fan = afferent.fans.of(self.block.number);
             let target = &self.plan.populations[afferent.target];
             let place = (self.block.slots(target).start, self.block.owns(target));
             let mut numbered = true;

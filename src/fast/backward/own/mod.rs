@@ -140,7 +140,7 @@ impl<F: Real, const R: usize, const K: usize> Run<'_, '_, F, R, K> {
         let Self { trace, plan, block, space, .. } = self;
         let Space { traffic, events, sums, adjoint, .. } = &mut **space;
         for (afferent, traffic) in plan.afferents.iter().zip(traffic) {
-            at_last_arrival(traffic, &afferent.fans.blocks[block.number], trace.duration);
+            at_last_arrival(traffic, afferent.fans.of(block.number), trace.duration);
         }
         events.clear();
         for (population, p) in plan.populations.iter().enumerate() {
@@ -196,7 +196,7 @@ impl<F: Real, const R: usize, const K: usize> Run<'_, '_, F, R, K> {
     /// Reads the adjoint at every arrival in the slab of spikes from before it.
     fn read_all(&mut self, k: usize) {
         let afferent = &self.plan.afferents[k];
-        let fan = &afferent.fans.blocks[self.block.number];
+        let fan = afferent.fans.of(self.block.number);
         let target = &self.plan.populations[afferent.target];
         let place = (self.block.slots(target).start, self.block.owns(target));
         let offsets = self.trace.sources(afferent.origin).offsets();
@@ -233,7 +233,7 @@ impl<F: Real, const R: usize, const K: usize> Run<'_, '_, F, R, K> {
         let afferent = &self.plan.afferents[k];
         let target = &self.plan.populations[afferent.target];
         let place = (self.block.slots(target).start, self.block.owns(target));
-        let fan = &afferent.fans.blocks[self.block.number];
+        let fan = afferent.fans.of(self.block.number);
         let seen = self.gathered.seen[afferent.number].block(self.block.number);
         let Space { traffic, adjoint, sums, .. } = &mut *self.space;
         let flight = &mut traffic[k].queues()[source].flights[number];
