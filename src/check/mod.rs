@@ -2,15 +2,21 @@
 
 mod moved;
 mod report;
+mod ridders;
 
 pub use report::{CheckClass, CheckReport, Mismatch};
 
-use crate::{AdjointError, Assessment, Error, Goal, Gradients, Network, SpikeTrains};
+use crate::parallel::in_order;
+use crate::{
+    AdjointError, Assessment, Block, Error, Goal, Gradients, Network, Parameter, SpikeTrains,
+};
 use moved::{move_one, same_pattern, with_time};
+use ridders::ridders;
+use std::sync::{Mutex, PoisonError};
 
 /// Checks gradients of any network and objective against finite differences.
 ///
-/// Every parameter and every input time is moved both ways (one way at a bound), with steps that
+/// Every parameter and every input time (or [some of them](GradientCheck::at_most)) is moved both ways (one way at a bound), with steps that
 /// shrink from [`GradientCheck::step`], and the differences are extrapolated to step zero (Ridders
 /// 1982), which also gives an estimate of their own error, until that is a hundredth of what passes.
 /// The loss is smooth only as long as the same spikes occur and the same arrivals precede each: a
@@ -43,23 +49,23 @@ pub struct GradientCheck {
     relative: f64,
     absolute: f64,
     step: f64,
+    most: usize,
 }
 
 impl Default for GradientCheck {
     fn default() -> Self {
-        Self { relative: 1e-6, absolute: 1e-9, step: 1e-2 }
+        Self { relative: 1e-6, absolute: 1e-9, step: 1e-2, most: usize::MAX }
     }
 }
 
 /// Where the pattern changes, the step is cut this often before a parameter is skipped.
 const CUTS: usize = 7;
 const CUT: f64 = 0.2;
-/// Levels of extrapolation, and the ratio of their steps.
-const LEVELS: usize = 9;
-const RATIO: f64 = 1.6;
-/// After so many levels it ends where the estimated error is down to this part of what passes.
-const FEWEST_LEVELS: usize = 3;
+/// What the estimated error must be down to, as a part of what passes.
 const SMALL: f64 = 0.01;
+
+/// Makes a copy of a network.
+type Copy<'a> = dyn Fn() -> Box<dyn Network<f64> + 'a> + Sync + 'a;
 
 impl GradientCheck {
     /// A check to 1e-6 relative or 1e-9 absolute, with a first step of 0.01.
@@ -79,7 +85,14 @@ impl GradientCheck {
         self
     }
 
-    /// Checks every gradient of one trial.
+    /// Checks no more than so many gradients of each class, evenly spread over it: for networks with so many parameters
+    /// that there is no time for all. [`CheckClass::left_out`] counts the others.
+    pub fn at_most(mut self, gradients: usize) -> Self {
+        self.most = gradients;
+        self
+    }
+
+    /// Checks the gradients of one trial, on all threads.
     ///
     /// # Errors
     /// If the unperturbed trial fails.
@@ -117,14 +130,14 @@ impl GradientCheck {
         N: Network<f64> + Clone,
         G: Goal<f64> + ?Sized,
     {
-        let mut moved = network.clone();
-        self.compare_moved((network, &mut moved), input, duration, &goal, target, gradients)
+        let copy = || -> Box<dyn Network<f64> + '_> { Box::new(network.clone()) };
+        self.compare_copies((network, &copy), input, duration, &goal, target, gradients)
     }
 
-    /// The same with a copy of the network whose parameters may be moved.
-    fn compare_moved<T: ?Sized + Sync>(
+    /// The same with copies of the network whose parameters may be moved.
+    fn compare_copies<T: ?Sized + Sync>(
         &self,
-        (network, moved): (&dyn Network<f64>, &mut dyn Network<f64>),
+        (network, copy): (&dyn Network<f64>, &Copy<'_>),
         input: &SpikeTrains,
         duration: f64,
         goal: &dyn Goal<f64, Target = T>,
@@ -147,38 +160,61 @@ impl GradientCheck {
             Some(assessment.evaluation.loss)
         };
         let unmoved = loss(network, input);
-        let mut classes = Vec::new();
-        for (number, (block, values)) in gradients.blocks().enumerate() {
-            let name = format!("{} {}", block.owner, block.kind);
-            let mut class = CheckClass::new(name, Some(block.kind));
-            for (index, &adjoint) in values.iter().enumerate() {
-                let (center, bounds) = {
-                    let parameters = network.parameters();
-                    let parameter = &parameters[number].1;
-                    (parameter.values[index], parameter.bounds)
-                };
-                let numeric = self.settle(adjoint, &mut |step| {
-                    let range = (bounds.lower, bounds.upper);
-                    self.differentiate(step, (center, unmoved?), range, &mut |x| {
-                        move_one(network, moved, (number, index), x)?;
-                        loss(moved, input)
-                    })
-                });
-                class.add(self, index, adjoint, numeric);
-            }
-            classes.push(class);
-        }
-        let mut class = CheckClass::new("input times".into(), None);
-        for (index, &adjoint) in gradients.input_times.iter().enumerate() {
+        // Copies that no thread is at.
+        let copies = Mutex::new(Vec::new());
+        let lock = || copies.lock().unwrap_or_else(PoisonError::into_inner);
+        let by_parameter = |place: (usize, usize), adjoint: f64| {
+            let (center, range) = {
+                let parameters = network.parameters();
+                let Parameter { values, bounds, .. } = &parameters[place.0].1;
+                (values[place.1], (bounds.lower, bounds.upper))
+            };
+            let kept = lock().pop();
+            let mut moved = kept.unwrap_or_else(copy);
+            let found = self.settle(adjoint, &mut |step| {
+                self.differentiate(step, (center, unmoved?), range, &mut |x| {
+                    move_one(network, &mut *moved, place, x)?;
+                    loss(&*moved, input)
+                })
+            });
+            lock().push(moved);
+            found
+        };
+        let by_time = |index: usize, adjoint: f64| {
             let center = input.times()[index];
-            let numeric = self.settle(adjoint, &mut |step| {
+            self.settle(adjoint, &mut |step| {
                 self.differentiate(step, (center, unmoved?), (0.0, f64::INFINITY), &mut |x| {
                     loss(network, &with_time(input, index, x)?)
                 })
-            });
-            class.add(self, index, adjoint, numeric);
+            })
+        };
+        let named = |(block, _): (&Block, _)| {
+            CheckClass::new(format!("{} {}", block.owner, block.kind), Some(block.kind))
+        };
+        let last = CheckClass::new("input times".into(), None);
+        let mut classes: Vec<_> = gradients.blocks().map(named).chain([last]).collect();
+        let values: Vec<_> =
+            gradients.blocks().map(|(_, all)| all).chain([&gradients.input_times[..]]).collect();
+        let mut chosen = Vec::new();
+        for (number, (class, all)) in classes.iter_mut().zip(&values).enumerate() {
+            let count = all.len().min(self.most);
+            class.left_out = all.len() - count;
+            // The middle ones of so many equal stretches.
+            chosen.extend((0..count).map(|k| (number, (2 * k + 1) * all.len() / (2 * count))));
         }
-        classes.push(class);
+        let difference = |k: usize| -> Result<_, Error> {
+            let (class, index) = chosen[k];
+            let adjoint = values[class][index];
+            Ok(match class == gradients.layout().len() {
+                false => by_parameter((class, index), adjoint),
+                true => by_time(index, adjoint),
+            })
+        };
+        in_order(chosen.len(), difference, |k, numeric| {
+            let (class, index) = chosen[k];
+            classes[class].add(self, index, values[class][index], numeric);
+            Ok(())
+        })?;
         Ok(CheckReport { classes })
     }
 
@@ -239,40 +275,9 @@ impl GradientCheck {
     }
 }
 
-/// Extrapolates difference quotients, whose error is a series in h^order, to h = 0, until the error is `small` for the
-/// result.
-fn ridders(
-    step: f64,
-    order: i32,
-    (noise, small): (f64, &dyn Fn(f64) -> f64),
-    quotient: &mut dyn FnMut(f64) -> Option<f64>,
-) -> Option<(f64, f64)> {
-    let mut best = (f64::NAN, f64::INFINITY);
-    let mut last: Vec<f64> = Vec::new();
-    let mut h = step;
-    for level in 1..=LEVELS {
-        let mut row = vec![quotient(h)?];
-        let mut factor = 1.0;
-        for (k, previous) in last.iter().enumerate() {
-            factor *= RATIO.powi(order);
-            let better = (row[k] * factor - previous) / (factor - 1.0);
-            let error = (better - row[k]).abs().max((better - previous).abs()) + noise / h;
-            if error < best.1 {
-                best = (better, error);
-            }
-            row.push(better);
-        }
-        if level >= FEWEST_LEVELS && best.1 <= small(best.0.abs()) {
-            break;
-        }
-        last = row;
-        h /= RATIO;
-    }
-    Some(best)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::ridders::{FEWEST_LEVELS, LEVELS};
     use super::*;
     use approx::assert_relative_eq;
 

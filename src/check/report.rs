@@ -27,6 +27,8 @@ pub struct CheckClass {
     pub skipped: usize,
     /// How many could not be decided, because the finite difference is not exact enough.
     pub inconclusive: usize,
+    /// How many were not looked at: see [`GradientCheck::at_most`].
+    pub left_out: usize,
     /// The greatest error among those compared, relative to the gradient or to the absolute
     /// tolerance, whichever is greater.
     pub worst: f64,
@@ -56,6 +58,7 @@ impl CheckClass {
             checked: 0,
             skipped: 0,
             inconclusive: 0,
+            left_out: 0,
             worst: 0.0,
             mismatches: Vec::new(),
         }
@@ -109,6 +112,11 @@ impl CheckReport {
     pub fn inconclusive(&self) -> usize {
         self.classes.iter().map(|c| c.inconclusive).sum()
     }
+
+    /// How many were not looked at: see [`GradientCheck::at_most`].
+    pub fn left_out(&self) -> usize {
+        self.classes.iter().map(|c| c.left_out).sum()
+    }
 }
 
 /// Mismatches of a class that are shown in full.
@@ -133,6 +141,9 @@ impl fmt::Display for CheckReport {
                 c.mismatches.len(),
                 c.worst
             )?;
+        }
+        if self.left_out() > 0 {
+            writeln!(f, "{} more were not looked at", self.left_out())?;
         }
         for c in &self.classes {
             for m in c.mismatches.iter().take(SHOWN) {

@@ -9,6 +9,7 @@ mod task;
 mod agree;
 mod bad_input;
 mod bounds;
+mod checker;
 mod checkpoints;
 mod clipping;
 mod config;

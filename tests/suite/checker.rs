@@ -1,0 +1,79 @@
+//! Which gradients the checker looks at, and on how many threads.
+
+use eventprop::check::{CheckReport, GradientCheck};
+use eventprop::{
+    CrossEntropy, Dense, Gradients, LeakyIntegrator, Lif, MeanVoltage, Network, NetworkBuilder,
+    Objective, SpikeTrains, SpikingNetwork,
+};
+use rand::{SeedableRng, rngs::ChaCha8Rng};
+use rand_distr::Uniform;
+
+const DURATION: f64 = 50.0;
+
+/// A network with 4 x 3 and 3 x 2 synapses, and an input of 7 spikes.
+fn network() -> (SpikingNetwork, SpikeTrains) {
+    let mut net = NetworkBuilder::new();
+    let input = net.input("input", 4);
+    let hidden = net.layer("hidden", Lif::new(3));
+    let output = net.layer("output", LeakyIntegrator::new(2));
+    let weights = Uniform::new(1.0, 3.0).unwrap();
+    let dense = || Dense::weights(weights).delays(Uniform::new(0.5, 9.0).unwrap());
+    net.connect(input, hidden, dense());
+    net.connect(hidden, output, dense());
+    let net = net.build(&mut ChaCha8Rng::seed_from_u64(4)).unwrap();
+    let trains = [vec![1.0, 8.0], vec![2.0, 12.5], vec![3.5], vec![4.0, 6.0]];
+    (net, SpikeTrains::from_channels(trains).unwrap())
+}
+
+fn objective() -> Objective<MeanVoltage, CrossEntropy> {
+    Objective::new(MeanVoltage, CrossEntropy::new())
+}
+
+/// The report on gradients of which each is wrong.
+fn report(check: &GradientCheck) -> CheckReport {
+    let (net, input) = network();
+    let trace = net.forward(&input, DURATION).unwrap();
+    let mut wrong: Gradients = net.backward(&trace, &objective(), &1).unwrap().1;
+    let times = wrong.input_times.clone();
+    wrong.values_mut().iter_mut().for_each(|g| *g += 1.0);
+    wrong.input_times = times.iter().map(|g| g + 1.0).collect();
+    check.compare(&net, &input, DURATION, &objective(), &1, &wrong).unwrap()
+}
+
+fn looked_at(report: &CheckReport) -> Vec<Vec<usize>> {
+    let class = |c: &eventprop::check::CheckClass| c.mismatches.iter().map(|m| m.index).collect();
+    report.classes.iter().map(class).collect()
+}
+
+#[test]
+fn some_gradients_are_enough_if_one_says_so() {
+    let all = report(&GradientCheck::new());
+    let every = |len: usize| (0..len).collect::<Vec<_>>();
+    assert_eq!(looked_at(&all), [12, 12, 6, 6, 7].map(every));
+    assert_eq!((all.checked(), all.left_out()), (43, 0));
+
+    let some = report(&GradientCheck::new().at_most(3));
+    let (of_12, of_6) = (vec![2, 6, 10], vec![1, 3, 5]);
+    let expected = [of_12.clone(), of_12, of_6.clone(), of_6, vec![1, 3, 5]];
+    assert_eq!(looked_at(&some), expected);
+    assert_eq!((some.checked(), some.left_out()), (15, 28));
+    assert!(some.to_string().contains("28 more were not looked at"), "{some}");
+    // Those that are looked at are found to be what they are found to be among all.
+    for (some, all) in some.classes.iter().zip(&all.classes) {
+        assert!(some.mismatches.iter().all(|m| all.mismatches.contains(m)));
+    }
+
+    // Nothing that is looked at has not passed.
+    let none = report(&GradientCheck::new().at_most(0));
+    assert_eq!((none.checked(), none.left_out(), none.passed()), (0, 43, false));
+}
+
+#[test]
+fn the_number_of_threads_changes_no_report() {
+    let on = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| report(&GradientCheck::new()))
+    };
+    let one = on(1);
+    assert!([2, 3, 16].into_iter().all(|threads| on(threads) == one));
+}
