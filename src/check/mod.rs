@@ -65,7 +65,7 @@ const CUT: f64 = 0.2;
 const SMALL: f64 = 0.01;
 
 /// Makes a copy of a network.
-type Copy<'a> = dyn Fn() -> Box<dyn Network<f64> + 'a> + Sync + 'a;
+type MakeCopy<'a> = dyn Fn() -> Box<dyn Network<f64> + 'a> + Sync + 'a;
 
 impl GradientCheck {
     /// A check to 1e-6 relative or 1e-9 absolute, with a first step of 0.01.
@@ -137,7 +137,7 @@ impl GradientCheck {
     /// The same with copies of the network whose parameters may be moved.
     fn compare_copies<T: ?Sized + Sync>(
         &self,
-        (network, copy): (&dyn Network<f64>, &Copy<'_>),
+        (network, copy): (&dyn Network<f64>, &MakeCopy<'_>),
         input: &SpikeTrains,
         duration: f64,
         goal: &dyn Goal<f64, Target = T>,
@@ -200,7 +200,8 @@ impl GradientCheck {
             let count = all.len().min(self.most);
             class.left_out = all.len() - count;
             // The middle ones of so many equal stretches.
-            chosen.extend((0..count).map(|k| (number, (2 * k + 1) * all.len() / (2 * count))));
+            let stretch = all.len() as f64 / count as f64;
+            chosen.extend((0..count).map(|k| (number, ((k as f64 + 0.5) * stretch) as usize)));
         }
         let difference = |k: usize| -> Result<_, Error> {
             let (class, index) = chosen[k];
