@@ -49,9 +49,9 @@ const SEGMENT: usize = 8192;
 /// The most chunks of a rank in a round.
 const SHARE: usize = 16;
 
-/// Samples in a chunk of a batch, as in the library.
-fn chunk_len(batch: usize) -> usize {
-    batch.div_ceil(16).clamp(1, 8)
+/// Chunks of a batch, as in the library.
+fn chunks(batch: usize) -> usize {
+    batch.min(16).max(batch.div_ceil(8))
 }
 
 /// The time of one rank in ns.
@@ -198,7 +198,7 @@ fn simulate(args: Args, net: &SpikingNetwork, batch: usize, size: usize) -> f64 
         let clock = Clock::default();
         let sample = 1e6 * args.sample;
         let net = Slow { inner: net.clone(), clock: clock.clone(), sample };
-        let own = batch.div_ceil(chunk_len(batch)).div_ceil(size).min(SHARE);
+        let own = chunks(batch).div_ceil(size).min(SHARE);
         let segments = parameters(&net.inner).div_ceil(SEGMENT);
         let ranks = Simulated {
             ranks,
@@ -217,7 +217,7 @@ fn simulate(args: Args, net: &SpikingNetwork, batch: usize, size: usize) -> f64 
             .expect("idle neurons have a loss");
         if size == 1 {
             // No message tells when it adds.
-            let chunks = batch.div_ceil(chunk_len(batch)) as f64;
+            let chunks = chunks(batch) as f64;
             advance(&clock, chunks * 8.0 * parameters(&net.inner) as f64 / args.memory);
         }
         clock.load(Ordering::Relaxed)
@@ -232,10 +232,10 @@ fn simulate(args: Args, net: &SpikingNetwork, batch: usize, size: usize) -> f64 
 
 /// The model: the time in ms of a step.
 fn model(args: Args, parameters: usize, batch: usize, ranks: usize) -> f64 {
-    let chunks = batch.div_ceil(chunk_len(batch));
+    let chunks = chunks(batch);
     let own = chunks.div_ceil(ranks).min(SHARE);
     let rounds = chunks.div_ceil(own * ranks) as f64;
-    let compute = (own * chunk_len(batch)) as f64 * args.sample;
+    let compute = own as f64 * batch as f64 / chunks as f64 * args.sample;
     let (segments, bytes) = (parameters.div_ceil(SEGMENT) as f64, 8.0 * SEGMENT as f64);
     let latency = 1e-3 * args.latency;
     let send = 1e-6 * bytes / args.bandwidth;

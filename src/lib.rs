@@ -34,7 +34,7 @@
 //! | feature | default | what for |
 //! |---|---|---|
 //! | `serde` | yes | store and load spike trains, networks, gradients, reports and optimisers |
-//! | `rayon` | yes | all cores: for the samples of a batch, steps and reading files |
+//! | `rayon` | yes | all cores: samples of a batch, steps, reading samples, gradient checks |
 //! | `files` | yes | event files and checkpoints |
 //! | `hdf5` | no | SHD and SSC files |
 //! | `plot` | no | pictures as SVG |

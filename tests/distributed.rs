@@ -102,7 +102,7 @@ fn compare<F: Real>(hidden: usize, sizes: &[usize], options: &BackwardOptions<F>
 
 #[test]
 fn any_number_of_ranks_gives_the_same_bits() {
-    // No sample, less than a chunk for each, chunks of 1, 5 and 8 samples, more than one round.
+    // No sample, less than a chunk for each, chunks of one and of several samples, more than one round.
     compare::<f64>(12, &[0, 1, 8, 13, 83, 301], &BackwardOptions::new());
     let regularizer = SpikeCountRegularizer::new(0).upper(0.5, 1e-3);
     compare::<f64>(12, &[40], &BackwardOptions::new().regularize(regularizer));

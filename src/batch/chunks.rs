@@ -6,21 +6,20 @@ use crate::pool::Pool;
 use crate::{Assessment, Block, Deferred, Error, Gradients, Network, Real, Trace};
 use std::ops::Range;
 
-/// The most samples per unit of parallel work: more would save little of what is done once per chunk.
-const MOST: usize = 8;
+/// Chunks of a batch, if it has as many samples: so many threads have something to do.
+const FEWEST: usize = 16;
 
-/// Chunks of a batch, unless they would be longer: so many threads have something to do.
-const CHUNKS: usize = 16;
+/// The most samples of a chunk: more would save little of what is done once per chunk.
+const LONGEST: usize = 8;
 
 /// Chunks per thread in a round, after which their sums are added up, in order. So what is alive at one
 /// time does not grow with the batch; the result does not depend on it. A single thread needs no more
 /// than one.
 const ROUND: usize = 4;
 
-/// Samples per chunk of a batch. It must not depend on the number of threads, because gradients are summed chunk by
-/// chunk.
-fn chunk_len(samples: usize) -> usize {
-    samples.div_ceil(CHUNKS).clamp(1, MOST)
+/// Chunks of a batch. They must not depend on the number of threads, because gradients are summed chunk by chunk.
+fn count(samples: usize) -> usize {
+    samples.min(FEWEST).max(samples.div_ceil(LONGEST))
 }
 
 /// What one sample after the other needs; kept for its memory.
@@ -72,8 +71,6 @@ impl<F: Real> Gather<F> for Alone {
         for chunk in own.iter_mut() {
             std::mem::replace(&mut chunk.result, Ok(()))?;
             total.summary.append(&chunk.summary);
-            let (layout, own) = (total.gradients.layout(), chunk.gradients.layout());
-            assert_eq!(layout, own, "gradients of different networks cannot be added");
         }
         let add = |start, values: &mut [F]| Chunk::add_gradients(own, start, values);
         for_each_segment(total.gradients.values_mut(), add);
@@ -135,22 +132,21 @@ pub(super) fn run<F: Real>(
         });
         let settled = network.settle(&mut worker.deferred, &mut chunk.gradients);
         chunk.result = done.and(settled.map_err(Error::from));
+        let own = chunk.gradients.layout();
+        assert_eq!(own, layout, "gradients of different networks cannot be added");
     };
     let (rank, ranks) = gather.place();
-    let len = chunk_len(samples);
-    let most = gather.at_once().min(samples.div_ceil(len).div_ceil(ranks)).max(1);
-    let share = len * most;
+    let count = count(samples);
+    let start = |chunk: usize| (chunk as u64 * samples as u64 / count as u64) as usize;
+    let most = gather.at_once().min(count.div_ceil(ranks)).max(1);
     let new = || Chunk::new(network, Vec::new());
-    let mut chunks: Vec<Chunk<F>> = std::iter::repeat_with(new).take(most.min(samples)).collect();
+    let mut chunks: Vec<Chunk<F>> = std::iter::repeat_with(new).take(most.min(count)).collect();
     total.summary.predictions.reserve(samples);
-    for round in (0..samples).step_by(share * ranks) {
-        let first = (round + rank * share).min(samples);
-        let own = first..(first + share).min(samples);
-        let chunks = &mut chunks[..own.len().div_ceil(len)];
-        for_each(chunks, |number, chunk| {
-            let start = own.start + number * len;
-            all(chunk, start..(start + len).min(own.end));
-        });
+    for round in (0..count).step_by(most * ranks) {
+        let first = (round + rank * most).min(count);
+        let own = first..(first + most).min(count);
+        let chunks = &mut chunks[..own.len()];
+        for_each(chunks, |k, chunk| all(chunk, start(own.start + k)..start(own.start + k + 1)));
         gather.gather(total, chunks)?;
     }
     gather.check(total.summary.samples, samples)?;

@@ -92,7 +92,8 @@ impl GradientCheck {
         self
     }
 
-    /// Checks the gradients of one trial, on all threads.
+    /// Checks the gradients of one trial, on all threads of the current `rayon` pool, each with a copy of the network. Hold no
+    /// lock meanwhile that other work of this pool waits for.
     ///
     /// # Errors
     /// If the unperturbed trial fails.
@@ -113,7 +114,7 @@ impl GradientCheck {
         self.compare(network, input, duration, goal, target, &gradients)
     }
 
-    /// Checks given gradients, from whatever source, of one trial.
+    /// Checks given gradients, from whatever source, of one trial, likewise.
     ///
     /// # Errors
     /// If the unperturbed trial fails, or the gradients are of another network or input.
@@ -206,9 +207,11 @@ impl GradientCheck {
         let difference = |k: usize| -> Result<_, Error> {
             let (class, index) = chosen[k];
             let adjoint = values[class][index];
-            Ok(match class == gradients.layout().len() {
-                false => by_parameter((class, index), adjoint),
-                true => by_time(index, adjoint),
+            let is_time = class == gradients.layout().len();
+            Ok(if is_time {
+                by_time(index, adjoint)
+            } else {
+                by_parameter((class, index), adjoint)
             })
         };
         in_order(chosen.len(), difference, |k, numeric| {

@@ -220,7 +220,8 @@ impl Dataset {
         &self.store.about[self.picks[index]]
     }
 
-    /// The same samples with their events in memory; those of subsets alone, each position on its own.
+    /// The same samples with their events in memory; those of subsets alone, each position on its own. They are read on all
+    /// threads of the current `rayon` pool: hold no lock meanwhile that other work of this pool waits for.
     ///
     /// # Errors
     /// Events that cannot be read or are not valid.

@@ -11,7 +11,7 @@ use hdf5_reader::{ByteOrder, Datatype, Hdf5File, OpenOptions, error::Error};
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 /// The least that the reader may unpack, however small the file: chunks are padded.
@@ -89,7 +89,7 @@ fn open(path: &Path) -> Result<Dataset, DataError> {
         })?;
         about.push(About { label: label as u32, group, ..About::default() });
     }
-    let events = Arc::new(InFile { path: path.into(), times, units });
+    let events = Arc::new(InFile { path: path.into(), reading: Mutex::default(), times, units });
     scan(events, about, Header { class_names, ..Header::default() })
 }
 
@@ -189,6 +189,9 @@ fn count(reference: &[u8]) -> u32 {
 /// Events that stay in their file.
 struct InFile {
     path: PathBuf,
+    /// Held while bytes are fetched: for a few of them the reader unpacks large parts of a file, which several threads
+    /// would all have in memory.
+    reading: Mutex<()>,
     times: Lists,
     units: Lists,
 }
@@ -201,7 +204,10 @@ impl fmt::Debug for InFile {
 
 impl InFile {
     fn fill(&self, sample: usize, into: &mut Vec<(f64, u32)>) -> Result<(), DataError> {
-        let (times, units) = (self.times.bytes(sample)?, self.units.bytes(sample)?);
+        let (times, units) = {
+            let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+            (self.times.bytes(sample)?, self.units.bytes(sample)?)
+        };
         let times = times.chunks_exact(self.times.number.size());
         let units = units.chunks_exact(self.units.number.size());
         if times.len() != units.len() {

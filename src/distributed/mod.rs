@@ -79,8 +79,7 @@ pub trait Communicator {
 /// [`backward_batch_with`](crate::backward_batch_with) on all ranks.
 ///
 /// All ranks call it with all samples of the batch; of those of others only the number matters. A share consists of
-/// whole chunks, a sixteenth of the batch each, rounded up, but eight samples at most. More ranks than there are chunks do
-/// not help.
+/// whole chunks: a batch has 16, or more of eight samples at most. More ranks than there are chunks do not help.
 ///
 /// # Errors
 /// The error of the first sample that has one, on the rank that simulates it; on others

@@ -179,7 +179,7 @@ impl Load {
     }
 }
 
-/// Samples whose gradients a thread adds up, as in training with batches of more than 112.
+/// Samples whose gradients a thread adds up, as in training with large batches.
 pub const CHUNK: usize = 8;
 
 /// What backward passes add up; kept for its memory.
