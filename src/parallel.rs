@@ -3,8 +3,20 @@
 /// Numbers that a thread goes through before it asks for more.
 pub(crate) const SEGMENT: usize = 8192;
 
+/// Items per thread in a round. After it what they have come to is taken up, in order. So what is alive at one time does not
+/// grow with the number of items, and the result does not depend on it. A single thread needs no more than one.
+const ROUND: usize = 4;
+
+/// Items of a round, for all threads.
+pub(crate) fn round() -> usize {
+    match threads() {
+        1 => 1,
+        threads => ROUND * threads,
+    }
+}
+
 /// How many threads there are.
-pub(crate) fn threads() -> usize {
+fn threads() -> usize {
     #[cfg(feature = "rayon")]
     {
         rayon::current_num_threads()
@@ -36,17 +48,14 @@ pub(crate) fn for_each_segment<T: Send>(values: &mut [T], f: impl Fn(usize, &mut
     f(0, values);
 }
 
-/// Calls `then` with what `f` makes of every number below `count`, in order. The calls of `f` are spread over the threads; as
-/// many results are in memory at one time as keeps these busy.
+/// Calls `then` with what `f` makes of every number below `count`, in order, round by round. The calls of `f` are spread over
+/// the threads. The first error in this order ends it.
 pub(crate) fn in_order<T: Send, E: Send>(
     count: usize,
     f: impl Fn(usize) -> Result<T, E> + Sync,
     mut then: impl FnMut(usize, T) -> Result<(), E>,
 ) -> Result<(), E> {
-    let round = match threads() {
-        1 => 1,
-        threads => 4 * threads,
-    };
+    let round = round();
     let mut results = Vec::new();
     for start in (0..count).step_by(round) {
         results.resize_with(round.min(count - start), || None);

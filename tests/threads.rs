@@ -75,7 +75,7 @@ fn the_number_of_threads_changes_no_bit() {
         let sample = |(k, input)| Sample { input, target: &[0, 1, 2][k % 3] };
         let all: Vec<Sample<'_, usize>> = inputs.iter().enumerate().map(sample).collect();
         // Chunks of 1, 1 to 2, 5 to 6 and 7 to 8 samples, in less than a round of some threads and in several.
-        for size in [1, 7, 31, 83, 301] {
+        for size in [1, 7, 8, 13, 31, 83, 301] {
             let Some(samples) = all.get(..size) else { continue };
             let (loss, expected) = one_after_the_other(&net, samples);
             let mut first = None;

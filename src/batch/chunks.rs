@@ -1,7 +1,7 @@
 //! Batches chunk by chunk: over threads, and over the processes that share them.
 
 use super::BatchSummary;
-use crate::parallel::{for_each, for_each_segment, threads};
+use crate::parallel::{for_each, for_each_segment, round};
 use crate::pool::Pool;
 use crate::{Assessment, Block, Deferred, Error, Gradients, Network, Real, Trace};
 use std::ops::Range;
@@ -11,11 +11,6 @@ const FEWEST: usize = 16;
 
 /// The most samples of a chunk: more would save little of what is done once per chunk.
 const LONGEST: usize = 8;
-
-/// Chunks per thread in a round, after which their sums are added up, in order. So what is alive at one
-/// time does not grow with the batch; the result does not depend on it. A single thread needs no more
-/// than one.
-const ROUND: usize = 4;
 
 /// Chunks of a batch. They must not depend on the number of threads, because gradients are summed chunk by chunk.
 fn count(samples: usize) -> usize {
@@ -61,10 +56,7 @@ impl<F: Real> Gather<F> for Alone {
     }
 
     fn at_once(&self) -> usize {
-        match threads() {
-            1 => 1,
-            threads => ROUND * threads,
-        }
+        round()
     }
 
     fn gather(&self, total: &mut Chunk<F>, own: &mut [Chunk<F>]) -> Result<(), Error> {

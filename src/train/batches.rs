@@ -1,7 +1,8 @@
 //! Which samples make up an epoch, in which order, and how they come into memory.
 
 use super::TrainError;
-use crate::data::{Augmentation, DataError, Dataset};
+use crate::data::{Augmentation, Dataset};
+use crate::parallel::in_order;
 use crate::random::generator;
 use crate::{Error, Sample, SpikeTrains};
 use rand::seq::SliceRandom;
@@ -28,22 +29,17 @@ impl Batch {
         epoch: usize,
         indices: &[usize],
     ) -> Result<Self, TrainError> {
-        let take = |&index: &usize| augmentation.sample(data, seed, epoch as u64, index);
-        // All are collected before the first error is looked for, so it is the same for any number of threads.
-        let all: Vec<Result<_, DataError>>;
-        #[cfg(feature = "rayon")]
-        {
-            use rayon::prelude::*;
-            all = indices.par_iter().map(take).collect();
-        }
-        #[cfg(not(feature = "rayon"))]
-        {
-            all = indices.iter().map(take).collect();
-        }
-        let failed = |(result, &index): (Result<_, DataError>, &usize)| {
-            result.map_err(|cause| TrainError::Data { index, cause })
+        let take = |k: usize| {
+            let index = indices[k];
+            let sample = augmentation.sample(data, seed, epoch as u64, index);
+            sample.map_err(|cause| TrainError::Data { index, cause })
         };
-        all.into_iter().zip(indices).map(failed).collect::<Result<_, _>>().map(Self)
+        let mut all = Vec::with_capacity(indices.len());
+        in_order(indices.len(), take, |_, sample| {
+            all.push(sample);
+            Ok(())
+        })?;
+        Ok(Self(all))
     }
 
     /// As batches want them.

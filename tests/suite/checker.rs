@@ -34,9 +34,8 @@ fn report(check: &GradientCheck) -> CheckReport {
     let (net, input) = network();
     let trace = net.forward(&input, DURATION).unwrap();
     let mut wrong: Gradients = net.backward(&trace, &objective(), &1).unwrap().1;
-    let times = wrong.input_times.clone();
     wrong.values_mut().iter_mut().for_each(|g| *g += 1.0);
-    wrong.input_times = times.iter().map(|g| g + 1.0).collect();
+    wrong.input_times.iter_mut().for_each(|g| *g += 1.0);
     check.compare(&net, &input, DURATION, &objective(), &1, &wrong).unwrap()
 }
 
