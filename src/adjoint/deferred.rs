@@ -115,7 +115,7 @@ impl<F: Real> Sums<F> {
         let parts = network.projections.iter().zip(&network.parameter_counts);
         let sums = weights.iter_mut().zip(delays).zip(seen);
         for ((projection, &len), ((weights, delays), seen)) in parts.zip(sums) {
-            seen.finish(weights, delays);
+            seen.finish(projection, weights, delays);
             let (part, others) = rest.split_at_mut(len);
             projection.synapses.pull_back(weights, delays, part);
             rest = others;

@@ -3,6 +3,8 @@
 use super::fan::Fans;
 use super::grid::Grid;
 use super::plan::Plan;
+use super::solo::{self, Rows};
+use crate::layer::ModeBank;
 use crate::{Real, SimulationError, SpikingNetwork};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,6 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) struct Cache<F> {
     fans: Mutex<Vec<Kept<F>>>,
     plans: Mutex<Vec<Arc<Plan<F>>>>,
+    rows: Mutex<Vec<KeptRows<F>>>,
+    solo: Mutex<Vec<Arc<solo::Plan<F>>>>,
 }
 
 struct Kept<F> {
@@ -18,6 +22,12 @@ struct Kept<F> {
     /// Whether the targets share their constants.
     shared: bool,
     fans: Arc<Fans<F>>,
+}
+
+struct KeptRows<F> {
+    version: u64,
+    projection: usize,
+    rows: Arc<Rows<F>>,
 }
 
 impl<F: Real> Cache<F> {
@@ -82,11 +92,62 @@ impl<F: Real> Cache<F> {
             plan
         }))
     }
+
+    /// The rows of a projection onto neurons with these constants, to be made.
+    ///
+    /// # Errors
+    /// A weight or a delay that has no meaning.
+    pub(super) fn rows(
+        &self,
+        network: &SpikingNetwork<F>,
+        number: usize,
+        bank: &ModeBank<F>,
+    ) -> Result<Arc<Rows<F>>, SimulationError> {
+        // Held while synapses are checked, as above.
+        let mut kept = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|k| k.version == network.version);
+        if let Some(found) = kept.iter().find(|k| k.projection == number) {
+            return Ok(found.rows.clone());
+        }
+        let rows = Arc::new(Rows::new(&network.projections[number], bank)?);
+        kept.push(KeptRows { version: network.version, projection: number, rows: rows.clone() });
+        Ok(rows)
+    }
+
+    /// The plan of a layer whose neurons are taken one by one, made if need be. `None` if they cannot be.
+    ///
+    /// # Errors
+    /// A weight or a delay that has no meaning.
+    pub(super) fn solo(
+        &self,
+        network: &SpikingNetwork<F>,
+        layer: usize,
+    ) -> Option<Result<Arc<solo::Plan<F>>, SimulationError>> {
+        let bank = network.layers[layer].layer.linear()?.common_bank()?;
+        let lock = || self.solo.lock().unwrap_or_else(PoisonError::into_inner);
+        let find = |kept: &mut Vec<Arc<solo::Plan<F>>>| {
+            kept.retain(|p| p.version == network.version);
+            kept.iter().find(|p| p.layer == layer).cloned()
+        };
+        if let Some(found) = find(&mut lock()) {
+            return Some(Ok(found));
+        }
+        let plan = match solo::Plan::new(network, (layer, bank)) {
+            Ok(plan) => Arc::new(plan),
+            Err(error) => return Some(Err(error)),
+        };
+        let mut kept = lock();
+        Some(Ok(find(&mut kept).unwrap_or_else(|| {
+            kept.push(plan.clone());
+            plan
+        })))
+    }
 }
 
 impl<F> Default for Cache<F> {
     fn default() -> Self {
-        Self { fans: Mutex::default(), plans: Mutex::default() }
+        let (fans, plans) = (Mutex::default(), Mutex::default());
+        Self { fans, plans, rows: Mutex::default(), solo: Mutex::default() }
     }
 }
 

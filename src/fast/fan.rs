@@ -1,13 +1,12 @@
 //! The synapses of a projection as its sources see them.
 
+use super::blocks::Blocks;
 use super::grid::{exp_of, gain, leg_start};
 use crate::arrivals::check_row;
 use crate::layer::ModeBank;
 use crate::network::Projection;
 use crate::{Real, SimulationError};
 use std::ops::Range;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// One synapse. What it does to a neuron has two parts, one per mode of V: that of the membrane and that
 /// of the current.
@@ -106,15 +105,13 @@ impl<F: Real> Fan<F> {
     }
 }
 
-/// The synapses of a projection, block by block. Threads that need them at the same time share the work of making them.
+/// The synapses of a projection, by blocks of targets.
 #[derive(Debug)]
 pub(super) struct Fans<F> {
     pub sources: usize,
     /// The neurons of a block.
     pub block: usize,
-    blocks: Vec<OnceLock<Fan<F>>>,
-    /// The first block that no thread has begun.
-    next: AtomicUsize,
+    blocks: Blocks<Fan<F>>,
 }
 
 impl<F: Real> Fans<F> {
@@ -125,36 +122,31 @@ impl<F: Real> Fans<F> {
     pub fn new(projection: &Projection<F>, block: usize) -> Result<Self, SimulationError> {
         let (posts, sources) = projection.synapses.shape();
         (0..posts).try_for_each(|post| check_row(projection, post))?;
-        let blocks = std::iter::repeat_with(OnceLock::new).take(posts.div_ceil(block)).collect();
-        Ok(Self { sources, block, blocks, next: AtomicUsize::new(0) })
+        Ok(Self { sources, block, blocks: Blocks::new(posts.div_ceil(block)) })
     }
 
-    /// Makes blocks until other threads have begun all that are left. `make` has the fan onto some neurons.
+    /// See [`Blocks::begin`]. `make` has the fan onto some neurons.
     pub fn begin(&self, make: impl Fn(Range<usize>) -> Fan<F>) {
-        let next = || Some(self.next.fetch_add(1, Relaxed)).filter(|&k| k < self.blocks.len());
-        while let Some(number) = next() {
-            self.make(number, &make);
-        }
+        self.blocks.begin(|number| make(self.targets(number)));
     }
 
-    /// Returns once all blocks are made: others may be at some, and one is made again if its thread panicked.
+    /// See [`Blocks::finish`].
     pub fn finish(&self, make: impl Fn(Range<usize>) -> Fan<F>) {
-        (0..self.blocks.len()).for_each(|number| self.make(number, &make));
+        self.blocks.finish(|number| make(self.targets(number)));
     }
 
-    fn make(&self, number: usize, make: impl Fn(Range<usize>) -> Fan<F>) {
-        let start = number * self.block;
-        self.blocks[number].get_or_init(|| make(start..start + self.block));
+    fn targets(&self, number: usize) -> Range<usize> {
+        number * self.block..(number + 1) * self.block
     }
 
     /// A block, of fans that are finished.
     #[inline]
     pub fn of(&self, block: usize) -> &Fan<F> {
-        self.blocks[block].get().expect("plans have finished their fans")
+        self.blocks.of(block)
     }
 
     /// All blocks, likewise.
-    pub fn all(&self) -> impl Iterator<Item = &Fan<F>> {
-        (0..self.blocks.len()).map(|block| self.of(block))
+    pub fn all(&self) -> impl Iterator<Item = &Fan<F>> + Clone {
+        self.blocks.all()
     }
 }

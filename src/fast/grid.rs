@@ -75,8 +75,13 @@ fn buckets_per_slab(all: usize, neurons: usize) -> usize {
 }
 
 /// The width of buckets of which few have a spike of a neuron that fires so many times in a trial.
-fn as_wide_as(spikes: f64, duration: f64) -> f64 {
+pub(super) fn as_wide_as(spikes: f64, duration: f64) -> f64 {
     (duration * SPIKES_PER_BUCKET / spikes).log2().floor().exp2()
+}
+
+/// The greatest power of two that sums in double precision may span, or one that is longer than the trial.
+pub(super) fn longest_stretch(shortest_tau: f64, duration: f64) -> f64 {
+    (shortest_tau * RANGE).min(2.0 * duration).log2().floor().exp2()
 }
 
 /// Buckets, slabs and legs.
@@ -119,7 +124,7 @@ impl Grid {
     /// The grid for the way back of neurons that share their constants, whose slabs are as long as double precision
     /// allows: a neuron's adjoint has as many pieces as it fired, and buckets serve to find them.
     pub fn stretches(self, duration: f64, spikes: f64, neurons: usize, shortest_tau: f64) -> Self {
-        let longest = (shortest_tau * RANGE).min(2.0 * duration).log2().floor().exp2();
+        let longest = longest_stretch(shortest_tau, duration);
         let width = as_wide_as(spikes, duration).min(longest);
         let most = buckets_per_slab(TABLE, neurons).min(MOST_PER_STRETCH);
         self.with(width, most.min((longest / width) as usize))

@@ -5,6 +5,7 @@
 
 mod afferent;
 mod backward;
+mod blocks;
 mod cache;
 mod fan;
 mod forward;
@@ -14,6 +15,7 @@ mod integrator;
 mod own;
 mod plan;
 mod prefetch;
+mod solo;
 mod walk;
 
 use crate::adjoint::Gathered;
@@ -87,6 +89,7 @@ pub(crate) struct Scratch<F> {
     several: Shared<F, MOST_RECEPTORS, { MOST_RECEPTORS + 1 }>,
     few_own: Own<F, FEW_CURRENTS, FEW_NUMBERS>,
     most_own: Own<F, MOST_CURRENTS, MOST_NUMBERS>,
+    solo: solo::Memory<F>,
     integrals: integrator::Space<F>,
 }
 
@@ -104,9 +107,14 @@ macro_rules! with_memory {
 
 impl<F: Real> Default for Scratch<F> {
     fn default() -> Self {
-        let integrals = integrator::Space::default();
-        let (one, several) = (Shared::default(), Shared::default());
-        Self { one, several, few_own: Own::default(), most_own: Own::default(), integrals }
+        Self {
+            one: Shared::default(),
+            several: Shared::default(),
+            few_own: Own::default(),
+            most_own: Own::default(),
+            solo: solo::Memory::default(),
+            integrals: integrator::Space::default(),
+        }
     }
 }
 
@@ -128,6 +136,10 @@ pub(crate) fn forward<F: Real>(
                 layers[layer].fill(size, std::iter::empty());
                 0
             }));
+        }
+        let done = solo::forward(network, (layer, duration), input, layers, &mut scratch.solo);
+        if done.is_some() {
+            return done;
         }
     }
     let trains = |p: &Projection<F>| p.origin.spikes(input, layers);
@@ -201,6 +213,10 @@ fn plan<'a, F: Real>(
         most = most.max(arrivals);
         neurons += network.layers[layer].layer.size();
     }
+    // Neurons that share their constants are taken one by one, or go on together where one drives another.
+    if !own && !recurrent {
+        return None;
+    }
     // In single precision its sums lose more digits than the steps of the other engines do (`tests/suite/precision.rs`).
     if own && size_of::<F>() < size_of::<f64>() {
         return None;
@@ -248,6 +264,12 @@ pub(crate) fn backward<F: Real>(
     let trains = |p: &Projection<F>| trace.sources(p.origin);
     // A network that made a trace has no synapses without meaning.
     let learning = group.iter().any(|&layer| network.constant_counts[layer] > 0);
+    if let (&[layer], false, false) = (group, recurrent, learning) {
+        let done = solo::backward(network, trace, layer, gathered, &mut scratch.solo);
+        if done.is_some() {
+            return done;
+        }
+    }
     let spikes = group.iter().map(|&layer| trace.layers[layer].spikes.len()).sum();
     let length = (trace.duration, Some(spikes));
     let plan = plan(network, group, (recurrent, learning), length, &trains)?.ok()?;

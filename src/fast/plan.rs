@@ -21,6 +21,14 @@ impl<F: Real, const R: usize> Pair<F, R> {
         Self { mem: F::zero(), syn: [F::zero(); R] }
     }
 
+    #[inline]
+    pub fn plus(&self, other: &Self) -> Self {
+        let mut sum = *self;
+        sum.mem += other.mem;
+        sum.syn.iter_mut().zip(&other.syn).for_each(|(s, o)| *s += *o);
+        sum
+    }
+
     pub fn is_finite(&self) -> bool {
         self.mem.is_finite() && self.syn.iter().all(|s| s.is_finite())
     }

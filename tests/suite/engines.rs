@@ -9,8 +9,8 @@ use approx::assert_relative_eq;
 use eventprop::{
     CrossEntropy, Dense, Engine, ExpWeightedMeanVoltage, FirstSpikeTime, Goal, LeakyIntegrator,
     Lif, MaxVoltage, MeanSquaredError, MeanVoltage, Network, NetworkBuilder, Objective,
-    PotentialSensitivity, Sensitivity, SpikeCount, SpikeTimes, SpikeTrains, SpikingNetwork, Trace,
-    VanRossum, VoltageAt,
+    PotentialSensitivity, Sensitivity, Sparse, SpikeCount, SpikeTimes, SpikeTrains, SpikingNetwork,
+    Trace, VanRossum, VoltageAt,
 };
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
@@ -22,7 +22,11 @@ use std::ops::Range;
 struct Load {
     seed: u64,
     channels: usize,
+    /// Channels without a spike.
+    silent: usize,
     hidden: usize,
+    /// The share of synapses that there are onto the hidden layer, and how many of each; all, once, if none.
+    sparse: Option<(f64, usize)>,
     /// Input spikes in a trial of `duration` ms.
     spikes: usize,
     duration: f64,
@@ -66,15 +70,19 @@ fn load(
     neurons: impl Strategy<Value = Neurons>,
 ) -> impl Strategy<Value = Load> {
     let shape = (any::<u64>(), 1..12usize, 1..6usize, spikes, 20.0..300.0);
+    let sparse = prop_oneof![2 => Just(None), 1 => (0.4..1.0, 1..4usize).prop_map(Some)];
+    let pattern = (0..3usize, sparse);
     let neuron = (neurons, any::<bool>());
     let delay = prop_oneof![Just(0.0), 0.0..40.0, 200.0..800.0];
     let quantum = prop_oneof![Just(None), Just(Some(1.0)), Just(Some(0.25))];
     let recurrent = (0.1..1.5, prop_oneof![Just(0.0), 0.0..2.0, 0.0..100.0]);
     let recurrent = (prop_oneof![Just(None), recurrent.prop_map(Some)], any::<bool>());
     let rest = (delay, 0.3..3.0, quantum, any::<bool>(), any::<bool>(), recurrent);
-    (shape, neuron, rest).prop_map(|(shape, neuron, rest)| Load {
+    (shape, pattern, neuron, rest).prop_map(|(shape, pattern, neuron, rest)| Load {
         seed: shape.0,
         channels: shape.1,
+        silent: pattern.0,
+        sparse: pattern.1,
         hidden: shape.2,
         spikes: shape.3,
         duration: shape.4,
@@ -93,16 +101,23 @@ fn load(
 fn build(load: &Load) -> (SpikingNetwork, SpikeTrains) {
     let mut rng = ChaCha8Rng::seed_from_u64(load.seed);
     let mut net = NetworkBuilder::new();
-    let input = net.input("input", load.channels);
+    let input = net.input("input", load.channels + load.silent);
     let hidden = net.layer("hidden", load.neurons.lif(load.hidden));
     let output = output_layer(&mut net, &load.neurons, load.output_fires);
     // The mean current of all spikes is rate * weight * tau_syn.
     let weight = load.drive * load.duration / (load.spikes as f64 * load.neurons.tau_syn);
     let delays = || Uniform::new_inclusive(0.0, load.longest_delay).unwrap();
-    let weights = || Normal::new(weight, weight).unwrap();
-    net.connect(input, hidden, Dense::weights(weights()).delays(delays()));
+    let onto_hidden = || {
+        let weights = Normal::new(weight, weight).unwrap();
+        let synapses = match load.sparse {
+            None => Dense::weights(weights),
+            Some((share, copies)) => Sparse::probability(share).copies(copies).weights(weights),
+        };
+        synapses.delays(delays())
+    };
+    net.connect(input, hidden, onto_hidden());
     if load.second_receptor {
-        net.connect(input, hidden, Dense::weights(weights()).delays(delays()).tau_syn(11.0));
+        net.connect(input, hidden, onto_hidden().tau_syn(11.0));
     }
     net.connect(hidden, output, Dense::weights(Normal::new(0.5, 1.0).unwrap()).delays(delays()));
     if let Some((strength, longest)) = load.recurrent {
@@ -115,7 +130,11 @@ fn build(load: &Load) -> (SpikingNetwork, SpikeTrains) {
     }
     let net = net.build(&mut rng).unwrap();
     let span = if load.burst { load.duration * 0.05 } else { load.duration };
-    (net, random_trains(&mut rng, (load.spikes, load.channels), span, load.quantum))
+    let active = random_trains(&mut rng, (load.spikes, load.channels), span, load.quantum);
+    // The silent ones come first.
+    let trains = (0..load.channels).map(|channel| active.channel(channel).to_vec());
+    let input = SpikeTrains::from_channels(vec![Vec::new(); load.silent].into_iter().chain(trains));
+    (net, input.unwrap())
 }
 
 /// Rounding errors add up over thousands of events.

@@ -1,7 +1,9 @@
 //! The adjoint of neurons that share their constants, as a function of time.
 
-use crate::fast::grid::Window;
+use crate::Real;
+use crate::fast::grid::exp_of;
 use crate::fast::plan::Pair;
+use crate::layer::ModeBank;
 
 /// The adjoint of a neuron between two of its spikes: M and all S_r, in the frame of the stretch.
 ///
@@ -16,7 +18,7 @@ struct Piece<const R: usize> {
 
 /// The adjoint of the neurons of a block over a stretch of time, taken from its end to its start.
 #[derive(Debug)]
-pub(super) struct Course<const R: usize> {
+pub(in crate::fast) struct Course<const R: usize> {
     /// Neuron by neuron, latest first.
     pieces: Vec<Piece<R>>,
     /// Those of the stretch after it.
@@ -39,10 +41,6 @@ struct Buckets {
 }
 
 impl Buckets {
-    fn of(window: &Window, most: usize) -> Self {
-        Self { count: most + 1, rounding: 1.5 / f64::EPSILON * window.width - window.start }
-    }
-
     /// The bucket of a time: its distance from the start, rounded. It only matters that it never decreases with time.
     #[inline]
     fn at(&self, time: f64) -> usize {
@@ -52,7 +50,7 @@ impl Buckets {
 
 /// That of one neuron.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Line<'a, const R: usize> {
+pub(in crate::fast) struct Line<'a, const R: usize> {
     /// Latest first.
     pieces: &'a [Piece<R>],
     table: &'a [u8],
@@ -80,9 +78,17 @@ impl<const R: usize> Course<R> {
         self.earliest.extend(0..neurons as u32);
     }
 
-    /// Goes on with the stretch before this one, its neurons to follow in order.
-    pub fn turn(&mut self, window: &Window, buckets: usize) {
-        self.buckets = Buckets::of(window, buckets);
+    /// One neuron, whose adjoint at the end of the stretch that follows is this.
+    pub fn alone(&mut self, mode: Pair<f64, R>) {
+        self.end(1);
+        self.pieces[0].mode = mode;
+    }
+
+    /// Goes on with the stretch before this one, its neurons to follow in order. It starts at a multiple of the width of
+    /// a bucket, or half of one before.
+    pub fn turn(&mut self, start: f64, width: f64, buckets: usize) {
+        let rounding = 1.5 / f64::EPSILON * width - (start / width).ceil() * width;
+        self.buckets = Buckets { count: buckets + 1, rounding };
         self.table.clear();
         self.latest.clear();
         std::mem::swap(&mut self.pieces, &mut self.passed);
@@ -107,14 +113,31 @@ impl<const R: usize> Course<R> {
         &self.pieces[self.earliest[neuron] as usize].mode
     }
 
-    /// Passes a spike, before which a neuron's adjoint is this; `earlier` is its next one, if it fires again in the
-    /// stretch.
-    pub fn pass(
+    /// Takes a neuron back over one of its spikes, given dL/dt of that and, if it fires again in the stretch, the time of
+    /// its next one. The stretch starts at `start`.
+    pub fn fire_back<F: Real>(
         &mut self,
-        neuron: usize,
+        (neuron, bank, gain): (usize, &ModeBank<F>, &[F]),
         (spike, earlier): (f64, Option<f64>),
-        before: Pair<f64, R>,
+        (slope, by_time): (F, F),
+        start: f64,
     ) {
+        let x = spike - start;
+        let mut before = *self.present(neuron);
+        let tau_mem = bank.tau_mem().as_f64();
+        let mut p = [F::of(before.mem * exp_of(x, tau_mem))];
+        let after = p[0];
+        bank.fire_back(slope, by_time, &mut p);
+        let jump = (p[0] - after).as_f64();
+        before.mem += jump * exp_of(-x, tau_mem);
+        for ((syn, gain), tau) in before.syn.iter_mut().zip(gain).zip(bank.tau_syn()) {
+            *syn += gain.as_f64() * jump * exp_of(-x, tau.as_f64());
+        }
+        self.pass(neuron, (spike, earlier), before);
+    }
+
+    /// Passes a spike, before which a neuron's adjoint is this.
+    fn pass(&mut self, neuron: usize, (spike, earlier): (f64, Option<f64>), before: Pair<f64, R>) {
         let piece = &mut self.earliest[neuron];
         self.pieces[*piece as usize].start = spike;
         *piece += 1;
@@ -159,4 +182,11 @@ fn find<const R: usize>(pieces: &[Piece<R>], mut piece: usize, time: f64) -> &Pa
         piece += 1;
     }
     &pieces[piece].mode
+}
+
+/// exp(-x / tau), mode by mode, in double precision: of a whole stretch single precision has no such number.
+pub(in crate::fast) fn decay<F: Real, const R: usize>(bank: &ModeBank<F>, x: f64) -> Pair<f64, R> {
+    let mut decay = Pair { mem: exp_of(-x, bank.tau_mem().as_f64()), syn: [0.0; R] };
+    decay.syn.iter_mut().zip(bank.tau_syn()).for_each(|(d, tau)| *d = exp_of(-x, tau.as_f64()));
+    decay
 }

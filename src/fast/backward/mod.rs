@@ -8,6 +8,7 @@ mod own;
 mod seen;
 mod shared;
 
+pub(super) use course::{Course, decay};
 pub(super) use own::Space as OwnSpace;
 pub(crate) use seen::Seen;
 pub(super) use shared::Space as SharedSpace;

@@ -1,4 +1,4 @@
-//! The backward pass of neurons that share their constants.
+//! The backward pass of groups of neurons that drive each other and share their constants.
 //!
 //! Between two spikes of a neuron its adjoint is a sum of exponentials: in the frame of a stretch of time,
 //!
@@ -13,13 +13,13 @@
 //! The spikes of the group come first, latest first; each reads what it did in the stretch. Then synapse after synapse
 //! is taken, with all spikes that arrive through it in the stretch.
 
-use super::course::Course;
+use super::course::{Course, decay};
 use super::gather::{Near, Source};
 use crate::adjoint::Gathered;
 use crate::fast::afferent::{Afferent, Both};
 use crate::fast::fan::prefix;
-use crate::fast::grid::{Window, exp_of};
-use crate::fast::plan::{Block, Pair, Plan, Population};
+use crate::fast::grid::Window;
+use crate::fast::plan::Plan;
 use crate::fast::prefetch::prefetch;
 use crate::{Real, Trace};
 use std::cmp::Reverse;
@@ -30,7 +30,7 @@ struct Spike {
     time: f64,
     rank: u32,
     population: u32,
-    /// In the block.
+    /// Its neuron, among those of the group.
     slot: u32,
     /// Among the spikes of its layer.
     place: u32,
@@ -72,16 +72,14 @@ impl<const R: usize> Space<R> {
             factors.extend(times.map(|&time| afferent.factors(within(time))));
             gathered.seen[afferent.number].begin(afferent);
         }
-        for block in plan.blocks() {
-            let window = plan.grid.window(0, trace.duration);
-            let mut run = Run { trace, plan, block, window, space: self, gathered };
-            run.begin();
-            let mut spikes = 0;
-            for stretch in (0..stretches).rev() {
-                run.window = plan.grid.window(stretch, trace.duration);
-                spikes = run.fire_back(spikes);
-                (0..plan.afferents.len()).for_each(|k| run.gather(k));
-            }
+        let window = plan.grid.window(0, trace.duration);
+        let mut run = Run { trace, plan, window, space: self, gathered };
+        run.begin();
+        let mut spikes = 0;
+        for stretch in (0..stretches).rev() {
+            run.window = plan.grid.window(stretch, trace.duration);
+            spikes = run.fire_back(spikes);
+            (0..plan.afferents.len()).for_each(|k| run.gather(k));
         }
     }
 }
@@ -89,7 +87,6 @@ impl<const R: usize> Space<R> {
 struct Run<'a, 'g, F: Real, const R: usize> {
     trace: &'a Trace<F>,
     plan: &'a Plan<F>,
-    block: Block,
     /// The stretch.
     window: Window,
     space: &'a mut Space<R>,
@@ -99,14 +96,14 @@ struct Run<'a, 'g, F: Real, const R: usize> {
 impl<F: Real, const R: usize> Run<'_, '_, F, R> {
     /// At the end of the trial.
     fn begin(&mut self) {
-        let Self { trace, plan, block, space, .. } = self;
+        let Self { trace, plan, space, .. } = self;
         let Space { spikes, course, .. } = &mut **space;
         spikes.clear();
         for (population, p) in plan.populations.iter().enumerate() {
             let fired = &trace.layers[p.layer];
             let offsets = fired.spikes.offsets();
-            for slot in block.slots(p) {
-                let neuron = block.neuron(p, slot);
+            for slot in p.slots.clone() {
+                let neuron = slot - p.slots.start;
                 for place in offsets[neuron]..offsets[neuron + 1] {
                     let (time, rank) = (fired.spikes.times()[place], fired.ranks[place]);
                     let (population, slot, place) = (population as u32, slot as u32, place as u32);
@@ -115,22 +112,22 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
             }
         }
         spikes.sort_unstable_by_key(|s| Reverse((s.time.to_bits(), s.rank, s.place)));
-        course.end(block.neurons.len());
+        course.end(plan.size());
     }
 
     /// Takes the adjoint of all neurons through the stretch, given the number of spikes after it; that before it.
     fn fire_back(&mut self, first: usize) -> usize {
-        let Self { plan, block, window, space, .. } = self;
+        let Self { plan, window, space, .. } = self;
         let Space { spikes, counts, course, .. } = &mut **space;
         counts.clear();
-        counts.resize(block.neurons.len(), 0);
+        counts.resize(plan.size(), 0);
         let within = spikes[first..].iter().take_while(|s| s.time >= window.start);
         within.for_each(|s| counts[s.slot as usize] += 1);
         let last = first + counts.iter().sum::<u32>() as usize;
-        course.turn(window, plan.grid.slab);
+        course.turn(window.start, window.width, plan.grid.slab);
         for population in &plan.populations {
-            let decay = decay(population, plan.grid.span);
-            for slot in block.slots(population) {
+            let decay = decay(population.bank(0), plan.grid.span);
+            for slot in population.slots.clone() {
                 course.follow(slot, counts[slot], &decay);
             }
         }
@@ -148,22 +145,12 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
         let fired = &self.trace.layers[population.layer];
         let slope = fired.slopes[place].max(self.gathered.slope_floors[population.layer]);
         let Window { start, .. } = self.window;
-        let x = spike.time - start;
         let neuron = self.source(&spike);
         let earlier = fired.spikes.offsets()[neuron]..place;
         let earlier = fired.spikes.times()[earlier].last().copied().filter(|&t| t >= start);
+        let neuron = (slot, bank, &population.gain[..]);
         let course = &mut self.space.course;
-        let mut before = *course.present(slot);
-        let tau_mem = bank.tau_mem().as_f64();
-        let mut p = [F::of(before.mem * exp_of(x, tau_mem))];
-        let after = p[0];
-        bank.fire_back(slope, by_time, &mut p);
-        let jump = (p[0] - after).as_f64();
-        before.mem += jump * exp_of(-x, tau_mem);
-        for ((syn, gain), tau) in before.syn.iter_mut().zip(&population.gain).zip(bank.tau_syn()) {
-            *syn += gain.as_f64() * jump * exp_of(-x, tau.as_f64());
-        }
-        course.pass(slot, (spike.time, earlier), before);
+        course.fire_back(neuron, (spike.time, earlier), (slope, by_time), start);
     }
 
     /// Gathers dL/dt of a spike: that with what it did in the stretch.
@@ -172,7 +159,7 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
         let sends = |a: &&Afferent<F>, s: &Spike| a.source == Some(s.population as usize);
         if let Some(next) = next {
             for afferent in plan.afferents.iter().filter(|a| sends(a, &next)) {
-                let fan = afferent.fans.of(self.block.number);
+                let fan = afferent.fans.of(0);
                 prefetch(&fan.branches, fan.of(self.source(&next)).start);
             }
         }
@@ -186,13 +173,13 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
 
     /// The neuron that fired, counted from the first of its layer.
     fn source(&self, spike: &Spike) -> usize {
-        self.block.neuron(&self.plan.populations[spike.population as usize], spike.slot as usize)
+        spike.slot as usize - self.plan.populations[spike.population as usize].slots.start
     }
 
     /// Reads the adjoint where a spike arrives in the stretch: its dL/dt.
     fn read(&self, afferent: &Afferent<F>, source: usize, time: f64) -> f64 {
-        let fan = afferent.fans.of(self.block.number);
-        let first = self.block.slots(&self.plan.populations[afferent.target]).start;
+        let fan = afferent.fans.of(0);
+        let first = self.plan.populations[afferent.target].slots.start;
         let Window { start, end, .. } = self.window;
         let receptor = if R == 1 { 0 } else { afferent.receptor };
         let mut branches = &fan.branches[fan.of(source)];
@@ -218,11 +205,11 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
     /// for dL/dt of those spikes that did not do so themselves.
     fn gather(&mut self, k: usize) {
         let afferent = &self.plan.afferents[k];
-        let fan = afferent.fans.of(self.block.number);
-        let slot = self.block.slots(&self.plan.populations[afferent.target]).start;
+        let fan = afferent.fans.of(0);
+        let slot = self.plan.populations[afferent.target].slots.start;
         let trains = self.trace.sources(afferent.origin);
         let Gathered { seen, times, .. } = &mut *self.gathered;
-        let seen = seen[afferent.number].block(self.block.number);
+        let seen = seen[afferent.number].block(0);
         let is_wanted = times.wants(afferent.origin);
         let times = times.of(afferent.origin);
         let Space { course, factors, near, .. } = &mut *self.space;
@@ -246,12 +233,4 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
             }
         }
     }
-}
-
-/// exp(-x / tau), mode by mode, in double precision: of a whole stretch single precision has no such number.
-fn decay<F: Real, const R: usize>(population: &Population<F>, x: f64) -> Pair<f64, R> {
-    let bank = population.bank(0);
-    let mut decay = Pair { mem: exp_of(-x, bank.tau_mem().as_f64()), syn: [0.0; R] };
-    decay.syn.iter_mut().zip(bank.tau_syn()).for_each(|(d, tau)| *d = exp_of(-x, tau.as_f64()));
-    decay
 }

@@ -231,14 +231,10 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
                 }
                 continue;
             }
-            let (start, end) = (population.decays(self.bucket), population.decays(self.bucket + 1));
-            let states = &mut states[slots.clone()];
-            let neurons = &mut neurons[slots.clone()];
-            for (((slot, neuron), state), bucket) in slots.zip(neurons).zip(states).zip(row) {
+            let start = population.decays(self.bucket);
+            for ((slot, state), bucket) in slots.clone().zip(&states[slots]).zip(row) {
                 if population.may_fire(&start, state, &bucket.rise) {
                     suspects.push(slot as u32);
-                } else if !recurrent {
-                    neuron.pass(population, &end, state, bucket);
                 }
             }
         }
@@ -267,15 +263,9 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
                 continue;
             }
             let end = population.decays(self.bucket + 1);
-            if recurrent {
-                let row = &mut row[slots.clone()];
-                let passed = neurons[slots.clone()].iter_mut().zip(&mut states[slots]).zip(row);
-                passed.for_each(|((n, state), bucket)| n.pass(population, &end, state, bucket));
-            } else {
-                for slot in suspects.iter().map(|&slot| slot as usize) {
-                    neurons[slot].pass(population, &end, &mut states[slot], &mut row[slot]);
-                }
-            }
+            let row = &mut row[slots.clone()];
+            let passed = neurons[slots.clone()].iter_mut().zip(&mut states[slots]).zip(row);
+            passed.for_each(|((n, state), bucket)| n.pass(population, &end, state, bucket));
         }
         self.cool()
     }

@@ -1,0 +1,100 @@
+//! What a layer needs to be taken neuron by neuron.
+
+use super::rows::Rows;
+use super::shortest_tau;
+use crate::fast::afferent::Both;
+use crate::fast::grid::{self, exp_of, gain};
+use crate::fast::walk::MOST_RECEPTORS;
+use crate::layer::ModeBank;
+use crate::network::{Origin, Projection};
+use crate::{Real, SimulationError, SpikingNetwork};
+use std::sync::Arc;
+
+/// Legs that are told apart. With more, most of the work would be to look for spikes that arrive after each of them.
+const MOST_LEGS: f64 = 64.0;
+
+/// A projection onto the layer.
+#[derive(Debug)]
+pub(in crate::fast) struct Afferent<F> {
+    /// The number of the projection, and where it comes from.
+    pub number: usize,
+    pub origin: Origin,
+    pub sources: usize,
+    pub receptor: usize,
+    pub rows: Arc<Rows<F>>,
+    /// tau_mem and tau_syn.
+    taus: Both,
+}
+
+impl<F: Real> Afferent<F> {
+    fn new(projection: &Projection<F>, number: usize, rows: Arc<Rows<F>>) -> Self {
+        let (_, sources) = projection.synapses.shape();
+        let taus = [rows.taus.0, rows.taus.1].map(Real::as_f64);
+        let (origin, receptor) = (projection.origin, projection.receptor);
+        Self { number, origin, sources, receptor, rows, taus }
+    }
+
+    /// exp(x / tau_mem) and exp(x / tau_syn).
+    pub fn factors(&self, x: f64) -> Both {
+        self.taus.map(|tau| exp_of(x, tau))
+    }
+
+    /// dL/dt of a spike, given its factors and the sums over its synapses.
+    pub fn by_time(&self, factors: Both, sums: Both) -> f64 {
+        (0..2).map(|k| factors[k] * sums[k] / self.taus[k]).sum()
+    }
+}
+
+/// A layer and the projections onto it.
+#[derive(Debug)]
+pub(in crate::fast) struct Plan<F> {
+    pub version: u64,
+    pub layer: usize,
+    pub neurons: usize,
+    pub bank: ModeBank<F>,
+    pub gain: [F; MOST_RECEPTORS],
+    pub shortest_tau: f64,
+    /// The length of a leg in ms.
+    pub leg: f64,
+    pub afferents: Vec<Afferent<F>>,
+}
+
+impl<F: Real> Plan<F> {
+    /// # Errors
+    /// A weight or a delay that has no meaning.
+    pub fn new(
+        network: &SpikingNetwork<F>,
+        (layer, bank): (usize, &ModeBank<F>),
+    ) -> Result<Self, SimulationError> {
+        let shortest_tau = shortest_tau(bank);
+        let leg = grid::leg::<F>(shortest_tau);
+        let mut afferents = Vec::new();
+        for (number, projection) in network.projections.iter().enumerate() {
+            if projection.target == layer {
+                let rows = network.cache.rows(network, number, bank)?;
+                afferents.push(Afferent::new(projection, number, rows));
+            }
+        }
+        for afferent in &afferents {
+            afferent.rows.make(&network.projections[afferent.number], bank, leg);
+        }
+        let mut gains = [F::zero(); MOST_RECEPTORS];
+        (0..bank.tau_syn().len()).for_each(|r| gains[r] = gain(bank, r));
+        Ok(Self {
+            version: network.version,
+            layer,
+            neurons: network.layers[layer].layer.size(),
+            bank: bank.clone(),
+            gain: gains,
+            shortest_tau,
+            leg,
+            afferents,
+        })
+    }
+
+    /// Whether the legs that delays may end in within a trial are few enough.
+    pub fn tells_legs(&self, duration: f64) -> bool {
+        let longest = self.afferents.iter().map(|a| a.rows.longest).fold(0.0, f64::max);
+        longest.min(duration) <= MOST_LEGS * self.leg
+    }
+}
