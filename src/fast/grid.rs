@@ -74,6 +74,15 @@ fn buckets_per_slab(all: usize, neurons: usize) -> usize {
     1 << (all / neurons.max(1)).max(1).ilog2()
 }
 
+/// The width of buckets with so many arrivals on average.
+pub(super) fn width(duration: f64, arrivals: f64, per_bucket: f64, leg: f64) -> f64 {
+    let enough = (duration * per_bucket / arrivals).log2().round().exp2();
+    // Where little arrives, going through empty buckets costs more than to look closely at some.
+    let is_sparse = duration / leg * COARSEST > 2.0 * arrivals;
+    let coarsest = leg / if is_sparse { COARSEST / 2.0 } else { COARSEST };
+    enough.clamp(leg / FINEST, coarsest)
+}
+
 /// The width of buckets of which few have a spike of a neuron that fires so many times in a trial.
 pub(super) fn as_wide_as(spikes: f64, duration: f64) -> f64 {
     (duration * SPIKES_PER_BUCKET / spikes).log2().floor().exp2()
@@ -99,11 +108,7 @@ impl Grid {
     /// Buckets for neurons that receive this many arrivals, or `None` if they are so few that buckets do
     /// not pay. `neurons` go through time together.
     pub fn new(duration: f64, arrivals: f64, neurons: usize, leg: f64) -> Option<Self> {
-        let enough = (duration * PER_BUCKET / arrivals).log2().round().exp2();
-        // Where little arrives, going through empty buckets costs more than to look closely at some.
-        let is_sparse = duration / leg * COARSEST > 2.0 * arrivals;
-        let coarsest = leg / if is_sparse { COARSEST / 2.0 } else { COARSEST };
-        let width = enough.clamp(leg / FINEST, coarsest);
+        let width = width(duration, arrivals, PER_BUCKET, leg);
         let buckets = (duration / width).ceil();
         let slab = buckets_per_slab(SLAB, neurons).min((leg / width) as usize);
         let span = width * slab as f64;

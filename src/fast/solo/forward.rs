@@ -48,14 +48,15 @@ impl<F: Real, const R: usize, const N: usize> Space<F, R, N> {
         }
     }
 
-    /// Simulates a layer with buckets of a width; its spikes are in `fired` then. Returns the number of ties.
+    /// Simulates a layer; its spikes are in `fired` then. Returns the number of ties.
     pub fn run<'t>(
         &mut self,
         network: &SpikingNetwork<F>,
         plan: &Plan<F>,
-        (width, duration): (f64, f64),
+        duration: f64,
         trains: impl Fn(&Projection<F>) -> &'t SpikeTrains,
     ) -> Result<usize, SimulationError> {
+        let width = plan.width(network, duration, &trains);
         let lengths = Lengths::forward(plan, width, duration);
         let steps = Steps::renewed(self.steps.take(), plan, lengths);
         self.fired.clear();

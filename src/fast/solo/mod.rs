@@ -59,7 +59,7 @@ pub(super) fn forward<F: Real>(
     memory: &mut Memory<F>,
 ) -> Option<Result<usize, SimulationError>> {
     let trains = |p: &Projection<F>| p.origin.spikes(input, layers);
-    let width = width(network, layer, duration, &trains)?;
+    suits(network, layer, duration, &trains)?;
     let plan = match network.cache.solo(network, layer)? {
         Ok(plan) if plan.tells_legs(duration) => plan,
         Ok(_) => return None,
@@ -67,9 +67,9 @@ pub(super) fn forward<F: Real>(
     };
     let Memory { one, several } = memory;
     let (ties, fired) = if plan.bank.tau_syn().len() == 1 {
-        (one.forward.run(network, &plan, (width, duration), trains), &one.forward.fired)
+        (one.forward.run(network, &plan, duration, trains), &one.forward.fired)
     } else {
-        (several.forward.run(network, &plan, (width, duration), trains), &several.forward.fired)
+        (several.forward.run(network, &plan, duration, trains), &several.forward.fired)
     };
     layers[layer].fill(plan.neurons, fired.iter().copied());
     Some(ties)
@@ -84,7 +84,7 @@ pub(super) fn backward<F: Real>(
     gathered: &mut Gathered<'_, F>,
     memory: &mut Memory<F>,
 ) -> Option<()> {
-    width(network, layer, trace.duration, &|p: &Projection<F>| trace.sources(p.origin))?;
+    suits(network, layer, trace.duration, &|p: &Projection<F>| trace.sources(p.origin))?;
     let plan = network.cache.solo(network, layer)?.ok()?;
     if !plan.tells_legs(trace.duration) {
         return None;
@@ -98,30 +98,31 @@ pub(super) fn backward<F: Real>(
     Some(())
 }
 
-/// How wide the buckets of a layer without recurrence should be, or `None` if it is not to be taken this way. `trains` are the
-/// spikes of the source of a projection.
-fn width<'t, F: Real>(
+/// Whether a layer without recurrence is to be taken this way. `trains` are the spikes of the source of a projection.
+fn suits<'t, F: Real>(
     network: &SpikingNetwork<F>,
     layer: usize,
     duration: f64,
     trains: &impl Fn(&Projection<F>) -> &'t SpikeTrains,
-) -> Option<f64> {
+) -> Option<()> {
     let bank = network.layers[layer].layer.linear()?.common_bank()?;
     if bank.tau_syn().len() > MOST_RECEPTORS || !constants_apart(bank) {
         return None;
     }
-    let mut arrivals = 0.0;
+    let mut all = 0.0;
     for projection in network.projections.iter().filter(|p| p.target == layer) {
-        let spikes = trains(projection).len();
-        let (posts, sources) = projection.synapses.shape();
-        let synapses = projection.synapses.synapses();
-        u32::try_from(synapses).ok()?;
-        u32::try_from(spikes).ok()?;
-        // The mean over the neurons, if the sources were alike.
-        arrivals += synapses as f64 / posts as f64 / sources as f64 * spikes as f64;
+        u32::try_from(projection.synapses.synapses()).ok()?;
+        u32::try_from(trains(projection).len()).ok()?;
+        all += arrivals(projection, trains(projection));
     }
-    let leg = grid::leg::<F>(shortest_tau(bank));
-    Some(Grid::new(duration, arrivals, 1, leg)?.width)
+    Grid::new(duration, all, 1, grid::leg::<F>(shortest_tau(bank))).map(|_| ())
+}
+
+/// How many arrivals a neuron receives on average, if the sources were alike.
+fn arrivals<F: Real>(projection: &Projection<F>, trains: &SpikeTrains) -> f64 {
+    let (posts, sources) = projection.synapses.shape();
+    let share = projection.synapses.synapses() as f64 / posts as f64 / sources as f64;
+    share * trains.len() as f64
 }
 
 /// The shortest time constant in ms.

@@ -20,6 +20,8 @@ pub(in crate::fast) struct Rows<F> {
     pub taus: (F, F),
     /// The longest delay.
     pub longest: f64,
+    /// The mean of the weights, with those below zero as zero.
+    pub excitation: f64,
     blocks: Blocks<Block<F>>,
 }
 
@@ -37,15 +39,18 @@ impl<F: Real> Rows<F> {
     /// A weight or a delay that has no meaning.
     pub fn new(projection: &Projection<F>, bank: &ModeBank<F>) -> Result<Self, SimulationError> {
         let (posts, _) = projection.synapses.shape();
-        let mut longest = F::zero();
+        let (mut longest, mut excitation) = (F::zero(), 0.0);
         for post in 0..posts {
             check_row(projection, post)?;
-            let delays = projection.synapses.row(post).delays.iter();
-            longest = delays.fold(longest, |longest, &delay| longest.max(delay));
+            for synapse in projection.synapses.row(post).iter() {
+                longest = longest.max(synapse.delay);
+                excitation += synapse.weight.max(F::zero()).as_f64();
+            }
         }
         let taus = (bank.tau_mem(), bank.tau_syn()[projection.receptor]);
         let blocks = Blocks::new(posts.div_ceil(BLOCK));
-        Ok(Self { taus, longest: longest.as_f64(), blocks })
+        let excitation = excitation / projection.synapses.synapses().max(1) as f64;
+        Ok(Self { taus, longest: longest.as_f64(), excitation, blocks })
     }
 
     /// Returns once all blocks are made, by whatever thread.
