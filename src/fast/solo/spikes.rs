@@ -92,17 +92,15 @@ impl Spikes {
         }
         let leg = (delay * self.legs_per_ms) as u32 as usize;
         let Some(group) = self.groups.get(leg * self.sources + source) else { return 0..0 };
-        let (start, end) = (group.start as usize, group.end as usize);
-        let near = &self.near[start..end];
-        let (Some(first), Some(last)) = (near.first(), near.last()) else { return 0..0 };
-        let mut within = 0..near.len();
-        if first.time + delay < stretch.start {
-            within.start = near.partition_point(|s| s.time + delay < stretch.start);
+        let (mut start, mut end) = (group.start as usize, group.end as usize);
+        // One by one: of few spikes few are beyond, and to halve them again and again is as hard to foresee.
+        while start < end && self.near[start].time + delay < stretch.start {
+            start += 1;
         }
-        if last.time + delay >= stretch.end {
-            within.end = near.partition_point(|s| s.time + delay < stretch.end);
+        while start < end && self.near[end - 1].time + delay >= stretch.end {
+            end -= 1;
         }
-        start + within.start..start + within.end.max(within.start)
+        start..end
     }
 
     pub fn near(&self) -> &[Near] {
