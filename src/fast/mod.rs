@@ -46,8 +46,8 @@ const LEAST_BLOCK: usize = 8;
 /// Spikes per ms that neurons of a recurrent group are expected to fire. Only the width of buckets depends on it.
 const GUESSED_RATE: f64 = 0.008;
 
-/// The memory of the engine, to be used again, for neurons that share their constants and have `R` currents and states of
-/// `N` numbers.
+/// The memory of the engine, to be used again, for groups whose neurons drive each other, share their constants, and have `R`
+/// currents and states of `N` numbers.
 #[derive(Debug)]
 struct Shared<F, const R: usize, const N: usize> {
     forward: forward::Space<F, R, N, false>,

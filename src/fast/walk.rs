@@ -14,7 +14,7 @@ pub(super) const MOST_RECEPTORS: usize = 3;
 pub(super) struct Arrival<F> {
     pub time: f64,
     /// 0 for known spikes, else 1 + the rank in the group. Ties act in this order, and then in
-    /// that of projection and synapse, as in the plain engine.
+    /// that of projection and synapse or branch, as in the plain engine.
     pub rank: u32,
     pub afferent: u32,
     pub branch: u32,

@@ -16,7 +16,7 @@ struct Piece<const R: usize> {
     mode: Pair<f64, R>,
 }
 
-/// The adjoint of the neurons of a block over a stretch of time, taken from its end to its start.
+/// The adjoint of some neurons over a stretch of time, taken from its end to its start.
 #[derive(Debug)]
 pub(in crate::fast) struct Course<const R: usize> {
     /// Neuron by neuron, latest first.
@@ -70,7 +70,7 @@ impl<const R: usize> Course<R> {
         }
     }
 
-    /// The neurons of a block, none of which fires any more.
+    /// So many neurons, none of which fires any more.
     pub fn end(&mut self, neurons: usize) {
         self.pieces.clear();
         self.pieces.resize(neurons, Piece { start: f64::NEG_INFINITY, mode: Pair::zero() });
@@ -113,8 +113,8 @@ impl<const R: usize> Course<R> {
         &self.pieces[self.earliest[neuron] as usize].mode
     }
 
-    /// Takes a neuron back over one of its spikes, given dL/dt of that and, if it fires again in the stretch, the time of
-    /// its next one. The stretch starts at `start`.
+    /// Takes a neuron back over one of its spikes, given dL/dt of that and, if it fired before in the stretch, the time of
+    /// that spike. The stretch starts at `start`.
     pub fn fire_back<F: Real>(
         &mut self,
         (neuron, bank, gain): (usize, &ModeBank<F>, &[F]),

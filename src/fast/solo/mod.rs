@@ -65,6 +65,7 @@ pub(super) fn forward<F: Real>(
         Ok(_) => return None,
         Err(error) => return Some(Err(error)),
     };
+    plan.finish(network);
     let Memory { one, several } = memory;
     let (ties, fired) = if plan.bank.tau_syn().len() == 1 {
         (one.forward.run(network, &plan, duration, trains), &one.forward.fired)
@@ -89,6 +90,7 @@ pub(super) fn backward<F: Real>(
     if !plan.tells_legs(trace.duration) {
         return None;
     }
+    plan.finish(network);
     let Memory { one, several } = memory;
     if plan.bank.tau_syn().len() == 1 {
         one.backward.run(network, trace, &plan, gathered);

@@ -75,9 +75,6 @@ impl<F: Real> Plan<F> {
                 afferents.push(Afferent::new(projection, number, rows));
             }
         }
-        for afferent in &afferents {
-            afferent.rows.make(&network.projections[afferent.number], bank, leg);
-        }
         let mut gains = [F::zero(); MOST_RECEPTORS];
         (0..bank.tau_syn().len()).for_each(|r| gains[r] = gain(bank, r));
         Ok(Self {
@@ -90,6 +87,13 @@ impl<F: Real> Plan<F> {
             leg,
             afferents,
         })
+    }
+
+    /// Returns once what an arrival adds is known of all synapses.
+    pub fn finish(&self, network: &SpikingNetwork<F>) {
+        for Afferent { number, rows, .. } in &self.afferents {
+            rows.make(&network.projections[*number], &self.bank, self.leg);
+        }
     }
 
     /// Whether the legs that delays may end in within a trial are few enough.

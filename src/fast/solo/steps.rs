@@ -26,7 +26,7 @@ pub(super) struct Steps<F, const R: usize> {
     rate: F,
     /// Slightly below the threshold.
     limit: F,
-    /// Buckets of a leg, in which a trace does not become subnormal.
+    /// Buckets of a leg, for longer than which no trace is subnormal.
     pub per_leg: usize,
 }
 

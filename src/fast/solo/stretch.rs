@@ -22,7 +22,8 @@ impl Lengths {
 
     /// For neurons that fired this often on average.
     pub fn backward<F: Real>(plan: &Plan<F>, spikes: f64, duration: f64) -> Self {
-        Self::new(plan, as_wide_as(spikes, duration), duration)
+        // A stretch is no shorter than a leg, or the spikes of a leg would be looked through again and again.
+        Self::new(plan, as_wide_as(spikes, duration).max(plan.leg / MOST_BUCKETS), duration)
     }
 
     fn new<F: Real>(plan: &Plan<F>, width: f64, duration: f64) -> Self {
@@ -38,7 +39,9 @@ impl Lengths {
 
     /// The stretches of a trial.
     pub fn stretches(&self, duration: f64) -> usize {
-        ((duration + self.width / 2.0) / self.span).ceil() as usize
+        let whole = (duration / self.span).floor() + 1.0;
+        // The last half of a bucket belongs to the stretch that follows.
+        whole as usize + usize::from(whole * self.span - self.width / 2.0 < duration)
     }
 
     pub fn stretch(&self, number: usize, duration: f64) -> Stretch {
@@ -75,5 +78,42 @@ impl Stretch {
     #[inline]
     pub fn bucket(&self, time: f64) -> usize {
         (time + self.rounding).to_bits() as u32 as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Lengths;
+
+    #[test]
+    fn stretches_and_their_buckets_cover_the_trial() {
+        let up = |time: f64| f64::from_bits(time.to_bits() + 1);
+        let down = |time: f64| f64::from_bits(time.to_bits() - 1);
+        let lengths = Lengths { span: 64.0, width: 4.0 };
+        // The next stretch starts at 62.
+        for duration in [1.0, down(62.0), 62.0, up(62.0), 64.0, 190.0, up(190.0), 200.0] {
+            let stretches = (0..lengths.stretches(duration)).map(|k| lengths.stretch(k, duration));
+            let stretches: Vec<_> = stretches.collect();
+            assert_eq!(stretches[0].start, -2.0);
+            assert_eq!(stretches.last().unwrap().end, duration);
+            for pair in stretches.windows(2) {
+                assert_eq!(pair[0].end, pair[1].start);
+            }
+            for stretch in &stretches {
+                assert!(stretch.start < stretch.end);
+                for k in 0..=1000 {
+                    let share = f64::from(k) / 1000.0;
+                    let time = stretch.start + share * (stretch.end - stretch.start);
+                    let time = if k == 1000 { down(stretch.end) } else { time.max(0.0) };
+                    if time >= stretch.end {
+                        continue;
+                    }
+                    let bucket = stretch.bucket(time);
+                    assert!(bucket < stretch.buckets);
+                    assert!(stretch.start_of(bucket) <= time);
+                    assert!(time <= stretch.start_of(bucket + 1));
+                }
+            }
+        }
     }
 }
