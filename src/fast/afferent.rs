@@ -1,6 +1,6 @@
 //! The spikes that reach a layer through one projection.
 
-use super::fan::Fans;
+use super::fan::{Branch, Fans};
 use super::grid::{Grid, exp_of, leg_start};
 use crate::layer::ModeBank;
 use crate::network::{Origin, Projection};
@@ -137,6 +137,13 @@ impl<F: Real> Afferent<F> {
     fn later_leg(&self, delay: f64) -> (f64, usize) {
         let start = leg_start(delay, self.leg);
         (start, (start / self.leg) as usize * (self.hops.len() - 2))
+    }
+
+    /// The weight of a synapse.
+    pub fn weight(&self, branch: &Branch<F>) -> F {
+        // The table of units would tell, but to wait for it takes longer.
+        let rest = branch.delay - leg_start(branch.delay, self.leg);
+        self.taus.map_or(branch.syn, |(_, tau_syn)| branch.syn / exp_of::<F>(rest, tau_syn))
     }
 
     /// Where the leg starts and ends that a delay ends in.

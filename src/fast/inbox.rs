@@ -1,7 +1,7 @@
 //! What arrives at a block of neurons in a slab, bucket by bucket.
 
 use super::afferent::{Afferent, Flight};
-use super::fan::{Branch, Fan, prefix};
+use super::fan::{Branch, Fan};
 use super::grid::Window;
 use super::own::Owns;
 use super::plan::Modes;
@@ -119,12 +119,8 @@ impl<F: Real, const R: usize> Inbox<F, R> {
                 break;
             }
             let (by_mem, by_syn, leg) = afferent.1.leg(flight, delay, window.number);
-            // To look ahead where this ends also brings it into the cache, all at once.
-            let arrives = prefix(&fan.branches[first..end], |branch| {
-                flight.time + branch.delay < window.end && branch.delay < leg.end
-            });
             let so_far = self.arrivals;
-            let most = so_far + arrives;
+            let most = so_far + (end - first);
             if most > u32::MAX as usize {
                 return false;
             }
@@ -135,10 +131,10 @@ impl<F: Real, const R: usize> Inbox<F, R> {
             let (neurons, time) = (self.neurons, flight.time);
             let buckets = &mut self.buckets[slot..];
             let mut number = so_far as u32;
-            let mut arrive = |branch: &Branch<F>, link: &mut u32, in_slab: usize| {
+            let mut arrive = |branch: &Branch<F>, link: &mut u32, time: f64, in_slab: usize| {
                 let bucket = &mut buckets[in_slab * neurons + branch.post as usize];
                 let (mem, syn, rise) = if OWN {
-                    let left = F::of(window.end_of(in_slab) - (time + branch.delay));
+                    let left = F::of(window.end_of(in_slab) - time);
                     let own = owns.of(branch.post as usize);
                     let (_, decay, response) = own.after(receptor, left);
                     (branch.mem * response, branch.syn * decay, branch.syn)
@@ -154,13 +150,21 @@ impl<F: Real, const R: usize> Inbox<F, R> {
                 bucket.head = number;
                 bucket.count += 1;
             };
-            let branches = fan.branches[first..first + arrives].iter();
-            let arrivals = branches.zip(&mut self.links[so_far..most]);
-            if window.number == 0 {
-                arrivals.for_each(|(b, link)| arrive(b, link, window.bucket(time + b.delay)));
-            } else {
-                arrivals.for_each(|(b, link)| arrive(b, link, window.exact_bucket(time + b.delay)));
+            let branches = fan.branches[first..end].iter();
+            for (branch, link) in branches.zip(&mut self.links[so_far..most]) {
+                let arrives = time + branch.delay;
+                if arrives >= window.end || branch.delay >= leg.end {
+                    break;
+                }
+                let in_slab = if window.number == 0 {
+                    window.bucket(arrives)
+                } else {
+                    window.exact_bucket(arrives)
+                };
+                arrive(branch, link, arrives, in_slab);
             }
+            let most = number as usize;
+            let arrives = most - so_far;
             let (afferent, rank) = (afferent.0 as u32, flight.rank);
             let (first, branch) = (so_far as u32, first as u32);
             self.pages.resize(most.div_ceil(PAGE), self.runs.len() as u32);
@@ -212,10 +216,7 @@ impl<F: Real, const R: usize> Inbox<F, R> {
             afferent: run.afferent,
             branch: index,
             receptor: afferent.receptor as u32,
-            weight: match fan.units.get(index as usize) {
-                Some((_, unit)) => branch.syn / *unit,
-                None => branch.syn,
-            },
+            weight: afferent.weight(branch),
         };
         (arrival, branch.post as usize)
     }

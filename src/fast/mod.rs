@@ -150,7 +150,7 @@ pub(crate) fn forward<F: Real>(
     macro_rules! run {
         ($kind:ident $memory:expr) => {{
             let space = &mut $memory.forward;
-            (space.run(network, &plan, duration, trains), &space.fired)
+            (space.run(network, &plan, duration, (input, &*layers)), &space.fired)
         }};
     }
     let (ties, fired) = with_memory!(plan, scratch, run);

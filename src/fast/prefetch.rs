@@ -2,19 +2,21 @@
 
 use prefetch_index::prefetch_index;
 
-/// How far a stretch is asked for, in bytes; from there on processors guess by themselves.
-const REACH: usize = 512;
+/// How far a stretch is asked for at most, in bytes.
+const REACH: usize = 4096;
 const LINE: usize = 64;
 
-/// Asks for the items from `from` on.
+/// Asks for so many items from `from` on.
 #[inline]
-pub(super) fn prefetch<T>(items: &[T], from: usize) {
+pub(super) fn prefetch<T>(items: &[T], from: usize, count: usize) {
     let per_line = (LINE / size_of::<T>()).max(1);
-    (0..REACH / LINE).for_each(|line| prefetch_index(items, from + line * per_line));
+    let end = from + count.min(REACH / size_of::<T>());
+    (from..end).step_by(per_line).for_each(|item| prefetch_index(items, item));
 }
 
-/// Asks for the items before `to`.
+/// Asks for so many items before `to`.
 #[inline]
-pub(super) fn prefetch_back<T>(items: &[T], to: usize) {
-    prefetch(items, to.saturating_sub(REACH / size_of::<T>()));
+pub(super) fn prefetch_back<T>(items: &[T], to: usize, count: usize) {
+    let from = to.saturating_sub(count);
+    prefetch(items, from, to - from);
 }

@@ -24,6 +24,9 @@ use crate::fast::prefetch::prefetch;
 use crate::{Real, Trace};
 use std::cmp::Reverse;
 
+/// Synapses that are asked for while so many are read.
+const AHEAD: usize = 64;
+
 /// A spike of the group.
 #[derive(Debug, Clone, Copy)]
 struct Spike {
@@ -160,7 +163,7 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
         if let Some(next) = next {
             for afferent in plan.afferents.iter().filter(|a| sends(a, &next)) {
                 let fan = afferent.fans.of(0);
-                prefetch(&fan.branches, fan.of(self.source(&next)).start);
+                prefetch(&fan.branches, fan.of(self.source(&next)).start, AHEAD);
             }
         }
         let layer = plan.populations[spike.population as usize].layer;
@@ -186,17 +189,24 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
         let mut sum = 0.0;
         while let Some(next) = branches.first().filter(|b| time + b.delay < end) {
             let leg = afferent.leg_of(next.delay);
-            let taken = prefix(branches, |b| time + b.delay < end && b.delay < leg.end);
-            let (read, later) = branches.split_at(taken);
             let mut by = [0.0; 2];
-            for branch in read {
-                let slot = first + branch.post as usize;
-                let mode = self.space.course.at(slot, time + branch.delay);
-                by[0] += branch.mem.as_f64() * mode.mem;
-                by[1] += branch.syn.as_f64() * mode.syn[receptor];
+            loop {
+                prefetch(branches, AHEAD, AHEAD);
+                let some = &branches[..branches.len().min(AHEAD)];
+                let taken = prefix(some, |b| time + b.delay < end && b.delay < leg.end);
+                let (read, later) = branches.split_at(taken);
+                for branch in read {
+                    let slot = first + branch.post as usize;
+                    let mode = self.space.course.at(slot, time + branch.delay);
+                    by[0] += branch.mem.as_f64() * mode.mem;
+                    by[1] += branch.syn.as_f64() * mode.syn[receptor];
+                }
+                branches = later;
+                if taken < AHEAD {
+                    break;
+                }
             }
             sum += afferent.by_time(afferent.factors(time + leg.start - start), by);
-            branches = later;
         }
         sum
     }

@@ -112,7 +112,6 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
         let afferent = &self.plan.afferents[k];
         let fan = afferent.fans.of(self.block.number);
         let branches = fan.of(flight.source as usize);
-        let source = flight.source as usize;
         let mut flight = Flight { next: branches.start as u32, ..flight };
         let target = &self.plan.populations[afferent.target];
         let slot = self.block.slots(target).start;
@@ -122,7 +121,7 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
         if !inbox.deliver::<OWN>((k, afferent), fan, place, &mut flight, &self.window) {
             return Err(SimulationError::TooManySpikes { most: u32::MAX as usize });
         }
-        self.space.traffic[k].queues()[source].flights.push(flight);
+        self.space.traffic[k].flying.push(flight);
         for number in first..self.space.inbox.len() {
             let from = (&self.plan.afferents[..], self.block.number);
             let (arrival, post) = self.space.inbox.arrival(number, from);

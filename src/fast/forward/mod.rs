@@ -9,14 +9,13 @@
 
 mod hot;
 
-use crate::fast::afferent::{Queue, Traffic};
+use crate::fast::afferent::Flight;
 use crate::fast::grid::Window;
 use crate::fast::inbox::{Bucket, Inbox};
 use crate::fast::own::{Beyond, Own};
 use crate::fast::plan::{Block, Pair, Plan, Population, State};
 use crate::fast::prefetch::prefetch;
-use crate::network::Projection;
-use crate::trace::Fired;
+use crate::trace::{Fired, LayerTrace};
 use crate::{Real, SimulationError, SpikeTrains, SpikingNetwork};
 use hot::Hot;
 
@@ -62,6 +61,24 @@ impl Neuron {
     }
 }
 
+/// Synapses of the next spike that are asked for ahead of time at least.
+const AT_LEAST: usize = 8;
+
+/// The spikes that reach the group through a projection.
+#[derive(Debug)]
+struct Traffic<F> {
+    /// Those that have started and not arrived everywhere.
+    flying: Vec<Flight<F>>,
+    /// Of each source how many have started, if they are known.
+    started: Vec<u32>,
+}
+
+impl<F> Default for Traffic<F> {
+    fn default() -> Self {
+        Self { flying: Vec::new(), started: Vec::new() }
+    }
+}
+
 /// The memory of a forward pass, to be used again.
 #[derive(Debug)]
 pub(super) struct Space<F, const R: usize, const N: usize, const OWN: bool> {
@@ -71,8 +88,6 @@ pub(super) struct Space<F, const R: usize, const N: usize, const OWN: bool> {
     beyond: Vec<Beyond<F>>,
     neurons: Vec<Neuron>,
     traffic: Vec<Traffic<F>>,
-    /// The source and the number of the spikes that are on their way.
-    active: Vec<(usize, usize)>,
     hot: Vec<Hot<F, N>>,
     /// The neurons to look at closely.
     suspects: Vec<u32>,
@@ -88,7 +103,6 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Space<F, R, N, OW
             beyond: Vec::new(),
             neurons: Vec::new(),
             traffic: Vec::new(),
-            active: Vec::new(),
             hot: Vec::new(),
             suspects: Vec::new(),
             fired: Vec::new(),
@@ -96,29 +110,22 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Space<F, R, N, OW
     }
 
     /// Simulates a group; its spikes are in `fired` then. Returns the number of ties.
-    pub fn run<'t>(
+    pub fn run(
         &mut self,
         network: &SpikingNetwork<F>,
         plan: &Plan<F>,
         duration: f64,
-        trains: impl Fn(&Projection<F>) -> &'t SpikeTrains,
+        known: (&SpikeTrains, &[LayerTrace<F>]),
     ) -> Result<usize, SimulationError> {
         self.fired.clear();
         self.traffic.resize_with(plan.afferents.len().max(self.traffic.len()), Traffic::default);
-        for (afferent, traffic) in plan.afferents.iter().zip(&mut self.traffic) {
-            if afferent.source.is_none() {
-                let trains = trains(&network.projections[afferent.number]);
-                afferent.flights(&plan.grid, trains, duration, traffic);
-            } else {
-                traffic.clear(afferent.fans.sources);
-            }
-        }
         let mut ties = 0;
         for block in plan.blocks() {
             let window = plan.grid.window(0, duration);
             let space = &mut *self;
+            let (bucket, hots) = (0, 0);
             let mut run =
-                Run { network, plan, duration, block, window, bucket: 0, hots: 0, ties: 0, space };
+                Run { network, plan, known, duration, block, window, bucket, hots, ties: 0, space };
             run.run()?;
             ties += run.ties;
         }
@@ -129,6 +136,8 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Space<F, R, N, OW
 struct Run<'a, F: Real, const R: usize, const N: usize, const OWN: bool> {
     network: &'a SpikingNetwork<F>,
     plan: &'a Plan<F>,
+    /// The input and the traces of earlier groups.
+    known: (&'a SpikeTrains, &'a [LayerTrace<F>]),
     duration: f64,
     block: Block,
     window: Window,
@@ -169,44 +178,51 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
             neurons.extend(within.map(|_| Neuron { population, ..Neuron::default() }));
         }
         for (traffic, afferent) in traffic.iter_mut().zip(&self.plan.afferents) {
-            let fan = afferent.fans.of(self.block.number);
-            for (source, queue) in traffic.queues().iter_mut().enumerate() {
-                queue.flying = 0..0;
-                let next = fan.of(source).start as u32;
-                queue.flights.iter_mut().for_each(|f| f.next = next);
-            }
+            traffic.flying.clear();
+            traffic.started.clear();
+            traffic.started.resize(afferent.fans.sources, 0);
         }
     }
 
     /// Delivers what arrives in the slab that starts, sent before it or known.
     fn deliver(&mut self) -> Result<(), SimulationError> {
-        let Space { inbox, traffic, active, .. } = &mut *self.space;
+        let Space { inbox, traffic, .. } = &mut *self.space;
         inbox.turn();
         for (k, afferent) in self.plan.afferents.iter().enumerate() {
             let fan = afferent.fans.of(self.block.number);
             let target = &self.plan.populations[afferent.target];
             let place = (self.block.slots(target).start, self.block.owns(target));
-            let mut numbered = true;
-            let queues = traffic[k].queues();
-            active.clear();
-            for (source, Queue { flights, flying }) in queues.iter_mut().enumerate() {
-                while flights.get(flying.end).is_some_and(|f| f.time < self.window.end) {
-                    flying.end += 1;
+            let Traffic { flying, started } = &mut traffic[k];
+            if afferent.source.is_none() {
+                let trains = afferent.origin.spikes(self.known.0, self.known.1);
+                for (source, started) in started.iter_mut().enumerate() {
+                    let train = trains.channel(afferent.origin.first() + source);
+                    let to_start = train[*started as usize..].iter();
+                    for &time in to_start.take_while(|&&time| time < self.window.end) {
+                        let next = fan.of(source).start as u32;
+                        flying.push(Flight {
+                            next,
+                            ..afferent.flight(&self.plan.grid, time, source)
+                        });
+                        *started += 1;
+                    }
                 }
-                active.extend(flying.clone().map(|number| (source, number)));
             }
-            for (at, &(source, number)) in active.iter().enumerate() {
-                if let Some(&(source, number)) = active.get(at + 1) {
-                    prefetch(&fan.branches, queues[source].flights[number].next as usize);
+            let (before, mut left) = (inbox.len(), 0);
+            for at in 0..flying.len() {
+                if let Some(flight) = flying.get(at + 1) {
+                    // A little more than those before it did on average.
+                    let expected = (inbox.len() - before) / (at + 1) * 5 / 4;
+                    prefetch(&fan.branches, flight.next as usize, expected + AT_LEAST);
                 }
-                let Queue { flights, flying } = &mut queues[source];
-                let flight = &mut flights[number];
-                numbered &= inbox.deliver::<OWN>((k, afferent), fan, place, flight, &self.window);
-                flying.start += usize::from(flight.next as usize == fan.of(source).end);
+                let mut flight = flying[at];
+                if !inbox.deliver::<OWN>((k, afferent), fan, place, &mut flight, &self.window) {
+                    return Err(SimulationError::TooManySpikes { most: u32::MAX as usize });
+                }
+                flying[left] = flight;
+                left += usize::from((flight.next as usize) < fan.of(flight.source as usize).end);
             }
-            if !numbered {
-                return Err(SimulationError::TooManySpikes { most: u32::MAX as usize });
-            }
+            flying.truncate(left);
         }
         Ok(())
     }

@@ -217,8 +217,8 @@ impl<F: Real, const R: usize, const K: usize> Run<'_, '_, F, R, K> {
         for (at, &(source, number)) in active.iter().enumerate() {
             if let Some(&(source, number)) = active.get(at + 1) {
                 let next = queues[source].flights[number].next as usize;
-                prefetch_back(&fan.branches, next);
-                prefetch_back(seen, next);
+                prefetch_back(&fan.branches, next, 16);
+                prefetch_back(seen, next, 32);
             }
             let Queue { flights, flying } = &mut queues[source];
             let flight = &mut flights[number];
