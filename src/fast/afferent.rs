@@ -2,9 +2,9 @@
 
 use super::fan::{Branch, Fans};
 use super::grid::{Grid, exp_of, leg_start};
+use crate::Real;
 use crate::layer::ModeBank;
 use crate::network::{Origin, Projection};
-use crate::{Real, SpikeTrains};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -27,37 +27,6 @@ pub(super) struct Flight<F> {
 
 /// exp(x / tau_mem) and exp(x / tau_syn), or sums that belong to the two.
 pub(super) type Both = [f64; 2];
-
-/// The spikes of one source.
-#[derive(Debug)]
-pub(super) struct Queue<F> {
-    pub flights: Vec<Flight<F>>,
-    /// Those of them that are on their way: spikes of one source arrive in the order in which they were sent.
-    pub flying: Range<usize>,
-}
-
-/// The spikes of all sources of a projection.
-#[derive(Debug, Default)]
-pub(super) struct Traffic<F> {
-    /// Some may be left from a projection with more sources.
-    queues: Vec<Queue<F>>,
-    sources: usize,
-}
-
-impl<F> Traffic<F> {
-    /// No spikes.
-    pub fn clear(&mut self, sources: usize) {
-        self.sources = sources;
-        let queues = self.queues.len().max(sources);
-        self.queues.resize_with(queues, || Queue { flights: Vec::new(), flying: 0..0 });
-        self.queues().iter_mut().for_each(|q| q.flights.clear());
-    }
-
-    /// By source.
-    pub fn queues(&mut self) -> &mut [Queue<F>] {
-        &mut self.queues[..self.sources]
-    }
-}
 
 /// A projection onto a layer of a group.
 #[derive(Debug)]
@@ -110,16 +79,6 @@ impl<F: Real> Afferent<F> {
         Flight { time, mem, syn, slab: slab as u32, source: source as u32, next: 0, rank: 0 }
     }
 
-    /// All spikes of the source before `duration`.
-    pub fn flights(&self, grid: &Grid, trains: &SpikeTrains, duration: f64, out: &mut Traffic<F>) {
-        out.clear(self.fans.sources);
-        for (source, queue) in out.queues().iter_mut().enumerate() {
-            let train = trains.channel(self.origin.first() + source);
-            let within = train.iter().take_while(|&&time| time < duration);
-            queue.flights.extend(within.map(|&time| self.flight(grid, time, source)));
-        }
-    }
-
     /// exp((t + leg - start) / tau) for a spike at t and the start of a slab in which it arrives after a delay
     /// within a leg; and where that leg starts and ends.
     #[inline]
@@ -159,10 +118,13 @@ impl<F: Real> Afferent<F> {
 
     /// dL/dt of a spike for such targets, given its factors and the sums over its branches.
     pub fn by_time(&self, factors: Both, sums: Both) -> f64 {
-        self.taus.map_or(0.0, |(tau_mem, tau_syn)| {
-            factors[0] * sums[0] / tau_mem.as_f64() + factors[1] * sums[1] / tau_syn.as_f64()
-        })
+        self.taus.map_or(0.0, |(mem, syn)| by_time([mem.as_f64(), syn.as_f64()], factors, sums))
     }
+}
+
+/// See [`Afferent::by_time`]; for targets with these constants.
+pub(super) fn by_time(taus: Both, factors: Both, sums: Both) -> f64 {
+    factors[0] * sums[0] / taus[0] + factors[1] * sums[1] / taus[1]
 }
 
 /// exp(x / tau_mem) and exp(x / tau_syn).

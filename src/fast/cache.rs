@@ -72,25 +72,10 @@ impl<F: Real> Cache<F> {
         block: usize,
         own: bool,
     ) -> Result<Arc<Plan<F>>, SimulationError> {
-        let lock = || self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |p: &&Arc<Plan<F>>| {
-            p.group == group && p.grid == grid && (p.block, p.own) == (block, own)
-        };
-        let find = |kept: &mut Vec<Arc<Plan<F>>>| {
-            // First of all, so that the memory of fans that are out of date is free when there are new ones.
-            kept.retain(|p| p.version == network.version);
-            kept.iter().find(same).cloned()
-        };
-        if let Some(found) = find(&mut lock()) {
-            return Ok(found);
-        }
-        // Not under the lock: who comes meanwhile helps with the fans.
-        let plan = Arc::new(Plan::new(network, group, grid, block, own)?);
-        let mut kept = lock();
-        Ok(find(&mut kept).unwrap_or_else(|| {
-            kept.push(plan.clone());
-            plan
-        }))
+        let same =
+            |p: &Plan<F>| p.group == group && p.grid == grid && (p.block, p.own) == (block, own);
+        let make = || Plan::new(network, group, grid, block, own);
+        find_or_make(&self.plans, |p| p.version == network.version, same, make)
     }
 
     /// The rows of a projection onto neurons with these constants, to be made.
@@ -124,24 +109,35 @@ impl<F: Real> Cache<F> {
         layer: usize,
     ) -> Option<Result<Arc<solo::Plan<F>>, SimulationError>> {
         let bank = network.layers[layer].layer.linear()?.common_bank()?;
-        let lock = || self.solo.lock().unwrap_or_else(PoisonError::into_inner);
-        let find = |kept: &mut Vec<Arc<solo::Plan<F>>>| {
-            kept.retain(|p| p.version == network.version);
-            kept.iter().find(|p| p.layer == layer).cloned()
-        };
-        if let Some(found) = find(&mut lock()) {
-            return Some(Ok(found));
-        }
-        let plan = match solo::Plan::new(network, (layer, bank)) {
-            Ok(plan) => Arc::new(plan),
-            Err(error) => return Some(Err(error)),
-        };
-        let mut kept = lock();
-        Some(Ok(find(&mut kept).unwrap_or_else(|| {
-            kept.push(plan.clone());
-            plan
-        })))
+        let make = || solo::Plan::new(network, (layer, bank));
+        let is_current = |p: &solo::Plan<F>| p.version == network.version;
+        Some(find_or_make(&self.solo, is_current, |p| p.layer == layer, make))
     }
+}
+
+/// The plan that is the `same`, made if need be. Those that are not current are forgotten.
+fn find_or_make<P>(
+    plans: &Mutex<Vec<Arc<P>>>,
+    is_current: impl Fn(&P) -> bool,
+    same: impl Fn(&P) -> bool,
+    make: impl FnOnce() -> Result<P, SimulationError>,
+) -> Result<Arc<P>, SimulationError> {
+    let lock = || plans.lock().unwrap_or_else(PoisonError::into_inner);
+    let find = |kept: &mut Vec<Arc<P>>| {
+        // First of all, so that the memory of synapses that are out of date is free when there are new ones.
+        kept.retain(|p| is_current(p));
+        kept.iter().find(|p| same(p)).cloned()
+    };
+    if let Some(found) = find(&mut lock()) {
+        return Ok(found);
+    }
+    // Not under the lock: who comes meanwhile helps with the synapses.
+    let plan = Arc::new(make()?);
+    let mut kept = lock();
+    Ok(find(&mut kept).unwrap_or_else(|| {
+        kept.push(plan.clone());
+        plan
+    }))
 }
 
 impl<F> Default for Cache<F> {

@@ -4,6 +4,7 @@
 //! are powers of two of a ms. So a time splits into them without rounding, and what falls on a boundary
 //! belongs to what starts there.
 
+use super::walk::MOST_RECEPTORS;
 use crate::Real;
 use crate::layer::ModeBank;
 
@@ -19,8 +20,10 @@ const FINEST: f64 = 2048.0;
 const MOST_BUCKETS: f64 = 8.0;
 const FEWEST: f64 = 64.0;
 
-/// Buckets of all neurons of a group that are in memory.
+/// Buckets of all neurons of a group that are in memory, so that they stay in a cache; and the least of each. With fewer a
+/// spike brings so little in a slab that to fetch its synapses costs more.
 const SLAB: usize = 32_768;
+const LEAST_PER_SLAB: usize = 64;
 
 /// Backward: mean spikes of a neuron per bucket, as reads of a bucket with a spike look closer.
 const SPIKES_PER_BUCKET: f64 = 1.0 / 32.0;
@@ -42,6 +45,18 @@ const MOST_SLABS: f64 = 65_536.0;
 pub(super) fn gain<F: Real>(bank: &ModeBank<F>, receptor: usize) -> F {
     let tau = bank.tau_syn()[receptor];
     tau / (tau - bank.tau_mem())
+}
+
+/// Those of all receptors that there is room for.
+pub(super) fn gains<F: Real>(bank: &ModeBank<F>) -> [F; MOST_RECEPTORS] {
+    let mut gains = [F::zero(); MOST_RECEPTORS];
+    (0..MOST_RECEPTORS.min(bank.tau_syn().len())).for_each(|r| gains[r] = gain(bank, r));
+    gains
+}
+
+/// The shortest time constant of a neuron in ms.
+pub(super) fn shortest_tau<F: Real>(bank: &ModeBank<F>) -> f64 {
+    bank.tau_syn().iter().map(|tau| tau.as_f64()).fold(bank.tau_mem().as_f64(), f64::min)
 }
 
 /// exp(x / tau). The rounding of the quotient, which the exponential would amplify by its size, is made good.
@@ -110,7 +125,7 @@ impl Grid {
     pub fn new(duration: f64, arrivals: f64, neurons: usize, leg: f64) -> Option<Self> {
         let width = width(duration, arrivals, PER_BUCKET, leg);
         let buckets = (duration / width).ceil();
-        let slab = buckets_per_slab(SLAB, neurons).min((leg / width) as usize);
+        let slab = buckets_per_slab(SLAB, neurons).max(LEAST_PER_SLAB).min((leg / width) as usize);
         let span = width * slab as f64;
         // Also false if anything overflowed.
         let pays = arrivals >= FEWEST && buckets <= MOST_BUCKETS * arrivals && width > 0.0;

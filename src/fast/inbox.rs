@@ -4,7 +4,8 @@ use super::afferent::{Afferent, Flight};
 use super::fan::{Branch, Fan};
 use super::grid::Window;
 use super::own::Owns;
-use super::plan::Modes;
+use super::plan::{Modes, Pair};
+use super::prefetch::prefetch;
 use super::walk::Arrival;
 use crate::Real;
 use std::ops::Range;
@@ -25,6 +26,12 @@ impl<F: Real, const R: usize> Bucket<F, R> {
     pub fn empty() -> Self {
         Self { sum: Modes::zero(), rise: [F::zero(); R], count: 0, head: 0 }
     }
+
+    /// What the currents gain at a time, given the decays until then, if all that excites has arrived.
+    #[inline]
+    pub fn rise(&self, decays: &Pair<F, R>) -> [F; R] {
+        std::array::from_fn(|r| self.rise[r] * decays.syn[r])
+    }
 }
 
 /// What one spike did in one go: a stretch of branches, numbered as they arrived.
@@ -35,6 +42,15 @@ struct Run {
     rank: u32,
     /// The first arrival and the branch that it came through.
     first: u32,
+    branch: u32,
+}
+
+/// A spike on its way through one branch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sent {
+    time: f64,
+    rank: u32,
+    afferent: u32,
     branch: u32,
 }
 
@@ -57,6 +73,9 @@ pub(super) struct Inbox<F, const R: usize> {
     runs: Vec<Run>,
     /// The run of every arrival whose number is a multiple of [`PAGE`].
     pages: Vec<u32>,
+    /// Of each target that arrivals are collected for, 1 + the number of the next one; and those found, by target.
+    lists: Vec<(u32, u32)>,
+    found: Vec<(u32, u32)>,
 }
 
 impl<F: Real, const R: usize> Inbox<F, R> {
@@ -68,6 +87,8 @@ impl<F: Real, const R: usize> Inbox<F, R> {
             arrivals: 0,
             runs: Vec::new(),
             pages: Vec::new(),
+            lists: Vec::new(),
+            found: Vec::new(),
         }
     }
 
@@ -180,43 +201,65 @@ impl<F: Real, const R: usize> Inbox<F, R> {
         self.arrivals
     }
 
-    /// The arrivals in a bucket of a neuron, in no order.
+    /// What arrives at some neurons in a bucket, in no order, each with the place of its target among them.
     pub fn collect(
-        &self,
-        (bucket, slot): (usize, usize),
+        &mut self,
+        (bucket, slots): (usize, impl Iterator<Item = usize>),
         (afferents, block): (&[Afferent<F>], usize),
-        out: &mut Vec<Arrival<F>>,
+        out: &mut Vec<(u32, Sent)>,
     ) {
-        let mut head = self.bucket(bucket, slot).head;
-        while let Some(number) = head.checked_sub(1) {
-            out.push(self.arrival(number as usize, (afferents, block)).0);
-            head = self.links[number as usize];
+        let Self { lists, found, links, .. } = self;
+        let heads = slots.map(|slot| self.buckets[bucket * self.neurons + slot].head);
+        lists.clear();
+        lists.extend((0..).zip(heads).filter(|&(_, head)| head != 0));
+        found.clear();
+        // All lists at once: along one of them each step waits for the one before.
+        while !lists.is_empty() {
+            let mut left = 0;
+            for at in 0..lists.len() {
+                let (target, head) = lists[at];
+                found.push((target, head - 1));
+                lists[left] = (target, links[head as usize - 1]);
+                left += usize::from(lists[left].1 != 0);
+            }
+            lists.truncate(left);
+        }
+        out.clear();
+        for &(target, number) in &self.found {
+            let sent = self.sent(number as usize);
+            let branches = &afferents[sent.afferent as usize].fans.of(block).branches;
+            prefetch(branches, sent.branch as usize, 1);
+            out.push((target, sent));
         }
     }
 
-    /// An arrival by its number, and its target in the block of its population.
-    pub fn arrival(
-        &self,
-        number: usize,
-        (afferents, block): (&[Afferent<F>], usize),
-    ) -> (Arrival<F>, usize) {
+    /// An arrival by its number.
+    pub fn sent(&self, number: usize) -> Sent {
         let mut run = self.pages[number / PAGE] as usize;
         while self.runs.get(run + 1).is_some_and(|next| next.first as usize <= number) {
             run += 1;
         }
-        let run = &self.runs[run];
-        let afferent = &afferents[run.afferent as usize];
-        let index = run.branch + (number as u32 - run.first);
-        let fan = afferent.fans.of(block);
-        let branch = &fan.branches[index as usize];
-        let time = run.time + branch.delay;
+        let Run { time, afferent, rank, first, branch } = self.runs[run];
+        Sent { time, afferent, rank, branch: branch + (number as u32 - first) }
+    }
+}
+
+impl Sent {
+    /// What arrives, and its target in the block of its population.
+    pub fn arrive<F: Real>(
+        self,
+        (afferents, block): (&[Afferent<F>], usize),
+    ) -> (Arrival<F>, usize) {
+        let Self { time, rank, afferent, branch: index } = self;
+        let from = &afferents[afferent as usize];
+        let branch = &from.fans.of(block).branches[index as usize];
         let arrival = Arrival {
-            time,
-            rank: run.rank,
-            afferent: run.afferent,
+            time: time + branch.delay,
+            rank,
+            afferent,
             branch: index,
-            receptor: afferent.receptor as u32,
-            weight: afferent.weight(branch),
+            receptor: from.receptor as u32,
+            weight: from.weight(branch),
         };
         (arrival, branch.post as usize)
     }

@@ -16,6 +16,7 @@ mod own;
 mod plan;
 mod prefetch;
 mod solo;
+mod step;
 mod walk;
 
 use crate::adjoint::Gathered;
@@ -193,24 +194,21 @@ fn plan<'a, F: Real>(
             if bank.tau_syn().len() > MOST_CURRENTS {
                 return None;
             }
-            let taus = bank.tau_syn().iter().map(|t| t.as_f64());
-            shortest = taus.fold(shortest.min(bank.tau_mem().as_f64()), f64::min);
+            shortest = shortest.min(grid::shortest_tau(bank));
         }
-        let mut arrivals = 0.0;
+        let mut all = 0.0;
         for projection in network.projections.iter().filter(|p| p.target == layer) {
             let synapses = projection.synapses.synapses();
-            let (posts, pres) = projection.synapses.shape();
+            let (_, pres) = projection.synapses.shape();
             u32::try_from(synapses).ok()?;
             sources += pres;
-            // The mean over the neurons, if the sources were alike.
-            let share = synapses as f64 / posts as f64 / pres as f64;
             let spikes = match inside(projection, group) {
                 None => trains(projection).len() as f64,
                 Some(_) => GUESSED_RATE * duration * pres as f64,
             };
-            arrivals += share * spikes;
+            all += arrivals(projection, spikes);
         }
-        most = most.max(arrivals);
+        most = most.max(all);
         neurons += network.layers[layer].layer.size();
     }
     // Neurons that share their constants are taken one by one, or go on together where one drives another.
@@ -233,6 +231,12 @@ fn plan<'a, F: Real>(
         };
     }
     Some(network.cache.plan(network, group, grid, block, own))
+}
+
+/// How many arrivals a neuron receives on average from so many spikes, if the sources are alike.
+fn arrivals<F: Real>(projection: &Projection<F>, spikes: f64) -> f64 {
+    let (posts, sources) = projection.synapses.shape();
+    projection.synapses.synapses() as f64 / posts as f64 / sources as f64 * spikes
 }
 
 /// Whether the modes of V do not cancel.

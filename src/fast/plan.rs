@@ -2,8 +2,9 @@
 
 use super::afferent::Afferent;
 use super::fan::Fan;
-use super::grid::{Grid, exp_of, gain, loss_of};
+use super::grid::{Grid, exp_of, gains};
 use super::own::{Own, Owns};
+use super::step::Step;
 use super::walk::MOST_RECEPTORS;
 use crate::layer::ModeBank;
 use crate::{Real, SimulationError, SpikingNetwork};
@@ -44,8 +45,12 @@ impl<F: Real, const R: usize> Pair<F, R> {
 
     #[inline]
     pub fn scale(&mut self, by: &Self) {
-        self.mem *= by.mem;
-        self.syn.iter_mut().zip(&by.syn).for_each(|(s, b)| *s *= *b);
+        *self = self.times(by);
+    }
+
+    #[inline]
+    pub fn times(&self, by: &Self) -> Self {
+        Self { mem: self.mem * by.mem, syn: std::array::from_fn(|r| self.syn[r] * by.syn[r]) }
     }
 }
 
@@ -72,17 +77,10 @@ pub(super) struct Population<F> {
     /// Its neurons among those of the group.
     pub slots: Range<usize>,
     pub gain: [F; MOST_RECEPTORS],
-    /// exp(-x / tau) at the start x of every bucket and at the end of the slab, mode by mode.
+    /// If its modes have one.
+    pub step: Option<Step<F>>,
+    /// Likewise, exp(-x / tau) at the start x of every bucket and at the end of the slab, mode by mode.
     decays: Vec<F>,
-    /// What V loses of itself over a bucket, negated, and of each current its loss and the response of V. Decays are
-    /// near 1, and their rounding would have the same sign in every bucket.
-    loss_mem: F,
-    loss: [F; MOST_RECEPTORS],
-    response: [F; MOST_RECEPTORS],
-    /// width / tau_mem.
-    rate: F,
-    /// Slightly below the threshold.
-    limit: F,
 }
 
 impl<F: Real> Population<F> {
@@ -93,49 +91,23 @@ impl<F: Real> Population<F> {
         grid: &Grid,
         own: bool,
     ) -> Self {
-        if own {
-            return Self {
-                layer,
-                banks: banks.to_vec(),
-                own: banks.iter().map(|bank| Own::new(bank, grid.width)).collect(),
-                slots,
-                gain: [F::zero(); MOST_RECEPTORS],
-                decays: Vec::new(),
-                loss_mem: F::zero(),
-                loss: [F::zero(); MOST_RECEPTORS],
-                response: [F::zero(); MOST_RECEPTORS],
-                rate: F::zero(),
-                limit: F::zero(),
-            };
+        let (bank, mut decays) = (&banks[0], Vec::new());
+        if !own {
+            for bucket in 0..=grid.slab {
+                let x = bucket as f64 * grid.width;
+                let taus = std::iter::once(bank.tau_mem()).chain(bank.tau_syn().iter().copied());
+                decays.extend(taus.map(|tau| exp_of(-x, tau)));
+            }
         }
-        let bank = &banks[0];
-        let mut gains = [F::zero(); MOST_RECEPTORS];
-        (0..bank.tau_syn().len()).for_each(|r| gains[r] = gain(bank, r));
-        let mut decays = Vec::with_capacity((grid.slab + 1) * (bank.tau_syn().len() + 1));
-        for bucket in 0..=grid.slab {
-            let x = bucket as f64 * grid.width;
-            let taus = std::iter::once(bank.tau_mem()).chain(bank.tau_syn().iter().copied());
-            decays.extend(taus.map(|tau| exp_of(-x, tau)));
-        }
-        let mut loss = [F::zero(); MOST_RECEPTORS];
-        let mut response = [F::zero(); MOST_RECEPTORS];
-        bank.propagator(F::of(grid.width), |r, _, v| {
-            loss[r] = loss_of(grid.width, bank.tau_syn()[r]);
-            response[r] = v;
-        });
-        let threshold = bank.threshold().unwrap_or(F::infinity());
+        let own_of = |bank| Own::new(bank, grid.width);
         Self {
             layer,
             banks: banks.to_vec(),
-            own: Vec::new(),
+            own: if own { banks.iter().map(own_of).collect() } else { Vec::new() },
             slots,
-            gain: gains,
+            gain: gains(bank),
+            step: (!own).then(|| Step::new(bank, grid.width)),
             decays,
-            loss_mem: loss_of(grid.width, bank.tau_mem()),
-            loss,
-            response,
-            rate: F::of(grid.width) / bank.tau_mem(),
-            limit: threshold * (F::one() - F::of(8.0) * F::epsilon()),
         }
     }
 
@@ -157,43 +129,6 @@ impl<F: Real> Population<F> {
         let mut decays = Pair { mem: at[0], syn: [F::zero(); R] };
         decays.syn.iter_mut().zip(&at[1..]).for_each(|(d, a)| *d = *a);
         decays
-    }
-
-    /// Whether a neuron may fire in a bucket, or is no longer a number. `rise` is no less than the sum of all
-    /// positive jumps of each mode, and `decays` are those at the start of the bucket:
-    /// V' <= (drive - V) / tau_mem, with all that excites arriving at once.
-    #[inline]
-    pub fn may_fire<const R: usize>(
-        &self,
-        decays: &Pair<F, R>,
-        state: &State<F, R>,
-        rise: &[F; R],
-    ) -> bool {
-        let mut drive = F::zero();
-        for (r, &rise) in rise.iter().enumerate() {
-            drive += state.syn[r].max(F::zero()) + rise * decays.syn[r];
-        }
-        let most = state.mem + (drive - state.mem).max(F::zero()) * self.rate;
-        // Nothing that is not a number stays below: no V but a finite one leads to a finite bound.
-        let stays_below = most < self.limit;
-        !stays_below
-    }
-
-    /// Takes a state through a bucket without spikes, given what arrives; `decays` are those at its end.
-    #[inline]
-    pub fn take<const R: usize>(
-        &self,
-        decays: &Pair<F, R>,
-        arrived: &Modes<F, R>,
-        state: &mut State<F, R>,
-    ) {
-        let mut change = state.mem * self.loss_mem + arrived.mem * decays.mem;
-        for r in 0..R {
-            let current = arrived.syn[r] * decays.syn[r];
-            change += state.syn[r] * self.response[r] + self.gain[r] * current;
-            state.syn[r] += state.syn[r] * self.loss[r] + current;
-        }
-        state.mem += change;
     }
 }
 

@@ -38,11 +38,11 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
         self.window.start + (self.bucket + 1) as f64 * self.plan.grid.width
     }
 
-    /// Steps a neuron through the present bucket from its start.
-    pub(super) fn heat(&mut self, slot: usize) {
-        let (end, duration, plan) = (self.end(), self.duration, self.plan);
+    /// Adds a neuron to those that are to be stepped through the present bucket.
+    pub(super) fn warm(&mut self, slot: usize) {
+        let plan = self.plan;
         let start = self.window.start + self.bucket as f64 * plan.grid.width;
-        let Space { inbox, states, beyond, neurons, hot: all, .. } = &mut *self.space;
+        let Space { states, beyond, neurons, hot: all, .. } = &mut *self.space;
         let neuron = &mut neurons[slot];
         let population = &plan.populations[neuron.population as usize];
         let bank = population.bank(self.block.neuron(population, slot));
@@ -56,12 +56,26 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
         hot.now = now;
         hot.ahead = now;
         hot.arrivals.clear();
-        let from = (&plan.afferents[..], self.block.number);
-        inbox.collect((self.bucket, slot), from, &mut hot.arrivals);
-        hot.arrivals.sort_unstable_by_key(Arrival::key);
-        hot.fires = hot.ahead.on(bank, &hot.arrivals, end, duration);
         self.hots += 1;
         neuron.hot = self.hots as u32;
+    }
+
+    /// Steps those that were added from number `first` on through the bucket, from its start.
+    pub(super) fn heat(&mut self, first: usize) {
+        let (end, duration, plan) = (self.end(), self.duration, self.plan);
+        let from = (&plan.afferents[..], self.block.number);
+        let Space { inbox, neurons, hot, sent, .. } = &mut *self.space;
+        let heated = &mut hot[first..self.hots];
+        inbox.collect((self.bucket, heated.iter().map(|hot| hot.slot)), from, sent);
+        for &(which, sent) in &*sent {
+            heated[which as usize].arrivals.push(sent.arrive(from).0);
+        }
+        for hot in heated {
+            let population = &plan.populations[neurons[hot.slot].population as usize];
+            let bank = population.bank(self.block.neuron(population, hot.slot));
+            hot.arrivals.sort_unstable_by_key(Arrival::key);
+            hot.fires = hot.ahead.on(bank, &hot.arrivals, end, duration);
+        }
     }
 
     /// The hot neuron `which` fires; its spike goes to all targets that it reaches in the slab.
@@ -124,7 +138,7 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
         self.space.traffic[k].flying.push(flight);
         for number in first..self.space.inbox.len() {
             let from = (&self.plan.afferents[..], self.block.number);
-            let (arrival, post) = self.space.inbox.arrival(number, from);
+            let (arrival, post) = self.space.inbox.sent(number).arrive(from);
             if self.window.bucket(arrival.time) > self.bucket {
                 break;
             }
@@ -137,16 +151,18 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
     fn recall(&mut self, slot: usize, arrival: Arrival<F>, sent: f64) {
         let Some(which) = (self.space.neurons[slot].hot as usize).checked_sub(1) else {
             let population = self.population(slot);
-            let rise = &self.space.inbox.bucket(self.bucket, slot).rise;
+            let bucket = self.space.inbox.bucket(self.bucket, slot);
             let state = &self.space.states[slot];
             let may_fire = if OWN {
                 let own = self.block.owns(population).of(slot - self.block.slots(population).start);
-                own.may_fire(state, &self.space.beyond[slot], rise)
+                own.may_fire(state, &self.space.beyond[slot], &bucket.rise)
             } else {
-                population.may_fire(&population.decays(self.bucket), state, rise)
+                let rise = bucket.rise(&population.decays(self.bucket));
+                population.step.as_ref().is_some_and(|step| step.may_fire(state, rise))
             };
             if may_fire {
-                self.heat(slot);
+                self.warm(slot);
+                self.heat(self.hots - 1);
             }
             return;
         };

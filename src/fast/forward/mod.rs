@@ -9,12 +9,14 @@
 
 mod hot;
 
-use crate::fast::afferent::Flight;
-use crate::fast::grid::Window;
-use crate::fast::inbox::{Bucket, Inbox};
+use crate::fast::afferent::{Afferent, Flight};
+use crate::fast::fan::Fan;
+use crate::fast::grid::{Grid, Window};
+use crate::fast::inbox::{Bucket, Inbox, Sent};
 use crate::fast::own::{Beyond, Own};
-use crate::fast::plan::{Block, Pair, Plan, Population, State};
+use crate::fast::plan::{Block, Pair, Plan, State};
 use crate::fast::prefetch::prefetch;
+use crate::fast::step::Step;
 use crate::trace::{Fired, LayerTrace};
 use crate::{Real, SimulationError, SpikeTrains, SpikingNetwork};
 use hot::Hot;
@@ -36,13 +38,13 @@ impl Neuron {
     #[inline]
     fn pass<F: Real, const R: usize>(
         &mut self,
-        population: &Population<F>,
+        step: &Step<F>,
         end: &Pair<F, R>,
         state: &mut State<F, R>,
         bucket: &mut Bucket<F, R>,
     ) {
         self.received += bucket.count;
-        population.take(end, &bucket.sum, state);
+        step.take(&bucket.sum.times(end), state);
         *bucket = Bucket::empty();
     }
 
@@ -61,7 +63,7 @@ impl Neuron {
     }
 }
 
-/// Synapses of the next spike that are asked for ahead of time at least.
+/// Synapses of the next spike that are asked for at least, ahead of time.
 const AT_LEAST: usize = 8;
 
 /// The spikes that reach the group through a projection.
@@ -79,6 +81,26 @@ impl<F> Default for Traffic<F> {
     }
 }
 
+impl<F: Real> Traffic<F> {
+    /// Starts known spikes that were sent before `end`.
+    fn start(
+        &mut self,
+        trains: &SpikeTrains,
+        (afferent, fan): (&Afferent<F>, &Fan<F>),
+        (grid, end): (&Grid, f64),
+    ) {
+        for (source, started) in self.started.iter_mut().enumerate() {
+            let train = trains.channel(afferent.origin.first() + source);
+            let next = fan.of(source).start as u32;
+            let to_start = train[*started as usize..].iter().take_while(|&&time| time < end);
+            for &time in to_start {
+                self.flying.push(Flight { next, ..afferent.flight(grid, time, source) });
+                *started += 1;
+            }
+        }
+    }
+}
+
 /// The memory of a forward pass, to be used again.
 #[derive(Debug)]
 pub(super) struct Space<F, const R: usize, const N: usize, const OWN: bool> {
@@ -89,6 +111,8 @@ pub(super) struct Space<F, const R: usize, const N: usize, const OWN: bool> {
     neurons: Vec<Neuron>,
     traffic: Vec<Traffic<F>>,
     hot: Vec<Hot<F, N>>,
+    /// What arrives at those, each with the number of its target.
+    sent: Vec<(u32, Sent)>,
     /// The neurons to look at closely.
     suspects: Vec<u32>,
     /// The spikes of the group, whose neurons are numbered through, in the order in which they came.
@@ -104,6 +128,7 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Space<F, R, N, OW
             neurons: Vec::new(),
             traffic: Vec::new(),
             hot: Vec::new(),
+            sent: Vec::new(),
             suspects: Vec::new(),
             fired: Vec::new(),
         }
@@ -192,27 +217,16 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
             let fan = afferent.fans.of(self.block.number);
             let target = &self.plan.populations[afferent.target];
             let place = (self.block.slots(target).start, self.block.owns(target));
-            let Traffic { flying, started } = &mut traffic[k];
             if afferent.source.is_none() {
                 let trains = afferent.origin.spikes(self.known.0, self.known.1);
-                for (source, started) in started.iter_mut().enumerate() {
-                    let train = trains.channel(afferent.origin.first() + source);
-                    let to_start = train[*started as usize..].iter();
-                    for &time in to_start.take_while(|&&time| time < self.window.end) {
-                        let next = fan.of(source).start as u32;
-                        flying.push(Flight {
-                            next,
-                            ..afferent.flight(&self.plan.grid, time, source)
-                        });
-                        *started += 1;
-                    }
-                }
+                traffic[k].start(trains, (afferent, fan), (&self.plan.grid, self.window.end));
             }
+            let flying = &mut traffic[k].flying;
             let (before, mut left) = (inbox.len(), 0);
             for at in 0..flying.len() {
                 if let Some(flight) = flying.get(at + 1) {
-                    // A little more than those before it did on average.
-                    let expected = (inbox.len() - before) / (at + 1) * 5 / 4;
+                    // What it brings is as much as of those before it, on average.
+                    let expected = (inbox.len() - before) / (at + 1);
                     prefetch(&fan.branches, flight.next as usize, expected + AT_LEAST);
                 }
                 let mut flight = flying[at];
@@ -247,16 +261,18 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
                 }
                 continue;
             }
+            let Some(step) = &population.step else { continue };
             let start = population.decays(self.bucket);
             for ((slot, state), bucket) in slots.clone().zip(&states[slots]).zip(row) {
-                if population.may_fire(&start, state, &bucket.rise) {
+                if step.may_fire(state, bucket.rise(&start)) {
                     suspects.push(slot as u32);
                 }
             }
         }
         for k in 0..self.space.suspects.len() {
-            self.heat(self.space.suspects[k] as usize);
+            self.warm(self.space.suspects[k] as usize);
         }
+        self.heat(0);
         while let Some(first) = self.first_to_fire() {
             self.fire(first)?;
         }
@@ -278,10 +294,11 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
                 }
                 continue;
             }
+            let Some(step) = &population.step else { continue };
             let end = population.decays(self.bucket + 1);
             let row = &mut row[slots.clone()];
             let passed = neurons[slots.clone()].iter_mut().zip(&mut states[slots]).zip(row);
-            passed.for_each(|((n, state), bucket)| n.pass(population, &end, state, bucket));
+            passed.for_each(|((n, state), bucket)| n.pass(step, &end, state, bucket));
         }
         self.cool()
     }

@@ -14,9 +14,8 @@ mod steps;
 mod stretch;
 
 use super::grid::{self, Grid};
-use super::{MOST_RECEPTORS, constants_apart};
+use super::{MOST_RECEPTORS, arrivals, constants_apart};
 use crate::adjoint::Gathered;
-use crate::layer::ModeBank;
 use crate::network::Projection;
 use crate::trace::LayerTrace;
 use crate::{Real, SimulationError, SpikeTrains, SpikingNetwork, Trace};
@@ -115,19 +114,7 @@ fn suits<'t, F: Real>(
     for projection in network.projections.iter().filter(|p| p.target == layer) {
         u32::try_from(projection.synapses.synapses()).ok()?;
         u32::try_from(trains(projection).len()).ok()?;
-        all += arrivals(projection, trains(projection));
+        all += arrivals(projection, trains(projection).len() as f64);
     }
-    Grid::new(duration, all, 1, grid::leg::<F>(shortest_tau(bank))).map(|_| ())
-}
-
-/// How many arrivals a neuron receives on average, if the sources were alike.
-fn arrivals<F: Real>(projection: &Projection<F>, trains: &SpikeTrains) -> f64 {
-    let (posts, sources) = projection.synapses.shape();
-    let share = projection.synapses.synapses() as f64 / posts as f64 / sources as f64;
-    share * trains.len() as f64
-}
-
-/// The shortest time constant in ms.
-fn shortest_tau<F: Real>(bank: &ModeBank<F>) -> f64 {
-    bank.tau_syn().iter().map(|tau| tau.as_f64()).fold(bank.tau_mem().as_f64(), f64::min)
+    Grid::new(duration, all, 1, grid::leg::<F>(grid::shortest_tau(bank))).map(|_| ())
 }

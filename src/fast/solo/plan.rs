@@ -1,9 +1,9 @@
 //! What a layer needs to be taken neuron by neuron.
 
 use super::rows::Rows;
-use super::shortest_tau;
-use crate::fast::afferent::Both;
-use crate::fast::grid::{self, exp_of, gain};
+use crate::fast::afferent::{Both, by_time};
+use crate::fast::arrivals;
+use crate::fast::grid::{self, exp_of, gains, shortest_tau};
 use crate::fast::walk::MOST_RECEPTORS;
 use crate::layer::ModeBank;
 use crate::network::{Origin, Projection};
@@ -41,7 +41,7 @@ impl<F: Real> Afferent<F> {
 
     /// dL/dt of a spike, given its factors and the sums over its synapses.
     pub fn by_time(&self, factors: Both, sums: Both) -> f64 {
-        (0..2).map(|k| factors[k] * sums[k] / self.taus[k]).sum()
+        by_time(self.taus, factors, sums)
     }
 }
 
@@ -75,14 +75,12 @@ impl<F: Real> Plan<F> {
                 afferents.push(Afferent::new(projection, number, rows));
             }
         }
-        let mut gains = [F::zero(); MOST_RECEPTORS];
-        (0..bank.tau_syn().len()).for_each(|r| gains[r] = gain(bank, r));
         Ok(Self {
             version: network.version,
             layer,
             neurons: network.layers[layer].layer.size(),
             bank: bank.clone(),
-            gain: gains,
+            gain: gains(bank),
             shortest_tau,
             leg,
             afferents,
@@ -113,7 +111,7 @@ impl<F: Real> Plan<F> {
         let (mut all, mut lift) = (0.0, 0.0);
         for Afferent { number, rows, taus, .. } in &self.afferents {
             let projection = &network.projections[*number];
-            let arrivals = super::arrivals(projection, trains(projection));
+            let arrivals = arrivals(projection, trains(projection).len() as f64);
             all += arrivals;
             // What one adds to V in the long run is its weight times tau_syn / tau_mem.
             lift += arrivals * rows.excitation * taus[1] / taus[0];

@@ -5,8 +5,8 @@ use super::inbox::Bucket;
 use super::stretch::Lengths;
 use crate::Real;
 use crate::fast::backward::decay;
-use crate::fast::grid::loss_of;
 use crate::fast::plan::{Pair, State};
+use crate::fast::step::Step;
 
 /// What the neurons of a layer need for buckets of one length.
 #[derive(Debug)]
@@ -16,16 +16,7 @@ pub(super) struct Steps<F, const R: usize> {
     lengths: Lengths,
     /// exp(-x / tau) at the start x of every bucket of a stretch and at its end, mode by mode.
     decays: Vec<Pair<f64, R>>,
-    /// What V loses of itself over a bucket, negated, and of each current its loss and the response of V. Decays are
-    /// near 1, and their rounding would have the same sign in every bucket.
-    loss_mem: F,
-    loss: [F; R],
-    response: [F; R],
-    gain: [F; R],
-    /// width / tau_mem.
-    rate: F,
-    /// Slightly below the threshold.
-    limit: F,
+    step: Step<F>,
     /// Buckets of a leg, for longer than which no trace is subnormal.
     pub per_leg: usize,
 }
@@ -45,26 +36,12 @@ impl<F: Real, const R: usize> Steps<F, R> {
         let bank = &plan.bank;
         let starts = (0..=lengths.buckets()).map(|bucket| bucket as f64 * lengths.width);
         decays.extend(starts.map(|x| decay(bank, x)));
-        let mut loss = [F::zero(); R];
-        let mut response = [F::zero(); R];
-        bank.propagator(F::of(lengths.width), |r, _, v| {
-            loss[r] = loss_of(lengths.width, bank.tau_syn()[r]);
-            response[r] = v;
-        });
-        let mut gain = [F::zero(); R];
-        gain.iter_mut().zip(&plan.gain).for_each(|(g, all)| *g = *all);
-        let threshold = bank.threshold().unwrap_or(F::infinity());
         Self {
             version: plan.version,
             layer: plan.layer,
             lengths,
             decays,
-            loss_mem: loss_of(lengths.width, bank.tau_mem()),
-            loss,
-            response,
-            gain,
-            rate: F::of(lengths.width) / bank.tau_mem(),
-            limit: threshold * (F::one() - F::of(8.0) * F::epsilon()),
+            step: Step::new(bank, lengths.width),
             per_leg: (plan.leg / lengths.width).max(1.0) as usize,
         }
     }
@@ -84,10 +61,10 @@ impl<F: Real, const R: usize> Steps<F, R> {
         let mut start = &decays[0];
         for (bucket, end) in buckets.iter_mut().zip(ends) {
             let [rise, rest] = &bucket.sums;
-            if self.may_fire(start, &now, &rise.syn) {
+            if self.step.may_fire(&now, narrow(&rise.times(start)).syn) {
                 break;
             }
-            self.take(end, &rise.plus(rest), &mut now);
+            self.step.take(&narrow(&rise.plus(rest).times(end)), &mut now);
             received += bucket.count;
             *bucket = Bucket::empty();
             start = end;
@@ -96,30 +73,10 @@ impl<F: Real, const R: usize> Steps<F, R> {
         *state = now;
         (number, received)
     }
+}
 
-    /// Whether a neuron may fire in a bucket, or is no longer a number: V' <= (drive - V) / tau_mem, with all that excites
-    /// arriving at once. `rise` is what it adds to the currents, and `decays` are those at the start of the bucket.
-    #[inline]
-    fn may_fire(&self, decays: &Pair<f64, R>, state: &State<F, R>, rise: &[f64; R]) -> bool {
-        let mut drive = F::zero();
-        for ((current, rise), decay) in state.syn.iter().zip(rise).zip(&decays.syn) {
-            drive += current.max(F::zero()) + F::of(rise * decay);
-        }
-        let most = state.mem + (drive - state.mem).max(F::zero()) * self.rate;
-        // Nothing that is not a number stays below: no V but a finite one leads to a finite bound.
-        let stays_below = most < self.limit;
-        !stays_below
-    }
-
-    /// Takes a state through a bucket without spikes, given what arrives; `decays` are those at its end.
-    #[inline]
-    fn take(&self, decays: &Pair<f64, R>, arrived: &Pair<f64, R>, state: &mut State<F, R>) {
-        let mut change = state.mem * self.loss_mem + F::of(arrived.mem * decays.mem);
-        for r in 0..R {
-            let current = F::of(arrived.syn[r] * decays.syn[r]);
-            change += state.syn[r] * self.response[r] + self.gain[r] * current;
-            state.syn[r] += state.syn[r] * self.loss[r] + current;
-        }
-        state.mem += change;
-    }
+/// In the precision of the network.
+#[inline]
+fn narrow<F: Real, const R: usize>(modes: &Pair<f64, R>) -> Pair<F, R> {
+    Pair { mem: F::of(modes.mem), syn: modes.syn.map(F::of) }
 }

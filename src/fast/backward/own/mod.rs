@@ -8,10 +8,10 @@
 
 mod adjoint;
 mod events;
+mod traffic;
 
 use crate::adjoint::Gathered;
-use crate::fast::afferent::{Flight, Queue, Traffic};
-use crate::fast::fan::Fan;
+use crate::fast::afferent::Flight;
 use crate::fast::grid::Window;
 use crate::fast::own::{Back, Sums};
 use crate::fast::plan::{Block, Plan};
@@ -20,6 +20,10 @@ use crate::{Real, SpikingNetwork, Trace};
 use adjoint::{Adjoint, Aside};
 use events::{release, tells_releases};
 use std::cmp::Reverse;
+use traffic::{Queue, Traffic};
+
+/// Synapses of the next spike that are asked for ahead of time.
+const AHEAD: usize = 32;
 
 /// A spike of the group, or the release of V after it.
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +78,7 @@ impl<F: Real, const R: usize, const K: usize> Space<F, R, K> {
         self.traffic.resize_with(plan.afferents.len().max(self.traffic.len()), Traffic::default);
         for (afferent, traffic) in plan.afferents.iter().zip(&mut self.traffic) {
             let trains = trace.sources(afferent.origin);
-            afferent.flights(&plan.grid, trains, trace.duration, traffic);
+            traffic.fill(afferent, &plan.grid, trains, trace.duration);
             gathered.seen[afferent.number].begin(afferent);
         }
         for block in plan.blocks() {
@@ -140,7 +144,7 @@ impl<F: Real, const R: usize, const K: usize> Run<'_, '_, F, R, K> {
         let Self { trace, plan, block, space, .. } = self;
         let Space { traffic, events, sums, adjoint, .. } = &mut **space;
         for (afferent, traffic) in plan.afferents.iter().zip(traffic) {
-            at_last_arrival(traffic, afferent.fans.of(block.number), trace.duration);
+            traffic.rewind(afferent.fans.of(block.number), trace.duration);
         }
         events.clear();
         for (population, p) in plan.populations.iter().enumerate() {
@@ -217,8 +221,8 @@ impl<F: Real, const R: usize, const K: usize> Run<'_, '_, F, R, K> {
         for (at, &(source, number)) in active.iter().enumerate() {
             if let Some(&(source, number)) = active.get(at + 1) {
                 let next = queues[source].flights[number].next as usize;
-                prefetch_back(&fan.branches, next, 16);
-                prefetch_back(seen, next, 32);
+                prefetch_back(&fan.branches, next, AHEAD);
+                prefetch_back(seen, next, AHEAD);
             }
             let Queue { flights, flying } = &mut queues[source];
             let flight = &mut flights[number];
@@ -253,24 +257,6 @@ impl<F: Real, const R: usize, const K: usize> Run<'_, '_, F, R, K> {
                     gradients[at] += factor * sums.by(bank, constant);
                 });
             }
-        }
-    }
-}
-
-/// All spikes at their last arrival.
-fn at_last_arrival<F: Real>(traffic: &mut Traffic<F>, fan: &Fan<F>, duration: f64) {
-    for (source, Queue { flights, flying }) in traffic.queues().iter_mut().enumerate() {
-        let range = fan.of(source);
-        let branches = &fan.branches[range.clone()];
-        *flying = flights.len()..flights.len();
-        for flight in flights {
-            let within = match branches.last() {
-                Some(last) if flight.time + last.delay >= duration => {
-                    branches.partition_point(|b| flight.time + b.delay < duration)
-                }
-                _ => branches.len(),
-            };
-            flight.next = (range.start + within) as u32;
         }
     }
 }
