@@ -2,7 +2,8 @@
 
 use crate::{
     AdjointError, BuildError, LossError, OptimizeError, QuantizeError, ReadoutError,
-    SimulationError, SpikeTrainsError, SynapseError, data::DataError, remedy::RemedyError,
+    SimulationError, SpikeTrainsError, SynapseError, check::CheckError, data::DataError,
+    remedy::RemedyError,
 };
 use thiserror::Error;
 
@@ -48,6 +49,9 @@ pub enum Error {
         /// What went wrong with it.
         cause: Box<Error>,
     },
+    /// A gradient check was refused.
+    #[error(transparent)]
+    Check(#[from] CheckError),
     /// A remedy was refused.
     #[error(transparent)]
     Remedy(#[from] RemedyError),

@@ -233,9 +233,15 @@ impl<F: Real> Gradients<F> {
         })
     }
 
-    /// The gradients by the parameters of one kind of one projection or layer, if it has such.
+    /// The gradients by the parameters of one kind of one projection or layer, if it has such. If a delay is a sum of
+    /// several that are learned, those of the first one come first.
     pub fn get(&self, owner: &str, kind: ParameterKind) -> Option<&[F]> {
-        self.blocks().find(|(b, _)| b.owner == owner && b.kind == kind).map(|(_, values)| values)
+        let asked = |block: &Block| block.owner == owner && block.kind == kind;
+        let first = self.layout.iter().position(asked)?;
+        let len = |blocks: &[Block]| blocks.iter().map(|b| b.len).sum::<usize>();
+        let alike = self.layout[first..].iter().take_while(|b| asked(b)).count();
+        let start = len(&self.layout[..first]);
+        Some(&self.values[start..start + len(&self.layout[first..first + alike])])
     }
 
     /// Adds the gradients by parameters of `other`, which has the same blocks; input times are

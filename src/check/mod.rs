@@ -64,6 +64,18 @@ const CUT: f64 = 0.2;
 /// What the estimated error must be down to, as a part of what passes.
 const SMALL: f64 = 0.01;
 
+/// A check that means nothing.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[error("{what} of a gradient check is {value}, but must be finite and {rule}")]
+pub struct CheckError {
+    /// The step or a tolerance.
+    pub what: &'static str,
+    /// Its value.
+    pub value: f64,
+    /// What it must be.
+    pub rule: &'static str,
+}
+
 /// Makes a copy of a network.
 type MakeCopy<'a> = dyn Fn() -> Box<dyn Network<f64> + 'a> + Sync + 'a;
 
@@ -96,7 +108,7 @@ impl GradientCheck {
     /// lock meanwhile that other work of this pool waits for.
     ///
     /// # Errors
-    /// If the unperturbed trial fails.
+    /// If the unperturbed trial fails, or the step or a tolerance means nothing.
     pub fn run<N, G>(
         &self,
         network: &N,
@@ -117,7 +129,7 @@ impl GradientCheck {
     /// Checks given gradients, from whatever source, of one trial, likewise.
     ///
     /// # Errors
-    /// If the unperturbed trial fails, or the gradients are of another network or input.
+    /// If the unperturbed trial fails, the gradients are of another network or input, or the step or a tolerance means nothing.
     pub fn compare<N, G>(
         &self,
         network: &N,
@@ -145,6 +157,7 @@ impl GradientCheck {
         target: &T,
         gradients: &Gradients<f64>,
     ) -> Result<CheckReport, Error> {
+        self.validate()?;
         let times = gradients.input_times.len();
         if gradients.layout() != network.layout() || (times > 0 && times != input.len()) {
             return Err(AdjointError::Layout.into());
@@ -189,11 +202,19 @@ impl GradientCheck {
                 })
             })
         };
-        let named = |(block, _): (&Block, _)| {
-            CheckClass::new(format!("{} {}", block.owner, block.kind), Some(block.kind))
+        let blocks = gradients.layout();
+        let named = |(k, (block, _)): (usize, (&Block, _))| {
+            let alike = |b: &&Block| (&b.owner, b.kind) == (&block.owner, block.kind);
+            let name = format!("{} {}", block.owner, block.kind);
+            // A delay may be a sum of several.
+            let name = match blocks[..k].iter().filter(alike).count() {
+                0 => name,
+                before => format!("{name} {}", before + 1),
+            };
+            CheckClass::new(name, Some(block.kind))
         };
         let last = CheckClass::new("input times".into(), None);
-        let mut classes: Vec<_> = gradients.blocks().map(named).chain([last]).collect();
+        let mut classes: Vec<_> = gradients.blocks().enumerate().map(named).chain([last]).collect();
         let values: Vec<_> =
             gradients.blocks().map(|(_, all)| all).chain([&gradients.input_times[..]]).collect();
         let mut chosen = Vec::new();
@@ -220,6 +241,22 @@ impl GradientCheck {
             Ok(())
         })?;
         Ok(CheckReport { classes })
+    }
+
+    fn validate(&self) -> Result<(), CheckError> {
+        let refuse = |what, value, rule| Err(CheckError { what, value, rule });
+        let Self { relative, absolute, step, .. } = *self;
+        if !(step.is_finite() && step > 0.0) {
+            return refuse("the step", step, "above 0");
+        }
+        for (what, value) in
+            [("the relative tolerance", relative), ("the absolute tolerance", absolute)]
+        {
+            if !(value.is_finite() && value >= 0.0) {
+                return refuse(what, value, "not negative");
+            }
+        }
+        Ok(())
     }
 
     /// The finite difference to compare with. The loss may have a kink nearby that no pattern of spikes
@@ -344,7 +381,25 @@ mod tests {
         class.add(&check, 5, 2.0, Some((1.0, 1e-3)));
         let wrong: Vec<usize> = class.mismatches.iter().map(|m| m.index).collect();
         assert_eq!(wrong, [3, 4, 5]);
+        assert_eq!((class.checked, class.small), (4, 0));
         assert!(!CheckReport { classes: vec![class] }.passed());
         assert!(!CheckReport { classes: Vec::new() }.passed());
+    }
+
+    #[test]
+    fn gradients_too_small_to_tell_do_not_pass_by_themselves() {
+        let check = GradientCheck::new();
+        let mut class = CheckClass::new("x".into(), None);
+        class.add(&check, 0, 0.0, Some((0.0, 0.0)));
+        class.add(&check, 1, 0.0, Some((5e-10, 1e-13)));
+        class.add(&check, 2, -3e-10, Some((1e-10, 1e-13)));
+        assert_eq!((class.checked, class.small, class.worst), (3, 3, 0.0));
+        assert!(class.mismatches.is_empty());
+        let report = CheckReport { classes: vec![class.clone()] };
+        assert!(!report.passed() && report.to_string().contains("too small to tell"));
+        // What agrees relative to its size tells something, however small it is.
+        class.add(&check, 3, 1e-10, Some((1e-10 + 1e-17, 1e-17)));
+        assert_eq!((class.checked, class.small), (4, 3));
+        assert!(class.worst > 0.0 && CheckReport { classes: vec![class] }.passed());
     }
 }

@@ -23,14 +23,16 @@ pub struct CheckClass {
     pub kind: Option<ParameterKind>,
     /// How many gradients were compared.
     pub checked: usize,
+    /// How many of these agree by the absolute tolerance alone, being zero or too small for the relative one: of them nothing
+    /// was shown but that they are small.
+    pub small: usize,
     /// How many were skipped: moving the parameter, however little, changed the pattern of spikes or another parameter.
     pub skipped: usize,
     /// How many could not be decided, because the finite difference is not exact enough.
     pub inconclusive: usize,
     /// How many were not looked at: see [`GradientCheck::at_most`].
     pub left_out: usize,
-    /// The greatest error among those compared, relative to the gradient or to the absolute
-    /// tolerance, whichever is greater.
+    /// The greatest relative error among those compared, but for the small ones.
     pub worst: f64,
     /// Those that disagree.
     pub mismatches: Vec<Mismatch>,
@@ -56,6 +58,7 @@ impl CheckClass {
             name,
             kind,
             checked: 0,
+            small: 0,
             skipped: 0,
             inconclusive: 0,
             left_out: 0,
@@ -85,22 +88,31 @@ impl CheckClass {
             return;
         }
         self.checked += 1;
-        self.worst = self.worst.max(error / size.max(check.absolute));
         if error.is_nan() || error > allowed {
             self.mismatches.push(Mismatch { index, adjoint, numeric, numeric_error });
+        } else if size == 0.0 || error > check.relative * size {
+            self.small += 1;
+            return;
         }
+        self.worst = self.worst.max(error / size);
     }
 }
 
 impl CheckReport {
-    /// Whether something was checked and nothing disagreed.
+    /// Whether something was checked and nothing disagreed. Gradients that are all too small to tell do not pass: scale the
+    /// loss, or lower the absolute [tolerance](GradientCheck::tolerance).
     pub fn passed(&self) -> bool {
-        self.checked() > 0 && self.classes.iter().all(|c| c.mismatches.is_empty())
+        self.checked() > self.small() && self.classes.iter().all(|c| c.mismatches.is_empty())
     }
 
     /// How many gradients were compared.
     pub fn checked(&self) -> usize {
         self.classes.iter().map(|c| c.checked).sum()
+    }
+
+    /// How many of these agree by the absolute tolerance alone.
+    pub fn small(&self) -> usize {
+        self.classes.iter().map(|c| c.small).sum()
     }
 
     /// How many were skipped: moving the parameter, however little, changed the pattern of spikes or another parameter.
@@ -127,19 +139,26 @@ impl fmt::Display for CheckReport {
         let width = self.classes.iter().map(|c| c.name.len()).max().unwrap_or(0);
         writeln!(
             f,
-            "{:width$}  checked  skipped  inconclusive  mismatches  worst relative error",
+            "{:width$}  checked  small  skipped  inconclusive  mismatches  worst relative error",
             ""
         )?;
         for c in &self.classes {
             writeln!(
                 f,
-                "{:width$}  {:7}  {:7}  {:12}  {:10}  {:.1e}",
+                "{:width$}  {:7}  {:5}  {:7}  {:12}  {:10}  {:.1e}",
                 c.name,
                 c.checked,
+                c.small,
                 c.skipped,
                 c.inconclusive,
                 c.mismatches.len(),
                 c.worst
+            )?;
+        }
+        if self.checked() > 0 && self.checked() == self.small() {
+            writeln!(
+                f,
+                "all gradients are too small to tell: scale the loss, or lower the absolute tolerance"
             )?;
         }
         if self.left_out() > 0 {

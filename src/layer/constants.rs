@@ -120,6 +120,9 @@ pub(super) fn check<F: Real>(
         ParameterKind::Refractory | ParameterKind::Raise if !trainable && value == zero => Ok(()),
         ParameterKind::Refractory if !trainable && value == F::infinity() => Ok(()),
         _ if value.is_finite() && value > zero => Ok(()),
+        ParameterKind::Refractory | ParameterKind::Raise if !(trainable || value > zero) => {
+            Err(LayerError::Negative { constant, value: found })
+        }
         _ => Err(LayerError::NotPositive { constant, value: found }),
     }
 }

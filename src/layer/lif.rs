@@ -67,19 +67,23 @@ impl<F: Real> Lif<F> {
     }
 
     /// A current of adaptation: a neuron's own spike adds `kick` to it (below 0 to make the neuron fire
-    /// less), and it decays with `tau` in ms.
-    pub fn adaptation(self, kick: impl Into<Constant<F>>, tau: impl Into<Constant<F>>) -> Self {
-        self.with(ParameterKind::Kick, kick).with(ParameterKind::TauKick, tau)
+    /// less), and it decays with `tau_kick` in ms.
+    pub fn adaptation(
+        self,
+        kick: impl Into<Constant<F>>,
+        tau_kick: impl Into<Constant<F>>,
+    ) -> Self {
+        self.with(ParameterKind::Kick, kick).with(ParameterKind::TauKick, tau_kick)
     }
 
-    /// A threshold that a neuron's own spike raises by `jump`, not below 0, and that falls back with `tau` in
+    /// A threshold that a neuron's own spike raises by `raise`, not below 0, and that falls back with `tau_raise` in
     /// ms. V and the reset are what they are without.
     pub fn adaptive_threshold(
         self,
-        jump: impl Into<Constant<F>>,
-        tau: impl Into<Constant<F>>,
+        raise: impl Into<Constant<F>>,
+        tau_raise: impl Into<Constant<F>>,
     ) -> Self {
-        self.with(ParameterKind::Raise, jump).with(ParameterKind::TauRaise, tau)
+        self.with(ParameterKind::Raise, raise).with(ParameterKind::TauRaise, tau_raise)
     }
 
     /// An absolute refractory period in ms: after a spike V stays at the reset for so long, also for

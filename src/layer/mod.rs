@@ -44,6 +44,14 @@ pub enum LayerError {
         /// Its value.
         value: f64,
     },
+    /// A constant that is 0 for none is below 0 or not a number.
+    #[error("{constant} is {value}, but must not be negative")]
+    Negative {
+        /// Its name.
+        constant: &'static str,
+        /// Its value.
+        value: f64,
+    },
     /// The reset value is not below the threshold (or not finite).
     #[error("reset is {reset}, but must be finite and below the threshold {threshold}")]
     ResetNotBelowThreshold {

@@ -7,10 +7,13 @@ fn check_label(label: usize, classes: usize) -> Result<(), LossError> {
     if label < classes { Ok(()) } else { Err(LossError::Label { label, classes }) }
 }
 
-/// The position of the greatest value; the first if several are equal.
-fn arg_max<F: Real>(values: impl Iterator<Item = F>) -> Option<usize> {
+/// The position of the greatest value; the first if several are equal, and none if all of several are.
+fn arg_max<F: Real>(values: &[F], scale: F) -> Option<usize> {
+    if values.len() > 1 && values.iter().all(|value| *value == values[0]) {
+        return None;
+    }
     let mut best: Option<(usize, F)> = None;
-    for (k, value) in values.enumerate() {
+    for (k, value) in values.iter().map(|&value| value * scale).enumerate() {
         if best.is_none_or(|(_, b)| value > b) {
             best = Some((k, value));
         }
@@ -61,7 +64,7 @@ impl<F: Real> Loss<F> for CrossEntropy<F> {
                 if negative { ("tau0", -value) } else { ("the temperature", value) };
             return Err(LossError::Constant { what, value, rule: "finite, not 0" });
         }
-        let winner = arg_max(y.iter().map(|&y| y * self.scale)).unwrap_or(label);
+        let winner = arg_max(y, self.scale).unwrap_or(label);
         for (g, &value) in gradient.iter_mut().zip(y) {
             *g = ((value - y[winner]) * self.scale).exp();
         }
@@ -80,7 +83,7 @@ impl<F: Real> Loss<F> for CrossEntropy<F> {
     }
 
     fn predict(&self, y: &Reading<F>) -> Option<usize> {
-        arg_max(y.one_per_row().ok()?.iter().map(|&y| y * self.scale))
+        arg_max(y.one_per_row().ok()?, self.scale)
     }
 }
 
@@ -125,7 +128,7 @@ impl<F: Real> Loss<F> for TimeInvariant<F> {
     }
 
     fn predict(&self, y: &Reading<F>) -> Option<usize> {
-        arg_max(y.one_per_row().ok()?.iter().map(|&y| -y))
+        arg_max(y.one_per_row().ok()?, -F::one())
     }
 }
 
@@ -177,6 +180,14 @@ mod tests {
         assert_eq!(CrossEntropy::new().predict(&numbers(&[1.0, 3.0, 3.0])), Some(1));
         assert_eq!(CrossEntropy::first_to_fire(1.0).predict(&numbers(&[5.0, 3.0, 4.0])), Some(1));
         assert_eq!(TimeInvariant::new(1.0).predict(&numbers(&[5.0, 3.0, 4.0])), Some(1));
+        // Outputs that are all silent tell nothing.
+        let silent = numbers(&[60.0; 3]);
+        assert_eq!(CrossEntropy::first_to_fire(1.0).predict(&silent), None);
+        assert_eq!(TimeInvariant::new(1.0).predict(&silent), None);
+        assert_eq!(CrossEntropy::new().predict(&numbers(&[0.0])), Some(0));
+        let mut gradient = [0.0; 3];
+        let loss = CrossEntropy::first_to_fire(1.0).evaluate(&silent, &2, &mut gradient).unwrap();
+        assert_relative_eq!(loss, 3f64.ln());
     }
 
     #[test]

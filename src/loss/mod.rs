@@ -35,7 +35,8 @@ pub trait Loss<F: Real>: Send + Sync {
         gradient: &mut [F],
     ) -> Result<F, LossError>;
 
-    /// The class that y stands for, if this is a loss of a classifier. Accuracies are of these.
+    /// The class that y stands for, if this is a loss of a classifier and y tells one: the losses of this crate take the first
+    /// of those that are equally good, and none if all are, as with outputs that are silent. Accuracies are of these.
     fn predict(&self, _y: &Reading<F>) -> Option<usize> {
         None
     }

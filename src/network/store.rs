@@ -2,9 +2,9 @@
 
 use super::builder::assemble;
 use super::spiking::{NamedLayer, Origin, Projection, SpikingNetwork};
-use crate::Real;
 use crate::layer::StoredLayer;
 use crate::synapse::Synapses;
+use crate::{Network, Real};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 #[derive(Serialize, Deserialize)]
@@ -51,6 +51,15 @@ impl<F: Real + Serialize> Serialize for SpikingNetwork<F> {
                 Ok(StoredProjection { name, origin, target, receptor, synapses })
             })
             .collect::<Result<_, S::Error>>()?;
+        // Formats may hold no such number, and then tell so only when the network is read.
+        for (owner, parameter) in self.parameters() {
+            if let Some(value) = parameter.values.iter().find(|value| !value.is_finite()) {
+                let kind = parameter.kind;
+                return Err(ser::Error::custom(format!(
+                    "a {kind} of `{owner}` is {value}, but must be finite"
+                )));
+            }
+        }
         let inputs = self.inputs.clone();
         Stored { inputs, layers, projections, max_spikes: self.max_spikes }.serialize(serializer)
     }

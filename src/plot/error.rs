@@ -54,6 +54,12 @@ pub enum PlotError {
         /// The number of layers.
         layers: usize,
     },
+    /// No trial has a layer of that name.
+    #[error("channels of the layer `{name}` are named, but no trial has such a layer")]
+    NoSuchName {
+        /// The name.
+        name: String,
+    },
     /// The trace does not fit the network.
     #[error(transparent)]
     Trace(#[from] AdjointError),

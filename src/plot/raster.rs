@@ -94,7 +94,8 @@ impl<'a> Raster<'a> {
     /// Draws it. Spikes that fall on one pixel are drawn once, so the size of the picture is bounded.
     ///
     /// # Errors
-    /// If there is no trial, a trial without layers, or a duration that is not a finite time above 0.
+    /// If there is no trial, a trial without layers, or a duration that is not a finite time above 0; names of a layer that no
+    /// trial has, or of more or fewer channels than it has.
     pub fn draw(&self) -> Result<Picture, PlotError> {
         let empty = |what| PlotError::Empty { picture: "a raster", what };
         let longest = self.trials.iter().max_by_key(|t| t.layers.len());
@@ -105,6 +106,17 @@ impl<'a> Raster<'a> {
             }
             if layers.is_empty() {
                 return Err(empty("layer"));
+            }
+        }
+        for (layer, names, _) in &self.names {
+            let mut layers = self.trials.iter().flat_map(|trial| &trial.layers);
+            let Some((_, spikes)) = layers.find(|(name, _)| name == layer) else {
+                return Err(PlotError::NoSuchName { name: layer.clone() });
+            };
+            let (found, expected) = (names.len(), spikes.channels());
+            if found != expected {
+                let what = format!("names of the channels of `{layer}`");
+                return Err(PlotError::Count { what, found, expected });
             }
         }
         let bands = self.bands(longest);

@@ -66,8 +66,15 @@ fn traces_and_membranes_of_a_network() {
     let net = network(1.0);
     let trace = net.forward(&input(), 50.0).unwrap();
     assert!(trace.spikes(0).len() >= 4);
-    let raster = Raster::new().trial(Trial::of(&net, &trace).title("<>")).names("input", &["&"]);
-    check(&raster.draw().unwrap()).unwrap();
+    let named = |layer: &str, names: &[&str]| {
+        let trial = Trial::of(&net, &trace).title("<>");
+        Raster::new().trial(trial).names(layer, names).draw()
+    };
+    check(&named("input", &["&", "<"]).unwrap()).unwrap();
+    let typo = PlotError::NoSuchName { name: "inptu".into() };
+    assert_eq!(named("inptu", &["&", "<"]).unwrap_err(), typo);
+    let one = named("input", &["&"]).unwrap_err();
+    assert!(matches!(one, PlotError::Count { found: 1, expected: 2, .. }), "{one:?}");
     let all = Membranes::new(&net, &trace, 0).neurons(0..4).draw().unwrap();
     check(&all).unwrap();
     // One vertical line per spike.

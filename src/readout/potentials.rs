@@ -71,7 +71,8 @@ impl<F: Real> Readout<F> for ExpWeightedMeanVoltage {
 /// The greatest potential of each neuron over the trial, y = max_t V.
 ///
 /// At a smooth maximum only the potential there counts (envelope theorem). At an arrival that turns
-/// the potential down, the maximum also moves with the arrival.
+/// the potential down, the maximum also moves with the arrival. A trial starts at rest: if V never rises above 0, the maximum is
+/// that of the start, and has no gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MaxVoltage;
 

@@ -45,7 +45,7 @@ pub enum SimulationError {
     },
     /// A synapse was given a value that has no meaning after the network was built.
     #[error(
-        "projection `{projection}`, synapse (post {post}, pre {pre}): {}; `Network::update` after a change of parameters keeps delays in their range",
+        "projection `{projection}`, synapse (post {post}, pre {pre}): {}",
         offence(*weight, *delay)
     )]
     BadSynapse {
@@ -99,7 +99,9 @@ pub enum SimulationError {
 /// What is wrong with a synapse.
 fn offence(weight: f64, delay: f64) -> String {
     if weight.is_finite() {
-        format!("the delay is {delay} ms, but must be finite and not negative")
+        format!(
+            "the delay is {delay} ms, but must be finite and not negative; `Network::update` after a change of parameters keeps delays in their range"
+        )
     } else {
         format!("the weight is {weight}, but must be finite")
     }

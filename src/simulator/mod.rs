@@ -206,6 +206,8 @@ impl<F: Real> Simulator<F> {
     /// # Panics
     /// If there is no such layer or neuron.
     pub fn potential(&mut self, layer: usize, neuron: usize) -> F {
+        let layers = self.wiring.layers.len();
+        assert!(layer < layers, "there is no layer {layer}; there are {layers} (0-based)");
         let model = &self.wiring.layers[layer].layer;
         assert!(neuron < model.size(), "layer {layer} has no neuron {neuron}");
         let Neuron { state, time, .. } = &self.neurons[self.wiring.first[layer] + neuron];

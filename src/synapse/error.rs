@@ -9,7 +9,10 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum SynapseError {
     /// A weight or a delay is NaN or infinite.
-    #[error("{kind} of synapse (post {post}, pre {pre}) is {value}, but must be finite")]
+    #[error(
+        "{kind} of synapse (post {post}, pre {pre}) is {value}, but must be finite{}",
+        if value.is_nan() { " (it is NaN where `Init::within` finds nothing in its range)" } else { "" }
+    )]
     NotFinite {
         /// Weight or delay.
         kind: ParameterKind,

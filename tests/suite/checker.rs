@@ -2,8 +2,8 @@
 
 use eventprop::check::{CheckReport, GradientCheck};
 use eventprop::{
-    CrossEntropy, Dense, Gradients, LeakyIntegrator, Lif, MeanVoltage, Network, NetworkBuilder,
-    Objective, SpikeTrains, SpikingNetwork,
+    CrossEntropy, Delays, Dense, Gradients, LeakyIntegrator, Lif, MeanVoltage, Network,
+    NetworkBuilder, Objective, ParameterKind, SpikeTrains, SpikingNetwork,
 };
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::Uniform;
@@ -75,4 +75,39 @@ fn the_number_of_threads_changes_no_report() {
     };
     let one = on(1);
     assert!([2, 3, 16].into_iter().all(|threads| on(threads) == one));
+}
+
+#[test]
+fn a_delay_of_several_parts_has_all_of_its_gradients() {
+    let mut net = NetworkBuilder::new();
+    let input = net.input("input", 3);
+    let output = net.layer("output", LeakyIntegrator::new(4));
+    let delays = (Delays::axonal(1.0), Delays::dendritic(2.0));
+    net.connect(input, output, Dense::weights(1.0).delays(delays.0).delays(delays.1));
+    let net: SpikingNetwork = net.build(&mut ChaCha8Rng::seed_from_u64(4)).unwrap();
+    let input = SpikeTrains::from_channels([[1.0], [2.0], [3.0]]).unwrap();
+
+    let trace = net.forward(&input, DURATION).unwrap();
+    let (_, gradients) = net.backward(&trace, &objective(), &1).unwrap();
+    assert_eq!(gradients.get("input->output", ParameterKind::Delay).unwrap().len(), 3 + 4);
+    assert_eq!(gradients.get("input->output", ParameterKind::Weight).unwrap().len(), 12);
+    assert_eq!(gradients.get("input->output", ParameterKind::TauMem), None);
+
+    let report = GradientCheck::new().run(&net, &input, DURATION, &objective(), &1).unwrap();
+    let names: Vec<&str> = report.classes.iter().map(|c| c.name.as_str()).collect();
+    let expected =
+        ["input->output weight", "input->output delay", "input->output delay 2", "input times"];
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn a_check_that_means_nothing_is_refused() {
+    let (net, input) = network();
+    let check = GradientCheck::new();
+    let bad = [0.0, -1.0, f64::NAN, f64::INFINITY].map(|step| check.step(step));
+    let worse = [(f64::NAN, 0.0), (1e-6, -1.0)].map(|(r, a)| check.tolerance(r, a));
+    for check in bad.into_iter().chain(worse) {
+        let refused = check.run(&net, &input, DURATION, &objective(), &1);
+        assert!(matches!(refused, Err(eventprop::Error::Check(_))), "{refused:?}");
+    }
 }

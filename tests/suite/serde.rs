@@ -64,6 +64,14 @@ fn a_network_survives_with_the_same_bits() {
 }
 
 #[test]
+fn a_parameter_that_is_no_number_is_not_stored() {
+    let mut net = network();
+    net.parameters_mut()[0].1.values[0] = f64::NAN;
+    let told = serde_json::to_string(&net).unwrap_err().to_string();
+    assert!(told.contains("weight of `") && told.contains("NaN"), "{told}");
+}
+
+#[test]
 fn values_survive() {
     let net = network();
     let trace = net.forward(&input(), 60.0).unwrap();
