@@ -150,8 +150,9 @@ impl Passes {
             sum.forward += start.elapsed().as_secs_f64();
             let start = Instant::now();
             pool.install(|| {
-                let labels = pairs.par_chunks(CHUNK);
-                traces.par_chunks(CHUNK).zip(labels).zip(&mut sums).try_for_each(|(chunk, sums)| {
+                let share = pairs.len().div_ceil(threads);
+                let labels = pairs.par_chunks(share);
+                traces.par_chunks(share).zip(labels).zip(&mut sums).try_for_each(|(chunk, sums)| {
                     let labels = chunk.1.iter().map(|(_, label)| *label);
                     load.backward(net, chunk.0.iter().zip(labels), sums).map(drop)
                 })

@@ -179,7 +179,7 @@ impl Load {
     }
 }
 
-/// Samples whose gradients a thread adds up, as in training with large batches.
+/// The most samples whose gradients a thread adds up, as in training with large batches.
 pub const CHUNK: usize = 8;
 
 /// What backward passes add up; kept for its memory.

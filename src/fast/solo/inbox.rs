@@ -62,6 +62,8 @@ impl<F: Real, const R: usize> Inbox<F, R> {
     ///
     /// # Errors
     /// Arrivals that cannot be numbered.
+    // Apart from its caller there are registers enough.
+    #[inline(never)]
     pub fn receive(
         &mut self,
         network: &SpikingNetwork<F>,
