@@ -1,6 +1,7 @@
 //! Gradient health: what a backward pass met that its gradients do not tell.
 
 mod arrivals;
+mod report;
 
 pub use arrivals::ArrivalCounts;
 pub(crate) use arrivals::{Memory, count_arrivals};
@@ -11,7 +12,7 @@ use crate::{Gradients, Network, ParameterKind, Real, Sensitivity, Trace};
 /// did.
 ///
 /// [`backward_batch`](crate::backward_batch) returns it with its summary,
-/// [`Network::backward_with`] for one trial; [`Health::merge`] adds up batches. It is the same on every
+/// [`Network::backward_with`] for one trial; [`Health::merge`] adds up batches, [`Health::report`] puts it in words. It is the same on every
 /// engine and for any number of threads. For what to do about it see [`remedy`](crate::remedy).
 ///
 /// ```

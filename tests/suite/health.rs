@@ -82,6 +82,39 @@ fn extremes_are_named() {
 }
 
 #[test]
+fn a_report_names_what_it_tells_of() {
+    let mut net = NetworkBuilder::new();
+    let input = net.input("input", 1);
+    let hidden = net.layer("hidden", Lif::new(2));
+    let output = net.layer("output", LeakyIntegrator::new(2));
+    let weights = ndarray::array![[9.0], [1.0]];
+    net.connect(input, hidden, Dense::weights(weights).delays(1.0).max_delay(1.0));
+    net.connect(hidden, output, Dense::weights(1.0));
+    let net = net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap();
+    let input = SpikeTrains::from_channels([[1.0, 49.5]]).unwrap();
+    let objective = Objective::new(FirstSpikeTime, CrossEntropy::first_to_fire(5.0)).on_layer(0);
+    let limited = BackwardOptions::new().limit_slopes(SlopeLimiter::Absolute(1.0));
+    let batch = [Sample { input: &input, target: &0 }];
+    let (summary, _) = backward_batch_with(&net, &batch, 50.0, &objective, &limited).unwrap();
+    let report = summary.health.report(&net);
+    let lines: Vec<&str> = report.lines().collect();
+    println!("{report}");
+    assert_eq!(lines[0], "1 backward pass");
+    assert_eq!(
+        lines[1],
+        "hidden: 0.50 spikes per neuron and trial, silent in 50.0 % of trials, slopes limited: 1"
+    );
+    assert_eq!(lines[2], "output: no spikes");
+    assert!(lines[3].starts_with("smallest slope ") && lines[3].contains("neuron 0 of hidden at "));
+    assert!(lines[4].starts_with("largest dL/dt ") && lines[4].ends_with("sample 0 of its batch"));
+    assert!(lines[5].starts_with("largest gradient of input->hidden weight: "));
+    assert_eq!(
+        *lines.last().unwrap(),
+        "ties: 0, arrivals too late: 2, delays on their upper bound: 2"
+    );
+}
+
+#[test]
 fn near_ties_are_those_within_the_tolerance() {
     let mut net = NetworkBuilder::new();
     let input = net.input("input", 2);
