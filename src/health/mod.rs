@@ -98,7 +98,7 @@ pub struct AtSpike<F = f64> {
     /// The value.
     #[cfg_attr(feature = "serde", serde(with = "crate::number"))]
     pub value: F,
-    /// The sample in its batch.
+    /// The sample: its number in the batch, and in the metrics of training that in the set of the epoch, as in errors.
     pub sample: usize,
     /// The layer.
     pub layer: usize,
@@ -120,6 +120,13 @@ impl<F: Real> Health<F> {
         (self.layers, self.largest_gradients) = (layers, largest_gradients);
         self.layers.fill(LayerHealth::default());
         self.largest_gradients.clear();
+    }
+
+    /// Gives samples the numbers that they have elsewhere, by those in the batch.
+    pub(crate) fn renumber(&mut self, samples: &[usize]) {
+        for at in self.smallest_slope.iter_mut().chain(&mut self.largest_adjoint) {
+            at.sample = samples.get(at.sample).map_or(at.sample, |&number| number);
+        }
     }
 
     /// Adds the health of other passes through the same network, which came later. Sample numbers stay

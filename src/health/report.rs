@@ -26,7 +26,7 @@ impl<F: Real> Health<F> {
     /// // 1 backward pass
     /// // hidden: 1.00 spikes per neuron and trial, silent in 0.0 % of trials
     /// // output: no spikes
-    /// // smallest slope 1.81e-1 per ms: neuron 0 of hidden at 5.34 ms, sample 0 of its batch
+    /// // smallest slope 1.81e-1 per ms: neuron 0 of hidden at 5.34 ms, sample 0
     /// // ...
     /// # assert!(summary.health.report(&net).contains("slope 1.81e-1 per ms: neuron 0 of hidden at 5.34 ms, sample 0"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -73,7 +73,7 @@ impl<F: Real> Health<F> {
                 let value = value.as_f64();
                 writeln!(
                     out,
-                    "{what} {value:.2e} per ms: neuron {neuron} of {name} at {time:.2} ms, sample {sample} of its batch"
+                    "{what} {value:.2e} per ms: neuron {neuron} of {name} at {time:.2} ms, sample {sample}"
                 )?;
             }
         }

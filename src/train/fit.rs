@@ -219,6 +219,7 @@ impl<F: Real> Fit<'_, F> {
             let (mut summary, mut gradients) = processes
                 .backward(network, &batch.samples(), duration, goal, &settings.backward)
                 .map_err(|error| batches::in_sample(error, indices))?;
+            summary.health.renumber(indices);
             if let Some(penalty) = settings.penalty {
                 penalty
                     .add_to(network, &mut gradients)

@@ -106,7 +106,7 @@ fn a_report_names_what_it_tells_of() {
     );
     assert_eq!(lines[2], "output: no spikes");
     assert!(lines[3].starts_with("smallest slope ") && lines[3].contains("neuron 0 of hidden at "));
-    assert!(lines[4].starts_with("largest dL/dt ") && lines[4].ends_with("sample 0 of its batch"));
+    assert!(lines[4].starts_with("largest dL/dt ") && lines[4].ends_with("sample 0"));
     assert!(lines[5].starts_with("largest gradient of input->hidden weight: "));
     assert_eq!(
         *lines.last().unwrap(),

@@ -66,6 +66,21 @@ fn an_epoch_of_one_batch_is_one_step_along_the_mean_gradient() {
 }
 
 #[test]
+fn health_tells_where_in_the_set_a_spike_was() {
+    let set = data(30, 1);
+    let mut net = network();
+    // A rate of zero, so that the network stays what it is.
+    let trainer = Trainer::new(objective(), Sgd::new(0.0)).epochs(1).batch(7);
+    let history = trainer.fit(&mut net, &set, None, &mut []).unwrap();
+    let health = &history.epochs[0].train.health;
+    for found in [health.smallest_slope.unwrap(), health.largest_adjoint.unwrap()] {
+        let trace = net.forward(&set.spikes(found.sample).unwrap(), set.duration()).unwrap();
+        let train = trace.spikes(found.layer).channel(found.neuron);
+        assert!(train.contains(&found.time), "{found:?}: {train:?}");
+    }
+}
+
+#[test]
 fn what_is_chosen_at_run_time_trains_as_what_is_known_before() {
     let set = data(12, 1);
     let (mut known, mut chosen) = (network(), Box::new(network()) as Box<dyn Network<f64>>);
