@@ -14,7 +14,7 @@ mod yin_yang;
 
 use clap::Parser;
 use eventprop::data::{Dataset, YinYang, YinYangPoint};
-use eventprop::plot::{Confusion, DecisionMap, TrainingCurves};
+use eventprop::plot::{Confusion, DecisionMap, TrainingCurves, TrainingRun};
 use eventprop::{Sample, SpikeTrains, SpikingNetwork, evaluate_batch, train::evaluate};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use recipe::{Checkpoints, Delays, Fitted, Options, Pictures, Report, Result};
@@ -113,9 +113,9 @@ fn draw(
         raster.names("input", &["x", "y", "1 − x", "1 − y"]).classes("output", &CLASS_NAMES)
     })?;
 
-    let curves = runs
-        .iter()
-        .fold(TrainingCurves::new(), |curves, (way, _, fitted)| curves.run(fitted.run(way.name())));
+    let curves = runs.iter().fold(TrainingCurves::new(), |curves, (way, _, fitted)| {
+        curves.run(TrainingRun::of(way.name(), &fitted.history))
+    });
     pictures.save("curves", curves.draw())?;
     pictures.announce();
     Ok(())

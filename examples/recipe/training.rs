@@ -92,18 +92,6 @@ impl Fitted {
         let metrics = best.and_then(|best| best.validation.as_ref());
         metrics.map_or(f64::NAN, Metrics::accuracy)
     }
-
-    /// The curves.
-    pub fn run(&self, name: &str) -> TrainingRun {
-        let curve = |of: Metric| {
-            self.history.epochs.iter().map(|e| of.of(e).unwrap_or(f64::NAN)).collect::<Vec<_>>()
-        };
-        TrainingRun::new(name)
-            .train_loss(curve(Metric::TrainLoss))
-            .validation_loss(curve(Metric::ValidationLoss))
-            .train_accuracy(curve(Metric::TrainAccuracy))
-            .validation_accuracy(curve(Metric::ValidationAccuracy))
-    }
 }
 
 /// A heuristic: gradients through spikes that graze the threshold are limited.
@@ -170,7 +158,8 @@ where
 
     let mut pictures = Pictures::new(folder);
     pictures.parameters(&fitted.initial, net)?;
-    pictures.save("curves", TrainingCurves::new().run(fitted.run(way)).draw())?;
+    pictures
+        .save("curves", TrainingCurves::new().run(TrainingRun::of(way, &fitted.history)).draw())?;
     let names: Vec<&str> = parts.test.class_names().iter().map(String::as_str).collect();
     pictures.save("confusion", Confusion::new(&names, &test.confusion)?.draw())?;
     if !parts.test.is_empty() {

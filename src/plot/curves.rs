@@ -2,6 +2,7 @@
 
 use super::style::{INK, Mark, pale, series_colour};
 use super::{Axis, Chart, Line, Panel, Picture, PlotError};
+use crate::train::{History, Metric};
 
 /// What a run of training reported, epoch by epoch. All of it may be left out.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -16,6 +17,20 @@ impl TrainingRun {
     /// With a name for the legend.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), ..Self::default() }
+    }
+
+    /// All that training reported.
+    pub fn of(name: impl Into<String>, history: &History) -> Self {
+        let curve = |metric: Metric| {
+            let values = history.epochs.iter().map(|epoch| metric.of(epoch).unwrap_or(f64::NAN));
+            let values: Vec<f64> = values.collect();
+            if values.iter().all(|value| value.is_nan()) { Vec::new() } else { values }
+        };
+        Self {
+            name: name.into(),
+            accuracy: [Metric::TrainAccuracy, Metric::ValidationAccuracy].map(curve),
+            loss: [Metric::TrainLoss, Metric::ValidationLoss].map(curve),
+        }
     }
 
     /// Accuracy on the training set, 0 to 1.

@@ -103,6 +103,32 @@ fn delays_of_all_synapses_are_counted() {
 }
 
 #[test]
+fn curves_are_those_of_a_history() {
+    use crate::{Adam, CrossEntropy, FirstSpikeTime, Objective};
+    let mut net = network(1.0);
+    // Else all fire at the same time, which is no prediction.
+    net.parameters_mut()[0].1.values.iter_mut().zip(0..).for_each(|(w, k)| *w += f64::from(k));
+    net.update();
+    let samples = [input(), SpikeTrains::silent(2)].map(|spikes| (spikes, 0));
+    let set = crate::data::Dataset::from_samples(2, 4, 50.0, samples.to_vec()).unwrap();
+    let objective = Objective::new(FirstSpikeTime, CrossEntropy::first_to_fire(5.0));
+    let trainer = train::Trainer::new(objective, Adam::new(0.01)).epochs(3);
+    let history = trainer.fit(&mut net, &set, Some(&set), &mut []).unwrap();
+    let by_hand = |values: fn(&train::Metrics) -> f64| {
+        history.epochs.iter().map(|e| values(&e.train)).collect::<Vec<_>>()
+    };
+    let validation = history.epochs.iter().map(|e| e.validation.as_ref().unwrap());
+    let of = TrainingRun::of("a", &history);
+    let expected = TrainingRun::new("a")
+        .train_loss(by_hand(|m| m.loss))
+        .train_accuracy(by_hand(train::Metrics::accuracy))
+        .validation_loss(validation.clone().map(|m| m.loss).collect::<Vec<_>>())
+        .validation_accuracy(validation.map(train::Metrics::accuracy).collect::<Vec<_>>());
+    assert_eq!(of, expected);
+    check(&TrainingCurves::new().run(of).draw().unwrap()).unwrap();
+}
+
+#[test]
 fn nothing_to_draw_is_an_error() {
     let empty = [
         Raster::new().draw(),
