@@ -12,7 +12,7 @@ pub struct Evaluation<F = f64> {
     pub losses: Vec<F>,
     /// The read-out y, row after row; of several parts, one after the other.
     pub readout: Vec<F>,
-    /// The class that y stands for; of several parts, that of the first which makes a prediction.
+    /// The class that y stands for; of several parts, that of the first which classifies. None if its y tells none.
     pub prediction: Option<usize>,
 }
 
@@ -25,6 +25,8 @@ pub struct Assessment<F = f64> {
     pub sensitivity: Sensitivity<F>,
     /// Whether it is.
     pub differentiate: bool,
+    /// Whether a part has said what the prediction is, or that there is none.
+    decided: bool,
     reading: Reading<F>,
     /// dL/dy.
     gradient: Vec<F>,
@@ -64,7 +66,7 @@ impl<F: Real> Assessment<F> {
 
     /// Forgets the last evaluation; with a trace its sensitivity is wanted too.
     pub(crate) fn begin(&mut self, differentiate: Option<&Trace<F>>) {
-        self.differentiate = differentiate.is_some();
+        (self.differentiate, self.decided) = (differentiate.is_some(), false);
         if let Some(trace) = differentiate {
             self.sensitivity.reset(trace);
         }
@@ -87,7 +89,8 @@ impl<F: Real> Assessment<F> {
             let (what, rule) = ("the weight of the objective", "finite");
             return Err(LossError::Constant { what, value: weight, rule }.into());
         }
-        let Assessment { evaluation, sensitivity, differentiate, reading, gradient } = self;
+        let Assessment { evaluation, sensitivity, differentiate, decided, reading, gradient } =
+            self;
         let recording = network.record(trace, layer)?;
         reading.reset(trace.duration());
         readout.read(&recording, reading)?;
@@ -106,8 +109,9 @@ impl<F: Real> Assessment<F> {
         }
         evaluation.losses.push(value);
         evaluation.readout.extend_from_slice(reading.values());
-        if evaluation.prediction.is_none() {
+        if !*decided {
             evaluation.prediction = loss.predict(reading);
+            *decided = evaluation.prediction.is_some() || loss.classifies();
         }
         if *differentiate {
             readout.pull_back(&recording, gradient, &mut sensitivity.layers[layer])?;

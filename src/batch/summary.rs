@@ -15,7 +15,7 @@ pub struct BatchSummary<F = f64> {
     /// The mean loss of each part of the objective, without its weight.
     #[cfg_attr(feature = "serde", serde(with = "crate::number::list"))]
     pub losses: Vec<F>,
-    /// The prediction for each sample, if the loss is one that classifies.
+    /// The prediction for each sample, if the loss is one that classifies and the read-out tells a class.
     pub predictions: Vec<Option<usize>>,
     /// The number of spikes of each neuron, over all samples; by layer.
     pub spikes: Vec<Vec<u64>>,

@@ -381,7 +381,13 @@ mod tests {
         class.add(&check, 5, 2.0, Some((1.0, 1e-3)));
         let wrong: Vec<usize> = class.mismatches.iter().map(|m| m.index).collect();
         assert_eq!(wrong, [3, 4, 5]);
-        assert_eq!((class.checked, class.small), (4, 0));
+        assert_eq!((class.checked, class.small, class.worst), (4, 0, f64::INFINITY));
+        for (adjoint, numeric) in
+            [(f64::INFINITY, 1.0), (1.0, f64::NEG_INFINITY), (f64::INFINITY, f64::NAN)]
+        {
+            class.add(&check, 6, adjoint, Some((numeric, 1e-9)));
+        }
+        assert_eq!((class.checked, class.mismatches.len()), (7, 6));
         assert!(!CheckReport { classes: vec![class] }.passed());
         assert!(!CheckReport { classes: Vec::new() }.passed());
     }

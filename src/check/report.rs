@@ -82,19 +82,19 @@ impl CheckClass {
         let allowed = check.absolute.max(check.relative * size);
         let error = (adjoint - numeric).abs();
         // A gap many times the estimated error is a mismatch, however coarse the difference.
-        let coarse = numeric_error > allowed;
+        let coarse = error.is_finite() && numeric_error > allowed;
         if coarse && error > allowed && error <= 10.0 * numeric_error {
             self.inconclusive += 1;
             return;
         }
         self.checked += 1;
-        if error.is_nan() || error > allowed {
+        if !error.is_finite() || error > allowed {
             self.mismatches.push(Mismatch { index, adjoint, numeric, numeric_error });
         } else if size == 0.0 || error > check.relative * size {
             self.small += 1;
             return;
         }
-        self.worst = self.worst.max(error / size);
+        self.worst = self.worst.max(if error.is_finite() { error / size } else { f64::INFINITY });
     }
 }
 

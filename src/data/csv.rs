@@ -16,8 +16,8 @@ impl Dataset {
     /// order, and labels from another with one `sample,label` or `sample,label,group` per line. Every sample has
     /// one line there, with events or without. A first line of names is taken as a heading, which must not have these names
     /// in another order; empty lines and those that begin with # are skipped. There are as many channels and classes as the
-    /// highest number needs; the duration is the least whole number of ms above all events. [`Dataset::scale_times`] serves
-    /// for other units.
+    /// highest number needs ([`Dataset::widen`] and [`Dataset::name_classes`] make them more); the duration is the least number of
+    /// three digits above all events ([`Dataset::cut`] sets another). For times in other units see [`Dataset::scale_times`].
     ///
     /// Without a file of labels all samples are of one class, and each must have an event.
     ///
@@ -70,7 +70,7 @@ fn read(path: &Path, about: Option<Vec<About>>) -> Result<Dataset, DataError> {
         }
     };
     let classes = about.iter().map(|a| a.label as usize + 1).max().unwrap_or(0);
-    let mut builder = DatasetBuilder::new(channels, latest.floor() + 1.0).classes(classes);
+    let mut builder = DatasetBuilder::new(channels, above(latest)).classes(classes);
     let mut rest = &events[..];
     for (sample, about) in about.iter().enumerate() {
         let own = rest.partition_point(|event| event.0 == sample as u64);
@@ -82,6 +82,20 @@ fn read(path: &Path, about: Option<Vec<About>>) -> Result<Dataset, DataError> {
         return Err(DataError::format(format!("sample {sample} has events, but no label")));
     }
     builder.build()
+}
+
+/// The least number of three significant digits above this one: in any unit the same share of it.
+fn above(time: f64) -> f64 {
+    if time < 1e-100 {
+        return 1.0;
+    }
+    // Of the last of three digits. To divide by a power of ten is exact to the last bit, to multiply by its inverse is not.
+    let place = time.log10().floor() as i32 - 2;
+    let (up, down) = (10_f64.powi(place.max(0)), 10_f64.powi((-place).max(0)));
+    let steps = (time / up * down).floor();
+    // Where the quotient was rounded to a whole number, the next one may be no more than the time.
+    let ends = (0..=2).map(|k| (steps + f64::from(k)) * up / down);
+    ends.fold(f64::INFINITY, |least, end| if end > time { least.min(end) } else { least })
 }
 
 fn read_labels(path: &Path) -> Result<Vec<About>, DataError> {
@@ -143,9 +157,12 @@ fn each_line(
     let (mut text, mut line, mut first) = (String::new(), 0, true);
     while reader.read_line(&mut text)? > 0 {
         line += 1;
-        let fields: Vec<&str> = text.trim().split(',').map(str::trim).collect();
-        if !(text.trim().is_empty() || text.starts_with('#')) {
-            let is_heading = fields.len() > 1 && fields.iter().all(|f| f.parse::<f64>().is_err());
+        // Some programs mark the start of a text file.
+        let text_of_line = text.trim_start_matches('\u{feff}').trim();
+        let fields: Vec<&str> = text_of_line.split(',').map(str::trim).collect();
+        if !(text_of_line.is_empty() || text_of_line.starts_with('#')) {
+            let is_name = |field: &&str| field.trim_matches(['"', '\'']).parse::<f64>().is_err();
+            let is_heading = fields.len() > 1 && fields.iter().all(is_name);
             if std::mem::take(&mut first) && is_heading {
                 check_heading(line, &fields, names)?;
             } else {
@@ -167,4 +184,31 @@ fn check_heading(line: usize, fields: &[&str], names: &[&str]) -> Result<(), Dat
         return Err(bad(line, &format!("the columns are {found}, but must be {expected}")));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::above;
+
+    #[test]
+    fn durations_are_above_the_last_event_by_a_share_of_it() {
+        for (time, end) in
+            [(0.0, 1.0), (3.5, 3.51), (30.0, 30.1), (999.7, 1000.0), (1400.2, 1410.0)]
+        {
+            for unit in [1.0, 1e-3] {
+                let (time, end) = if time == 0.0 { (time, end) } else { (time * unit, end * unit) };
+                assert!((above(time) / end - 1.0).abs() < 1e-12, "{time}: {}", above(time));
+            }
+        }
+        assert_eq!([3.5, 0.03, 812.3, 2e-5].map(above), [3.51, 0.0301, 813.0, 2.01e-5]);
+        let mut time = 1e-99;
+        while time < f64::MAX / 2.0 {
+            assert!(
+                above(time) > time && above(time) <= time * 1.0101,
+                "{time:e}: {:e}",
+                above(time)
+            );
+            time *= 1.37;
+        }
+    }
 }

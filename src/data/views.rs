@@ -83,6 +83,26 @@ impl Dataset {
         self.view(Header { channels, ..self.header().clone() }, Change::default())
     }
 
+    /// The same samples with these names of classes, as many as there are or more.
+    ///
+    /// # Errors
+    /// Fewer names than classes.
+    pub fn name_classes<S: Into<String>>(
+        &self,
+        names: impl IntoIterator<Item = S>,
+    ) -> Result<Self, DataError> {
+        let class_names: Vec<String> = names.into_iter().map(Into::into).collect();
+        if class_names.len() < self.classes() {
+            let found = class_names.len();
+            return Err(DataError::setting(
+                "the number of names",
+                found,
+                "the set has more classes",
+            ));
+        }
+        self.view(Header { class_names, ..self.header().clone() }, Change::default())
+    }
+
     /// One set of several, each with what it is for. It has the channels and the duration of the largest, and the sources
     /// and licences of all.
     ///

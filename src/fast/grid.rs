@@ -20,10 +20,11 @@ const FINEST: f64 = 2048.0;
 const MOST_BUCKETS: f64 = 8.0;
 const FEWEST: f64 = 64.0;
 
-/// Buckets of all neurons of a group that are in memory, so that they stay in a cache; and the least of each. With fewer a
-/// spike brings so little in a slab that to fetch its synapses costs more.
+/// Buckets of all neurons of a group that are in memory, so that they stay in a cache; and the least of each, unless all are
+/// too many. With fewer a spike brings so little in a slab that to fetch its synapses costs more.
 const SLAB: usize = 32_768;
 const LEAST_PER_SLAB: usize = 64;
+const MOST: usize = 262_144;
 
 /// Backward: mean spikes of a neuron per bucket, as reads of a bucket with a spike look closer.
 const SPIKES_PER_BUCKET: f64 = 1.0 / 32.0;
@@ -125,7 +126,10 @@ impl Grid {
     pub fn new(duration: f64, arrivals: f64, neurons: usize, leg: f64) -> Option<Self> {
         let width = width(duration, arrivals, PER_BUCKET, leg);
         let buckets = (duration / width).ceil();
-        let slab = buckets_per_slab(SLAB, neurons).max(LEAST_PER_SLAB).min((leg / width) as usize);
+        let least = LEAST_PER_SLAB.min(buckets_per_slab(MOST, neurons));
+        let slab = buckets_per_slab(SLAB, neurons).max(least).min((leg / width) as usize);
+        let slab =
+            if buckets < slab as f64 { (buckets as usize).next_power_of_two() } else { slab };
         let span = width * slab as f64;
         // Also false if anything overflowed.
         let pays = arrivals >= FEWEST && buckets <= MOST_BUCKETS * arrivals && width > 0.0;
@@ -262,6 +266,18 @@ mod tests {
         assert!(Grid::new(1000.0, 100.0, 10, 256.0).is_some());
         assert_eq!(Grid::new(1e300, 1000.0, 10, 256.0), None);
         assert_eq!(Grid::new(1e-300, 0.0, 10, 256.0), None);
+    }
+
+    #[test]
+    fn slabs_are_no_larger_than_memory_and_trials() {
+        let slab = |duration, neurons| Grid::new(duration, 8000.0, neurons, 256.0).unwrap().slab;
+        assert_eq!(
+            [256, 512, 2048, 200_000].map(|neurons| slab(1000.0, neurons)),
+            [128, 64, 64, 1]
+        );
+        let grid = Grid::new(4.5, 64.0, 100, 256.0).unwrap();
+        assert_eq!((grid.width, grid.slab), (0.25, 32));
+        assert_eq!(grid.window(0, 4.5).buckets, 18);
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub(super) struct Inbox<F, const R: usize> {
     runs: Vec<Run>,
     /// The run of every arrival whose number is a multiple of [`PAGE`].
     pages: Vec<u32>,
-    /// Of each target that arrivals are collected for, 1 + the number of the next one; and those found, by target.
+    /// Of each target that arrivals are collected for, 1 + the number of the next one; and those found, with their targets.
     lists: Vec<(u32, u32)>,
     found: Vec<(u32, u32)>,
 }

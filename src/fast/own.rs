@@ -42,7 +42,7 @@ pub(super) struct Own<F> {
     gain: F,
     decay: [F; MOST_CURRENTS],
     response: [F; MOST_CURRENTS],
-    /// The decays less 1: see [`Population`](super::plan::Population).
+    /// The decays less 1: see [`Step`](super::step::Step).
     loss_mem: F,
     loss: [F; MOST_CURRENTS],
     bias: F,

@@ -105,7 +105,7 @@ impl<F: Real> Population<F> {
             banks: banks.to_vec(),
             own: if own { banks.iter().map(own_of).collect() } else { Vec::new() },
             slots,
-            gain: gains(bank),
+            gain: if own { [F::zero(); MOST_RECEPTORS] } else { gains(bank) },
             step: (!own).then(|| Step::new(bank, grid.width)),
             decays,
         }

@@ -51,10 +51,12 @@ impl<F, const N: usize> From<[F; N]> for Constant<F> {
 /// The constants of one kind.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(bound = "F: Real"))]
 pub(super) struct Slot<F> {
     pub kind: ParameterKind,
     /// One for all neurons or one per neuron; receptor by receptor. If trainable they are the
     /// parameters: logarithms where the kind says so.
+    #[cfg_attr(feature = "serde", serde(with = "crate::number::list"))]
     pub values: Vec<F>,
     pub trainable: bool,
 }

@@ -8,7 +8,7 @@ use crate::{ParameterKind, Real};
 /// They never fire; read-outs look at their potential. Constants are as those of [`Lif`](crate::Lif).
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(bound(deserialize = "F: Real + serde::Deserialize<'de>")))]
+#[cfg_attr(feature = "serde", serde(bound = "F: Real"))]
 #[must_use]
 pub struct LeakyIntegrator<F = f64> {
     neurons: LinearNeurons<F>,

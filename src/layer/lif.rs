@@ -19,7 +19,7 @@ use crate::{ParameterKind, Real};
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(bound(deserialize = "F: Real + serde::Deserialize<'de>")))]
+#[cfg_attr(feature = "serde", serde(bound = "F: Real"))]
 #[must_use]
 pub struct Lif<F = f64> {
     neurons: LinearNeurons<F>,

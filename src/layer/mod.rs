@@ -295,7 +295,7 @@ dyn_clone::clone_trait_object!(<F: Real> Layer<F>);
 /// The layers of this crate as plain data.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(bound(deserialize = "F: Real + serde::Deserialize<'de>")))]
+#[cfg_attr(feature = "serde", serde(bound = "F: Real"))]
 #[non_exhaustive]
 pub enum StoredLayer<F> {
     /// Leaky integrate-and-fire neurons.

@@ -10,10 +10,7 @@ const NEAREST_RESET: f64 = 0.99;
 /// A population of linear neurons: their number and their constants.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(
-    feature = "serde",
-    serde(try_from = "Raw<F>", bound(deserialize = "F: Real + serde::Deserialize<'de>"))
-)]
+#[cfg_attr(feature = "serde", serde(try_from = "Raw<F>", bound = "F: Real"))]
 pub struct LinearNeurons<F = f64> {
     size: usize,
     receptors: usize,
@@ -282,6 +279,7 @@ impl<F: Real> LinearNeurons<F> {
 
 #[cfg(feature = "serde")]
 #[derive(serde::Deserialize)]
+#[serde(bound = "F: Real")]
 struct Raw<F> {
     size: usize,
     receptors: usize,

@@ -52,13 +52,20 @@ where
     fn predict(&self, y: &Reading<F>) -> Option<usize> {
         let mut unused = vec![F::zero(); y.values().len()];
         let mut nearest: Option<(usize, F)> = None;
+        let mut all_alike = true;
         for (class, target) in self.targets.iter().enumerate() {
             let Ok(loss) = self.loss.evaluate(y, target.borrow(), &mut unused) else { continue };
+            all_alike &= nearest.is_none_or(|(_, least)| loss == least);
             if nearest.is_none_or(|(_, least)| loss < least) {
                 nearest = Some((class, loss));
             }
         }
-        nearest.map(|(class, _)| class)
+        let tells = self.targets.len() == 1 || !all_alike;
+        nearest.filter(|_| tells).map(|(class, _)| class)
+    }
+
+    fn classifies(&self) -> bool {
+        true
     }
 }
 

@@ -49,6 +49,10 @@ impl<F: Real, L: Loss<F, Target = usize>> Loss<F> for ClassWeights<L, F> {
     fn predict(&self, y: &Reading<F>) -> Option<usize> {
         self.loss.predict(y)
     }
+
+    fn classifies(&self) -> bool {
+        self.loss.classifies()
+    }
 }
 
 #[cfg(test)]

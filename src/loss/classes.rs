@@ -85,6 +85,10 @@ impl<F: Real> Loss<F> for CrossEntropy<F> {
     fn predict(&self, y: &Reading<F>) -> Option<usize> {
         arg_max(y.one_per_row().ok()?, self.scale)
     }
+
+    fn classifies(&self) -> bool {
+        true
+    }
 }
 
 /// The time-invariant loss of first spike times t, L = 1/2 sum_{i != c} (t_i - t_c - delta)^2 in ms^2, c the
@@ -129,6 +133,10 @@ impl<F: Real> Loss<F> for TimeInvariant<F> {
 
     fn predict(&self, y: &Reading<F>) -> Option<usize> {
         arg_max(y.one_per_row().ok()?, -F::one())
+    }
+
+    fn classifies(&self) -> bool {
+        true
     }
 }
 

@@ -40,6 +40,12 @@ pub trait Loss<F: Real>: Send + Sync {
     fn predict(&self, _y: &Reading<F>) -> Option<usize> {
         None
     }
+
+    /// Whether a sample for which [`Loss::predict`] tells no class has none, even if another part of the objective would
+    /// tell one.
+    fn classifies(&self) -> bool {
+        false
+    }
 }
 
 /// Checks the gradient of a loss at `rows` against differences.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 #[derive(Serialize, Deserialize)]
 struct Stored<F> {
     inputs: Vec<(String, usize)>,
-    #[serde(bound(deserialize = "F: Real + Deserialize<'de>"))]
+    #[serde(bound(serialize = "F: Real", deserialize = "F: Real + Deserialize<'de>"))]
     layers: Vec<(String, StoredLayer<F>)>,
     #[serde(bound(deserialize = "F: Real + Deserialize<'de>"))]
     projections: Vec<StoredProjection<F>>,

@@ -109,14 +109,15 @@ impl<'a> Raster<'a> {
             }
         }
         for (layer, names, _) in &self.names {
-            let mut layers = self.trials.iter().flat_map(|trial| &trial.layers);
-            let Some((_, spikes)) = layers.find(|(name, _)| name == layer) else {
+            let layers = self.trials.iter().flat_map(|trial| &trial.layers);
+            let mut layers = layers.filter(|(name, _)| name == layer).peekable();
+            if layers.peek().is_none() {
                 return Err(PlotError::NoSuchName { name: layer.clone() });
-            };
-            let (found, expected) = (names.len(), spikes.channels());
-            if found != expected {
+            }
+            let found = names.len();
+            if let Some((_, other)) = layers.find(|(_, spikes)| spikes.channels() != found) {
                 let what = format!("names of the channels of `{layer}`");
-                return Err(PlotError::Count { what, found, expected });
+                return Err(PlotError::Count { what, found, expected: other.channels() });
             }
         }
         let bands = self.bands(longest);

@@ -255,6 +255,20 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(config(3))]
+
+    /// So many neurons that a slab is a small part of a leg.
+    #[test]
+    fn the_engines_agree_on_large_groups(load in load(500..1_500, any_linear())) {
+        let (strength, longest) = load.recurrent.unwrap_or((0.5, 30.0));
+        let (hidden, recurrent) = (600, Some((strength / 25.0, longest)));
+        let duration = load.duration.min(40.0);
+        let load = Load { hidden, recurrent, duration, feedback: false, ..load };
+        compare(&load, &Objective::new(MeanVoltage, CrossEntropy::new()), &1, 1.0)?;
+    }
+}
+
 #[test]
 fn input_long_after_the_end_counts_for_nothing() {
     let mut builder = NetworkBuilder::new();

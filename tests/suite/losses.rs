@@ -9,9 +9,9 @@ mod custom_loss;
 use approx::assert_relative_eq;
 use eventprop::check::GradientCheck;
 use eventprop::{
-    Assessment, BatchSummary, CrossEntropy, Dense, Engine, Error, FirstSpikeTime, Goal,
-    LeakyIntegrator, Lif, Loss, LossError, MaxVoltage, MeanSquaredError, MeanVoltage, Network,
-    NetworkBuilder, Objective, ParameterKind, Reading, ReadoutError, Sample, SpikeCount,
+    Assessment, BatchSummary, ClassWeights, CrossEntropy, Dense, Engine, Error, FirstSpikeTime,
+    Goal, LeakyIntegrator, Lif, Loss, LossError, MaxVoltage, MeanSquaredError, MeanVoltage,
+    Network, NetworkBuilder, Objective, ParameterKind, Reading, ReadoutError, Sample, SpikeCount,
     SpikeTimeSquares, SpikeTimes, SpikeTrains, SpikingNetwork, Trace, VanRossum, VoltageAt,
     backward_batch, evaluate_batch,
 };
@@ -197,6 +197,28 @@ fn parts_add_up() {
         let report = GradientCheck::new().run(&net, &input(), DURATION, &parts(), &wanted).unwrap();
         assert!(report.passed(), "{report}");
     }
+}
+
+#[test]
+fn another_part_does_not_decide_for_outputs_that_tell_nothing() {
+    let mut net = NetworkBuilder::new();
+    let input = net.input("input", 1);
+    let hidden = net.layer("hidden", Lif::new(3));
+    let output = net.layer("output", Lif::new(2));
+    net.connect(input, hidden, Dense::weights(ndarray::array![[5.0], [6.0], [9.0]]));
+    net.connect(hidden, output, Dense::weights(0.0));
+    let net = net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap();
+    let trace = net.forward(&SpikeTrains::from_channels([[1.0]]).unwrap(), DURATION).unwrap();
+    let first = || Objective::new(FirstSpikeTime, CrossEntropy::<f64>::first_to_fire(2.0));
+    assert_eq!(net.evaluate(&trace, &first().on_layer(0), &0).unwrap().prediction, Some(2));
+    let parts = first().and(first().on_layer(0));
+    assert_eq!(net.evaluate(&trace, &parts, &0).unwrap().prediction, None);
+    let weighted = Objective::new(
+        FirstSpikeTime,
+        ClassWeights::new(CrossEntropy::<f64>::first_to_fire(2.0), [1.0, 2.0]),
+    );
+    let parts = weighted.and(first().on_layer(0));
+    assert_eq!(net.evaluate(&trace, &parts, &0).unwrap().prediction, None);
 }
 
 #[test]

@@ -38,7 +38,17 @@ mod csv {
             "# from a sensor\nsample,channel,time\n2,1,3.5\n0,3,1.5\r\n\n0, 0 ,0.1\n2,1,3.5\n";
         let data = read(events, Some("sample,label,group\n1,0,5\n0,2,5\n2,1,6\n")).unwrap();
         assert_eq!((data.len(), data.channels(), data.classes()), (3, 4, 3));
-        assert_eq!(data.duration(), 4.0);
+        assert_eq!(data.duration(), 3.51);
+        // In s, and with a mark of the encoding.
+        let in_s =
+            "\u{feff}sample,channel,time\n2,1,3.5e-3\n0,3,1.5e-3\n  # x\n0,0,1e-4\n2,1,3.5e-3\n";
+        let in_ms = read(in_s, Some("0,2\n1,0\n2,1\n")).unwrap().scale_times(1000.0).unwrap();
+        assert!((in_ms.duration() - 3.51).abs() < 1e-12);
+        assert_eq!(in_ms.spikes(2).unwrap().channel(1), [3.5, 3.5]);
+        let named = data.name_classes(["a", "b", "c", "d"]).unwrap();
+        assert_eq!((named.classes(), named.label(0), &*named.class_names()[3]), (4, 2, "d"));
+        let few = data.name_classes(["a", "b"]).unwrap_err().to_string();
+        assert!(few.contains("the number of names"), "{few}");
         assert_eq!(data.spikes(0).unwrap().events(), [(0.1, 0), (1.5, 3)]);
         assert!(data.spikes(1).unwrap().is_empty());
         assert_eq!(data.spikes(2).unwrap().channel(1), [3.5, 3.5]);
@@ -57,6 +67,11 @@ mod csv {
                 "line 2: it must be sample,channel,time, but has 2 fields: \"0,0\"",
             ),
             ("0;0;1.5", None, "line 1: it must be sample,channel,time, but has 1 fields"),
+            (
+                "\"0\",\"0\",\"1.5\"\n0,1,2",
+                None,
+                "line 1: sample \"\\\"0\\\"\" is not a number from 0",
+            ),
             (
                 ",sample,channel,time\n0,0,0,1.5",
                 None,

@@ -64,6 +64,16 @@ fn a_network_survives_with_the_same_bits() {
 }
 
 #[test]
+fn constants_may_be_infinite() {
+    let mut net = NetworkBuilder::new();
+    let input = net.input("input", 1);
+    let layer = net.layer("layer", Lif::new(2).refractory(f64::INFINITY));
+    net.connect(input, layer, Dense::weights(1.0));
+    let net: SpikingNetwork = net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap();
+    there_and_back(&net);
+}
+
+#[test]
 fn a_parameter_that_is_no_number_is_not_stored() {
     let mut net = network();
     net.parameters_mut()[0].1.values[0] = f64::NAN;

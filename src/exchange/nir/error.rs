@@ -15,6 +15,14 @@ pub enum NirError {
         /// What it says.
         problem: String,
     },
+    /// What is wrong with a file.
+    #[error("{path}: {cause}")]
+    File {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        cause: Box<NirError>,
+    },
     /// No HDF5 file, or one that is damaged.
     #[error("`{place}` of the HDF5 file: {problem}")]
     Hdf5 {

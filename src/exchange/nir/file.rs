@@ -29,7 +29,10 @@ impl Graph {
     pub fn read(path: impl AsRef<Path>) -> Result<Self, NirError> {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(|e| io(path, &e))?;
-        Self::from_bytes(bytes)
+        Self::from_bytes(bytes).map_err(|cause| NirError::File {
+            path: path.display().to_string(),
+            cause: Box::new(cause),
+        })
     }
 
     /// Reads the bytes of a file.

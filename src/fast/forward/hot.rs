@@ -1,6 +1,6 @@
 //! Neurons that are stepped through a bucket, and their spikes.
 
-use super::{Run, Space};
+use super::{Run, Space, arrives};
 use crate::fast::afferent::Flight;
 use crate::fast::own::Beyond;
 use crate::fast::plan::Population;
@@ -135,7 +135,9 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
         if !inbox.deliver::<OWN>((k, afferent), fan, place, &mut flight, &self.window) {
             return Err(SimulationError::TooManySpikes { most: u32::MAX as usize });
         }
-        self.space.traffic[k].flying.push(flight);
+        if arrives(&flight, fan, self.duration) {
+            self.space.traffic[k].flying.push(flight);
+        }
         for number in first..self.space.inbox.len() {
             let from = (&self.plan.afferents[..], self.block.number);
             let (arrival, post) = self.space.inbox.sent(number).arrive(from);

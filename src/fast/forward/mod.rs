@@ -81,6 +81,12 @@ impl<F> Default for Traffic<F> {
     }
 }
 
+/// Whether a spike arrives anywhere else before the end of the trial.
+fn arrives<F: Real>(flight: &Flight<F>, fan: &Fan<F>, duration: f64) -> bool {
+    let next = flight.next as usize;
+    next < fan.of(flight.source as usize).end && flight.time + fan.branches[next].delay < duration
+}
+
 impl<F: Real> Traffic<F> {
     /// Starts known spikes that were sent before `end`.
     fn start(
@@ -205,7 +211,8 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
         for (traffic, afferent) in traffic.iter_mut().zip(&self.plan.afferents) {
             traffic.flying.clear();
             traffic.started.clear();
-            traffic.started.resize(afferent.fans.sources, 0);
+            let known = if afferent.source.is_none() { afferent.fans.sources } else { 0 };
+            traffic.started.resize(known, 0);
         }
     }
 
@@ -226,7 +233,7 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
             for at in 0..flying.len() {
                 if let Some(flight) = flying.get(at + 1) {
                     // What it brings is as much as of those before it, on average.
-                    let expected = (inbox.len() - before) / (at + 1);
+                    let expected = (inbox.len() - before) / at.max(1);
                     prefetch(&fan.branches, flight.next as usize, expected + AT_LEAST);
                 }
                 let mut flight = flying[at];
@@ -234,7 +241,7 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
                     return Err(SimulationError::TooManySpikes { most: u32::MAX as usize });
                 }
                 flying[left] = flight;
-                left += usize::from((flight.next as usize) < fan.of(flight.source as usize).end);
+                left += usize::from(arrives(&flight, fan, self.duration));
             }
             flying.truncate(left);
         }

@@ -172,7 +172,7 @@ impl Checkpoint {
             return Err(CheckpointError::Tensor {
                 name: name.clone(),
                 found: found.to_owned(),
-                expected: "this network has sparse synapses between others: was it built with another seed?".to_owned(),
+                expected: "this network has sparse synapses between others: was it built with another seed, or rewired in between?".to_owned(),
             });
         }
         Ok(())

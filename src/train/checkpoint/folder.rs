@@ -129,6 +129,8 @@ impl<F: Real> Settings<F> {
         let Some(Checkpoints { folder, resume, .. }) = &self.checkpoints else {
             return Ok((None, Vec::new()));
         };
+        // Now, and not when hours of training are to be written there.
+        fs::create_dir_all(folder).map_err(|e| CheckpointError::io(&e).at(folder))?;
         if !resume {
             let occupied = !list(folder)?.is_empty();
             let error = || CheckpointError::Occupied.at(folder);
