@@ -52,15 +52,16 @@ where
     fn predict(&self, y: &Reading<F>) -> Option<usize> {
         let mut unused = vec![F::zero(); y.values().len()];
         let mut nearest: Option<(usize, F)> = None;
-        let mut all_alike = true;
+        let (mut fitting, mut all_alike) = (0, true);
         for (class, target) in self.targets.iter().enumerate() {
             let Ok(loss) = self.loss.evaluate(y, target.borrow(), &mut unused) else { continue };
+            fitting += 1;
             all_alike &= nearest.is_none_or(|(_, least)| loss == least);
             if nearest.is_none_or(|(_, least)| loss < least) {
                 nearest = Some((class, loss));
             }
         }
-        let tells = self.targets.len() == 1 || !all_alike;
+        let tells = fitting == 1 || !all_alike;
         nearest.filter(|_| tells).map(|(class, _)| class)
     }
 
@@ -90,6 +91,8 @@ mod tests {
         }
         let error = Err(LossError::MissingClass { what: "targets", label: 3, classes: 3 });
         assert_eq!(loss.evaluate(&numbers(&[0.0, 0.0]), &3, &mut [0.0; 2]), error);
+        // The same distance to all tells nothing.
+        assert_eq!(loss.predict(&numbers(&[f64::INFINITY; 2])), None);
         // One that does not fit is not near.
         assert_eq!(loss.predict(&numbers(&[0.0])), None);
         let mixed = ClassTargets::new(MeanSquaredError, [vec![0.0], vec![0.0, 9.0]]);
