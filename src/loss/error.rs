@@ -8,12 +8,12 @@ use thiserror::Error;
 pub enum LossError {
     /// The label is not one of the classes.
     #[error(
-        "label {label} is out of range: the layer that is read has {classes} neurons (0-based)"
+        "label {label} is out of range: the read-out has {classes} values, one per class (0-based)"
     )]
     Label {
         /// The label.
         label: usize,
-        /// The number of neurons.
+        /// The number of values.
         classes: usize,
     },
     /// Targets or weights by class lack one.
@@ -99,7 +99,7 @@ pub enum LossError {
     },
     /// The loss, or the loss times its weight, left the range of the number type.
     #[error(
-        "the loss is {loss}: it, or it times its weight, overflowed; lower the weights or the scale of the loss"
+        "the loss is {loss}, or its product with its weight is no finite number: lower the weights of the network, the rates or the scale of the loss"
     )]
     NotFinite {
         /// The loss.

@@ -82,7 +82,7 @@ pub enum SimulationError {
     },
     /// A neuron fired more often than the budget of the network allows.
     #[error(
-        "neuron {neuron} of layer `{layer}` fired more than {budget} times by {time} ms; lower the weights that drive it, or raise the budget with `max_spikes`"
+        "neuron {neuron} of layer `{layer}` fired more than {budget} times by {time} ms; lower the weights that drive it (or the rates that made them large), or raise the budget with `max_spikes`"
     )]
     Runaway {
         /// The layer.
