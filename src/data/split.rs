@@ -24,11 +24,7 @@ impl Dataset {
     /// # Errors
     /// Fractions that are negative or do not add up to 1, or a part that would be empty.
     pub fn split_stratified(&self, fractions: &[f64], seed: u64) -> Result<Vec<Self>, DataError> {
-        let sum: f64 = fractions.iter().sum();
-        if fractions.iter().any(|f| f.is_nan() || *f < 0.0) || (sum - 1.0).abs() > 1e-9 {
-            let what = format!("the fractions {fractions:?} must not be negative and add up to 1");
-            return Err(DataError::Split { what });
-        }
+        check(fractions)?;
         let mut parts = vec![Vec::new(); fractions.len()];
         let mut owed = vec![0.0; fractions.len()];
         for members in self.shuffled_classes(seed) {
@@ -40,6 +36,36 @@ impl Dataset {
                 rest = others;
             }
         }
+        self.parts(parts, fractions)
+    }
+
+    /// Splits the set into one part per fraction, no group in two of them: train, choose and test on different speakers.
+    /// Groups in random order go to the part that lacks most, so that parts are about as large as their fractions say.
+    ///
+    /// # Errors
+    /// Fractions that are negative or do not add up to 1, a sample without a group, or a part that would be empty.
+    pub fn split_groups(&self, fractions: &[f64], seed: u64) -> Result<Vec<Self>, DataError> {
+        check(fractions)?;
+        let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for k in 0..self.len() {
+            let Some(group) = self.group(k) else {
+                return Err(DataError::Split { what: format!("sample {k} belongs to no group") });
+            };
+            groups.entry(group).or_default().push(k);
+        }
+        let mut groups: Vec<Vec<usize>> = groups.into_values().collect();
+        groups.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        let mut parts = vec![Vec::new(); fractions.len()];
+        for group in groups {
+            let lacks = |k: usize| fractions[k] * self.len() as f64 - parts[k].len() as f64;
+            let most = (0..parts.len()).max_by(|&a, &b| lacks(a).total_cmp(&lacks(b)));
+            most.into_iter().for_each(|k| parts[k].extend_from_slice(&group));
+        }
+        self.parts(parts, fractions)
+    }
+
+    /// Subsets of which none is empty.
+    fn parts(&self, parts: Vec<Vec<usize>>, fractions: &[f64]) -> Result<Vec<Self>, DataError> {
         if let Some(empty) = parts.iter().position(Vec::is_empty) {
             let what =
                 format!("part {empty} of {fractions:?} would be empty of {} samples", self.len());
@@ -112,6 +138,15 @@ impl Dataset {
         indices.sort_unstable();
         self.subset(&indices)
     }
+}
+
+fn check(fractions: &[f64]) -> Result<(), DataError> {
+    let sum: f64 = fractions.iter().sum();
+    if fractions.iter().any(|f| f.is_nan() || *f < 0.0) || (sum - 1.0).abs() > 1e-9 {
+        let what = format!("the fractions {fractions:?} must not be negative and add up to 1");
+        return Err(DataError::Split { what });
+    }
+    Ok(())
 }
 
 /// How many of `count` each part gets, by the method of largest remainders, given what the classes before owe it; what this
@@ -255,5 +290,27 @@ mod tests {
         {
             assert!(matches!(set.split_stratified(&fractions, 1), Err(DataError::Split { .. })));
         }
+    }
+
+    #[test]
+    fn groups_stay_whole() {
+        let labels: Vec<usize> = (0..40).map(|k| k % 3).collect();
+        let set = set(&labels, true);
+        let parts = set.split_groups(&[0.5, 0.25, 0.25], 7).unwrap();
+        assert_eq!(parts.iter().map(Dataset::len).collect::<Vec<_>>(), [20, 10, 10]);
+        assert_eq!(together(&parts), (0..40).collect::<Vec<_>>());
+        let mut groups: Vec<usize> = parts.iter().flat_map(Dataset::groups).collect();
+        groups.sort_unstable();
+        assert_eq!(groups, [0, 1, 2, 3]);
+        assert_eq!(
+            set.split_groups(&[0.5, 0.25, 0.25], 7).unwrap().iter().map(ids).collect::<Vec<_>>(),
+            parts.iter().map(ids).collect::<Vec<_>>()
+        );
+        let others = (0..9).map(|seed| ids(&set.split_groups(&[0.5, 0.5], seed).unwrap()[0]));
+        assert!(others.collect::<std::collections::BTreeSet<_>>().len() > 2);
+        assert!(set.split_groups(&[0.2; 5], 1).unwrap_err().to_string().contains("would be empty"));
+        assert!(set.split_groups(&[0.5, 0.6], 1).is_err());
+        let without = super::tests::set(&labels, false);
+        assert!(without.split_groups(&[1.0], 1).unwrap_err().to_string().contains("sample 0"));
     }
 }
