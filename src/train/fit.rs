@@ -11,7 +11,10 @@ use super::{
     Verdict,
 };
 use crate::data::Dataset;
-use crate::{BatchSummary, Goal, Gradients, Network, OptimizeError, Optimizer, Real};
+use crate::{
+    Assessment, BatchSummary, Error, Goal, Gradients, LossError, Network, OptimizeError, Optimizer,
+    Real, SpikeTrains,
+};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -118,6 +121,11 @@ impl<F: Real> Fit<'_, F> {
                 return Err(TrainError::Channels { what, found, expected });
             }
         }
+        self.check_labels(network, self.train)?;
+        if let Some(data) = self.validation {
+            self.check_labels(network, data)
+                .map_err(|cause| TrainError::Validation { cause: Box::new(cause) })?;
+        }
         let mut run = Run {
             optimizer,
             remedies: self.settings.remedies.clone(),
@@ -135,6 +143,21 @@ impl<F: Real> Fit<'_, F> {
             set_parameters(network, best);
         }
         done.map(|()| run.history)
+    }
+
+    /// Refuses a label that the goal does not know, by a trial without input: not when its sample comes, after hours. What
+    /// else the goal may have against the trial tells nothing of the samples.
+    fn check_labels(&self, network: &dyn Network<F>, data: &Dataset) -> Result<(), TrainError> {
+        let largest = (0..data.len()).max_by_key(|&index| data.label(index));
+        let silent = SpikeTrains::silent(network.channels());
+        let trace = network.forward(&silent, self.settings.trial(self.train));
+        let (Some(index), Ok(trace)) = (largest, trace) else { return Ok(()) };
+        match Assessment::default().judge(network, &trace, self.goal, &data.label(index)) {
+            Err(error) if is_of_label(&error) => {
+                Err(TrainError::Sample { index, cause: Box::new(error) })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Tells all that training starts; returns whether one wants to stop.
@@ -266,6 +289,14 @@ impl<F: Real> Fit<'_, F> {
         }
         stop |= tell(observers, |o| o.epoch(&report, network))?;
         Ok(stop)
+    }
+}
+
+fn is_of_label(error: &Error) -> bool {
+    match error {
+        Error::Loss(LossError::Label { .. } | LossError::MissingClass { .. }) => true,
+        Error::Part { cause, .. } => is_of_label(cause),
+        _ => false,
     }
 }
 

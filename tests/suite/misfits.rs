@@ -37,7 +37,7 @@ fn targets_that_do_not_fit() {
     let error = refused(&imitate(), &trains(&[&[1.0], &[3.0, DURATION]]));
     says(&error, &["target spike 1 of neuron 1", "50 ms", "before the end"]);
     let error = refused(&classify(), &2);
-    says(&error, &["label 2", "2 neurons"]);
+    says(&error, &["label 2", "2 values"]);
     // The part is named.
     let error = refused(&parts(), &Wanted { trains: SpikeTrains::silent(5), ..wanted() });
     assert!(matches!(&error, Error::Part { index: 2, .. }));

@@ -101,6 +101,17 @@ fn sets_of_other_networks_are_refused_before_anything_is_trained() {
         let error = trainer.fit(&mut network(), train, validation, observers).unwrap_err();
         assert!(error.to_string().contains(name), "{error}");
     }
+    // A label for which there is no output, even if its sample would come last.
+    let more: Vec<_> =
+        (0..9).map(|k| (set.spikes(k).unwrap(), if k == 8 { 3 } else { k % 3 })).collect();
+    let more = Dataset::from_samples(6, 4, 30.0, more).unwrap();
+    for (train, validation, name) in [(&more, None, "sample 8"), (&set, Some(&more), "sample 8")] {
+        let observers: &mut [&mut dyn Observer<f64>] = &mut [&mut recorder];
+        let error = trainer.fit(&mut network(), train, validation, observers).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains(name) && error.contains("label 3 is out of range"), "{error}");
+        assert_eq!(error.contains("validation"), validation.is_some(), "{error}");
+    }
     let never = trainer.clone().duration(0.0);
     let error = never.fit(&mut network(), &set, None, &mut [&mut recorder]).unwrap_err();
     let known = "the duration of trials in ms is 0, but must be finite and more than 0";
@@ -142,7 +153,7 @@ fn validation_samples_that_are_missing_or_do_not_fit() {
     let samples = [(set.spikes(0).unwrap(), 0), (set.spikes(1).unwrap(), 3)];
     let other = Dataset::from_samples(6, 4, 30.0, samples).unwrap();
     let error = trainer.fit(&mut network(), &set, Some(&other), &mut []).unwrap_err();
-    assert!(error.to_string().starts_with("epoch 0: validation: sample 1: "), "{error}");
+    assert!(error.to_string().starts_with("validation: sample 1: "), "{error}");
     assert!(std::error::Error::source(&error).is_none());
     // Settings of augmentation are looked at before the first sample is.
     let bad = trainer.augment(Augmentation::default().drop(2.0));
