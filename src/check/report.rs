@@ -79,7 +79,7 @@ impl CheckClass {
             return;
         };
         let size = adjoint.abs().max(numeric.abs());
-        let allowed = check.absolute.max(check.relative * size);
+        let allowed = check.allowed(size);
         let error = (adjoint - numeric).abs();
         // A gap many times the estimated error is a mismatch, however coarse the difference.
         let coarse = error.is_finite() && numeric_error > allowed;

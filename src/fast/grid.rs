@@ -4,7 +4,6 @@
 //! are powers of two of a ms. So a time splits into them without rounding, and what falls on a boundary
 //! belongs to what starts there.
 
-use super::walk::MOST_RECEPTORS;
 use crate::Real;
 use crate::layer::ModeBank;
 
@@ -46,13 +45,6 @@ const MOST_SLABS: f64 = 65_536.0;
 pub(super) fn gain<F: Real>(bank: &ModeBank<F>, receptor: usize) -> F {
     let tau = bank.tau_syn()[receptor];
     tau / (tau - bank.tau_mem())
-}
-
-/// Those of all receptors that there is room for.
-pub(super) fn gains<F: Real>(bank: &ModeBank<F>) -> [F; MOST_RECEPTORS] {
-    let mut gains = [F::zero(); MOST_RECEPTORS];
-    (0..MOST_RECEPTORS.min(bank.tau_syn().len())).for_each(|r| gains[r] = gain(bank, r));
-    gains
 }
 
 /// The shortest time constant of a neuron in ms.
@@ -128,8 +120,7 @@ impl Grid {
         let buckets = (duration / width).ceil();
         let least = LEAST_PER_SLAB.min(buckets_per_slab(MOST, neurons));
         let slab = buckets_per_slab(SLAB, neurons).max(least).min((leg / width) as usize);
-        let slab =
-            if buckets < slab as f64 { (buckets as usize).next_power_of_two() } else { slab };
+        let slab = slab.min(buckets as usize).next_power_of_two();
         let span = width * slab as f64;
         // Also false if anything overflowed.
         let pays = arrivals >= FEWEST && buckets <= MOST_BUCKETS * arrivals && width > 0.0;

@@ -1,7 +1,7 @@
 //! What arrives at a block of neurons in a slab, bucket by bucket.
 
 use super::afferent::{Afferent, Flight};
-use super::fan::{Branch, Fan};
+use super::fan::Fan;
 use super::grid::Window;
 use super::own::Owns;
 use super::plan::{Modes, Pair};
@@ -152,10 +152,20 @@ impl<F: Real, const R: usize> Inbox<F, R> {
             let (neurons, time) = (self.neurons, flight.time);
             let buckets = &mut self.buckets[slot..];
             let mut number = so_far as u32;
-            let mut arrive = |branch: &Branch<F>, link: &mut u32, time: f64, in_slab: usize| {
+            let branches = fan.branches[first..end].iter();
+            for (branch, link) in branches.zip(&mut self.links[so_far..most]) {
+                let arrives = time + branch.delay;
+                if arrives >= window.end || branch.delay >= leg.end {
+                    break;
+                }
+                let in_slab = if window.number == 0 {
+                    window.bucket(arrives)
+                } else {
+                    window.exact_bucket(arrives)
+                };
                 let bucket = &mut buckets[in_slab * neurons + branch.post as usize];
                 let (mem, syn, rise) = if OWN {
-                    let left = F::of(window.end_of(in_slab) - time);
+                    let left = F::of(window.end_of(in_slab) - arrives);
                     let own = owns.of(branch.post as usize);
                     let (_, decay, response) = own.after(receptor, left);
                     (branch.mem * response, branch.syn * decay, branch.syn)
@@ -170,19 +180,6 @@ impl<F: Real, const R: usize> Inbox<F, R> {
                 number += 1;
                 bucket.head = number;
                 bucket.count += 1;
-            };
-            let branches = fan.branches[first..end].iter();
-            for (branch, link) in branches.zip(&mut self.links[so_far..most]) {
-                let arrives = time + branch.delay;
-                if arrives >= window.end || branch.delay >= leg.end {
-                    break;
-                }
-                let in_slab = if window.number == 0 {
-                    window.bucket(arrives)
-                } else {
-                    window.exact_bucket(arrives)
-                };
-                arrive(branch, link, arrives, in_slab);
             }
             let most = number as usize;
             let arrives = most - so_far;

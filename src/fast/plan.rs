@@ -2,10 +2,9 @@
 
 use super::afferent::Afferent;
 use super::fan::Fan;
-use super::grid::{Grid, exp_of, gains};
+use super::grid::{Grid, exp_of};
 use super::own::{Own, Owns};
 use super::step::Step;
-use super::walk::MOST_RECEPTORS;
 use crate::layer::ModeBank;
 use crate::{Real, SimulationError, SpikingNetwork};
 use std::ops::Range;
@@ -76,7 +75,6 @@ pub(super) struct Population<F> {
     pub own: Vec<Own<F>>,
     /// Its neurons among those of the group.
     pub slots: Range<usize>,
-    pub gain: [F; MOST_RECEPTORS],
     /// If its modes have one.
     pub step: Option<Step<F>>,
     /// Likewise, exp(-x / tau) at the start x of every bucket and at the end of the slab, mode by mode.
@@ -105,7 +103,6 @@ impl<F: Real> Population<F> {
             banks: banks.to_vec(),
             own: if own { banks.iter().map(own_of).collect() } else { Vec::new() },
             slots,
-            gain: if own { [F::zero(); MOST_RECEPTORS] } else { gains(bank) },
             step: (!own).then(|| Step::new(bank, grid.width)),
             decays,
         }

@@ -1,6 +1,6 @@
 //! Steps of neurons that share their constants through buckets in which they do not fire.
 
-use super::grid::{gains, loss_of};
+use super::grid::{gain, loss_of};
 use super::plan::{Modes, Pair, State};
 use super::walk::MOST_RECEPTORS;
 use crate::Real;
@@ -25,17 +25,18 @@ impl<F: Real> Step<F> {
     /// Through a bucket of some width in ms.
     pub fn new(bank: &ModeBank<F>, width: f64) -> Self {
         let mut loss = [F::zero(); MOST_RECEPTORS];
-        let mut response = loss;
+        let (mut response, mut gains) = (loss, loss);
         bank.propagator(F::of(width), |r, _, v| {
             loss[r] = loss_of(width, bank.tau_syn()[r]);
             response[r] = v;
+            gains[r] = gain(bank, r);
         });
         let threshold = bank.threshold().unwrap_or(F::infinity());
         Self {
             loss_mem: loss_of(width, bank.tau_mem()),
             loss,
             response,
-            gain: gains(bank),
+            gain: gains,
             rate: F::of(width) / bank.tau_mem(),
             limit: threshold * (F::one() - F::of(8.0) * F::epsilon()),
         }

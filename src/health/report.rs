@@ -53,15 +53,12 @@ impl<F: Real> Health<F> {
                     "{name}: {mean:.2} spikes per neuron and trial, silent in {silent:.1} % of trials"
                 )?;
             }
-            for (count, what) in [
+            let remedies = [
                 (layer.limited, "slopes limited"),
                 (layer.regularized, "spikes regularised"),
                 (layer.phantoms, "phantom spikes"),
-            ] {
-                if count > 0 {
-                    write!(out, ", {what}: {count}")?;
-                }
-            }
+            ];
+            write_counts(&remedies, out)?;
             writeln!(out)?;
         }
         let extremes =
@@ -87,17 +84,19 @@ impl<F: Real> Health<F> {
             )?;
         }
         write!(out, "ties: {}, arrivals too late: {}", self.ties, self.lost_arrivals)?;
-        for (count, what) in [
+        let others = [
             (self.near_ties, "near ties"),
             (self.delays_at_lower, "delays on their lower bound"),
             (self.delays_at_upper, "delays on their upper bound"),
             (self.clipped, "gradients clipped"),
             (self.lifted, "neurons lifted"),
-        ] {
-            if count > 0 {
-                write!(out, ", {what}: {count}")?;
-            }
-        }
-        Ok(())
+        ];
+        write_counts(&others, out)
     }
+}
+
+/// Those that are not zero.
+fn write_counts(counts: &[(usize, &str)], out: &mut String) -> fmt::Result {
+    let mut some = counts.iter().filter(|(count, _)| *count > 0);
+    some.try_for_each(|(count, what)| write!(out, ", {what}: {count}"))
 }

@@ -1,12 +1,13 @@
 //! Classes with targets of their own.
 
+use super::classes::arg_max;
 use super::{Loss, LossError};
 use crate::{Reading, Real};
 use std::borrow::Borrow;
 
 /// A target for each class, such as a spike pattern or a curve, for a loss that compares with it. So the target is a
 /// label, as [`Trainer`](crate::train::Trainer) wants it; the class whose target is nearest is predicted, the first if
-/// several are.
+/// several are, and none if all are.
 ///
 /// ```
 /// use eventprop::{ClassTargets, Objective, SpikeTimes, SpikeTrains, VanRossum};
@@ -51,18 +52,11 @@ where
 
     fn predict(&self, y: &Reading<F>) -> Option<usize> {
         let mut unused = vec![F::zero(); y.values().len()];
-        let mut nearest: Option<(usize, F)> = None;
-        let (mut fitting, mut all_alike) = (0, true);
-        for (class, target) in self.targets.iter().enumerate() {
-            let Ok(loss) = self.loss.evaluate(y, target.borrow(), &mut unused) else { continue };
-            fitting += 1;
-            all_alike &= nearest.is_none_or(|(_, least)| loss == least);
-            if nearest.is_none_or(|(_, least)| loss < least) {
-                nearest = Some((class, loss));
-            }
-        }
-        let tells = fitting == 1 || !all_alike;
-        nearest.filter(|_| tells).map(|(class, _)| class)
+        let mut loss = |target: &T| self.loss.evaluate(y, target.borrow(), &mut unused).ok();
+        let losses = self.targets.iter().map(&mut loss).enumerate();
+        let fitting = losses.filter_map(|(class, loss)| Some((class, loss?)));
+        let (classes, losses): (Vec<usize>, Vec<F>) = fitting.unzip();
+        arg_max(&losses, -F::one()).map(|nearest| classes[nearest])
     }
 
     fn classifies(&self) -> bool {

@@ -8,7 +8,7 @@ fn check_label(label: usize, classes: usize) -> Result<(), LossError> {
 }
 
 /// The position of the greatest value; the first if several are equal, and none if all of several are.
-fn arg_max<F: Real>(values: &[F], scale: F) -> Option<usize> {
+pub(super) fn arg_max<F: Real>(values: &[F], scale: F) -> Option<usize> {
     if values.len() > 1 && values.iter().all(|value| *value == values[0]) {
         return None;
     }

@@ -121,11 +121,7 @@ impl<F: Real> Fit<'_, F> {
                 return Err(TrainError::Channels { what, found, expected });
             }
         }
-        self.check_labels(network, self.train)?;
-        if let Some(data) = self.validation {
-            self.check_labels(network, data)
-                .map_err(|cause| TrainError::Validation { cause: Box::new(cause) })?;
-        }
+        self.check_labels(network)?;
         let mut run = Run {
             optimizer,
             remedies: self.settings.remedies.clone(),
@@ -145,19 +141,27 @@ impl<F: Real> Fit<'_, F> {
         done.map(|()| run.history)
     }
 
-    /// Refuses a label that the goal does not know, by a trial without input: not when its sample comes, after hours. What
+    /// Refuses labels that the goal does not know, by a trial without input: not when their samples come, after hours. What
     /// else the goal may have against the trial tells nothing of the samples.
-    fn check_labels(&self, network: &dyn Network<F>, data: &Dataset) -> Result<(), TrainError> {
-        let largest = (0..data.len()).max_by_key(|&index| data.label(index));
+    fn check_labels(&self, network: &dyn Network<F>) -> Result<(), TrainError> {
         let silent = SpikeTrains::silent(network.channels());
-        let trace = network.forward(&silent, self.settings.trial(self.train));
-        let (Some(index), Ok(trace)) = (largest, trace) else { return Ok(()) };
-        match Assessment::default().judge(network, &trace, self.goal, &data.label(index)) {
-            Err(error) if is_of_label(&error) => {
-                Err(TrainError::Sample { index, cause: Box::new(error) })
+        let Ok(trace) = network.forward(&silent, self.settings.trial(self.train)) else {
+            return Ok(());
+        };
+        let mut assessment = Assessment::default();
+        let mut check = |data: &Dataset| {
+            let largest = (0..data.len()).max_by_key(|&index| data.label(index));
+            let Some(index) = largest else { return Ok(()) };
+            match assessment.judge(network, &trace, self.goal, &data.label(index)) {
+                Err(error) if is_of_label(&error) => {
+                    Err(TrainError::Sample { index, cause: Box::new(error) })
+                }
+                _ => Ok(()),
             }
-            _ => Ok(()),
-        }
+        };
+        check(self.train)?;
+        let validation = self.validation.map_or(Ok(()), check);
+        validation.map_err(|cause| TrainError::Validation { cause: Box::new(cause) })
     }
 
     /// Tells all that training starts; returns whether one wants to stop.

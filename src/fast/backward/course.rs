@@ -1,7 +1,7 @@
 //! The adjoint of neurons that share their constants, as a function of time.
 
 use crate::Real;
-use crate::fast::grid::exp_of;
+use crate::fast::grid::{exp_of, gain};
 use crate::fast::plan::Pair;
 use crate::layer::ModeBank;
 
@@ -117,7 +117,7 @@ impl<const R: usize> Course<R> {
     /// that spike. The stretch starts at `start`.
     pub fn fire_back<F: Real>(
         &mut self,
-        (neuron, bank, gain): (usize, &ModeBank<F>, &[F]),
+        (neuron, bank): (usize, &ModeBank<F>),
         (spike, earlier): (f64, Option<f64>),
         (slope, by_time): (F, F),
         start: f64,
@@ -130,8 +130,8 @@ impl<const R: usize> Course<R> {
         bank.fire_back(slope, by_time, &mut p);
         let jump = (p[0] - after).as_f64();
         before.mem += jump * exp_of(-x, tau_mem);
-        for ((syn, gain), tau) in before.syn.iter_mut().zip(gain).zip(bank.tau_syn()) {
-            *syn += gain.as_f64() * jump * exp_of(-x, tau.as_f64());
+        for (r, (syn, tau)) in before.syn.iter_mut().zip(bank.tau_syn()).enumerate() {
+            *syn += gain(bank, r).as_f64() * jump * exp_of(-x, tau.as_f64());
         }
         self.pass(neuron, (spike, earlier), before);
     }

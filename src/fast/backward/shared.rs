@@ -151,9 +151,8 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
         let neuron = self.source(&spike);
         let earlier = fired.spikes.offsets()[neuron]..place;
         let earlier = fired.spikes.times()[earlier].last().copied().filter(|&t| t >= start);
-        let neuron = (slot, bank, &population.gain[..]);
         let course = &mut self.space.course;
-        course.fire_back(neuron, (spike.time, earlier), (slope, by_time), start);
+        course.fire_back((slot, bank), (spike.time, earlier), (slope, by_time), start);
     }
 
     /// Gathers dL/dt of a spike: that with what it did in the stretch.

@@ -67,18 +67,12 @@ impl Neuron {
 const AT_LEAST: usize = 8;
 
 /// The spikes that reach the group through a projection.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Traffic<F> {
     /// Those that have started and not arrived everywhere.
     flying: Vec<Flight<F>>,
     /// Of each source how many have started, if they are known.
     started: Vec<u32>,
-}
-
-impl<F> Default for Traffic<F> {
-    fn default() -> Self {
-        Self { flying: Vec::new(), started: Vec::new() }
-    }
 }
 
 /// Whether a spike arrives anywhere else before the end of the trial.

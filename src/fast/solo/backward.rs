@@ -90,8 +90,12 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
             let earlier = within.contains(&place.wrapping_sub(1)).then(|| train[place - 1]);
             let slope = fired.slopes[first + place].max(self.gathered.slope_floors[plan.layer]);
             let by_time = self.gathered.times.layers[plan.layer][first + place];
-            let alone = (0, &plan.bank, &plan.gain[..]);
-            course.fire_back(alone, (train[place], earlier), (slope, by_time), stretch.start);
+            course.fire_back(
+                (0, &plan.bank),
+                (train[place], earlier),
+                (slope, by_time),
+                stretch.start,
+            );
         }
         ends[neuron] = *course.present(0);
     }

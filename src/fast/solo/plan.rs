@@ -3,8 +3,7 @@
 use super::rows::Rows;
 use crate::fast::afferent::{Both, by_time};
 use crate::fast::arrivals;
-use crate::fast::grid::{self, exp_of, gains, shortest_tau};
-use crate::fast::walk::MOST_RECEPTORS;
+use crate::fast::grid::{self, exp_of, shortest_tau};
 use crate::layer::ModeBank;
 use crate::network::{Origin, Projection};
 use crate::{Real, SimulationError, SpikeTrains, SpikingNetwork};
@@ -52,7 +51,6 @@ pub(in crate::fast) struct Plan<F> {
     pub layer: usize,
     pub neurons: usize,
     pub bank: ModeBank<F>,
-    pub gain: [F; MOST_RECEPTORS],
     pub shortest_tau: f64,
     /// The length of a leg in ms.
     pub leg: f64,
@@ -80,7 +78,6 @@ impl<F: Real> Plan<F> {
             layer,
             neurons: network.layers[layer].layer.size(),
             bank: bank.clone(),
-            gain: gains(bank),
             shortest_tau,
             leg,
             afferents,
