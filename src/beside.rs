@@ -1,4 +1,4 @@
-//! Files that are written beside, and then in their place.
+//! Files that are written, most of them beside and then in their place.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -12,11 +12,17 @@ fn path(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Writes a file such that after a crash at any moment, or an error, it is the old one or the new one.
+/// Makes the folder of a file, so that nobody's work is lost for want of one.
+pub(crate) fn make_folder_of(file: &Path) -> io::Result<()> {
+    file.parent().map_or(Ok(()), fs::create_dir_all)
+}
+
+/// Writes a file such that after a crash at any moment, or an error, it is the old one or the new one. Its folder is made.
 pub(crate) fn write<E: From<io::Error>>(
     to: &Path,
     content: impl FnOnce(&mut BufWriter<File>) -> Result<(), E>,
 ) -> Result<(), E> {
+    make_folder_of(to)?;
     let beside = path(to);
     let done = write_and_rename(&beside, to, content);
     if done.is_err() {

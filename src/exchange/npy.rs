@@ -132,8 +132,7 @@ fn store(path: &Path, descr: &str, shape: &[usize], data: Vec<u8>) -> Result<(),
     bytes.extend((header.len() as u16).to_le_bytes());
     bytes.extend(header.bytes());
     bytes.extend(data);
-    File::create(path)
-        .and_then(|mut file| file.write_all(&bytes))
+    crate::beside::write(path, |file| file.write_all(&bytes))
         .map_err(|e| NpyError { path: path.into(), problem: NpyProblem::Io(e.to_string()) })
 }
 

@@ -64,13 +64,14 @@ impl Picture {
         self.svg
     }
 
-    /// Writes the picture to a file, over what was there.
+    /// Writes the picture to a file, over what was there. Its folder is made.
     ///
     /// # Errors
     /// If the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), PlotError> {
         let path = path.as_ref();
-        std::fs::write(path, &self.svg)
+        crate::beside::make_folder_of(path)
+            .and_then(|()| std::fs::write(path, &self.svg))
             .map_err(|e| PlotError::Write { path: path.into(), reason: e.to_string() })
     }
 }

@@ -2,10 +2,10 @@
 
 use super::{EpochReport, History, Metrics, Observer, Start, Verdict};
 use crate::{Network, Real};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// How an epoch is written.
 type Line = fn(&EpochReport) -> io::Result<String>;
@@ -39,9 +39,6 @@ impl Log {
     }
 
     fn begin(&mut self, history: &History) -> io::Result<()> {
-        if let Some(folder) = self.path.parent().filter(|f| *f != Path::new("")) {
-            fs::create_dir_all(folder)?;
-        }
         crate::beside::write(&self.path, |file| {
             if let Some(header) = self.header {
                 writeln!(file, "{header}")?;

@@ -14,22 +14,20 @@ const CHUNK: usize = 256;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Confusion {
-    /// How many samples of each class (row) were taken for each class (column).
+    /// How many samples of each class (row) were taken for each class (column), of those that the set has.
     pub counts: Vec<Vec<u64>>,
-    /// How many samples of each class got no prediction.
+    /// How many samples of each class got no prediction, or a class that the set does not have.
     pub undecided: Vec<u64>,
 }
 
 impl Confusion {
     /// Of predictions and the classes that would have been right, out of so many.
     fn new(predictions: &[Option<usize>], labels: &[usize], classes: usize) -> Self {
-        let named = predictions.iter().flatten().chain(labels).map(|&class| class + 1);
-        let classes = named.fold(classes, usize::max);
         let mut confusion =
             Self { counts: vec![vec![0; classes]; classes], undecided: vec![0; classes] };
         for (prediction, &label) in predictions.iter().zip(labels) {
-            match prediction {
-                Some(class) => confusion.counts[label][*class] += 1,
+            match prediction.filter(|&class| class < classes) {
+                Some(class) => confusion.counts[label][class] += 1,
                 None => confusion.undecided[label] += 1,
             }
         }

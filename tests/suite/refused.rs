@@ -3,7 +3,9 @@
 use crate::task::{data, network, objective};
 use crate::trainer::{Recorder, values};
 use eventprop::data::{Augmentation, Dataset};
-use eventprop::train::{BatchReport, Metric, Observer, Schedule, TrainError, Trainer, Verdict};
+use eventprop::train::{
+    BatchReport, Metric, Observer, Schedule, TrainError, Trainer, Verdict, evaluate,
+};
 use eventprop::{
     Adam, Gradients, Loss, LossError, MeanVoltage, Network, Objective, OptimizeError, Optimizer,
     OptimizerState, Reading, SpikeTrains,
@@ -83,6 +85,30 @@ fn without_predictions_there_is_no_accuracy_to_go_by() {
     assert!(epochs.best(Metric::TrainLoss).is_some());
     epochs.epochs[1].train.confusion.undecided = vec![2, 3, 3];
     assert_eq!(epochs.best(Metric::TrainAccuracy).unwrap().epoch, 1);
+}
+
+#[test]
+fn predictions_of_classes_that_the_set_does_not_have_are_undecided() {
+    /// Takes each sample for the same class.
+    struct Always(usize);
+    impl Loss<f64> for Always {
+        type Target = usize;
+        fn evaluate(&self, _: &Reading, _: &usize, _: &mut [f64]) -> Result<f64, LossError> {
+            Ok(0.0)
+        }
+        fn predict(&self, _: &Reading) -> Option<usize> {
+            Some(self.0)
+        }
+    }
+    let set = data(9, 1);
+    for (class, undecided) in [(2, 0), (3, 3), (usize::MAX, 3)] {
+        let goal = Objective::new(MeanVoltage, Always(class));
+        let metrics = evaluate(&network(), &set, &goal, set.duration()).unwrap();
+        assert_eq!(metrics.confusion.undecided, [undecided; 3]);
+        assert_eq!(metrics.correct as u64, 3 - undecided);
+        let counted: u64 = metrics.confusion.counts.iter().flatten().sum();
+        assert_eq!(counted, 9 - 3 * undecided);
+    }
 }
 
 #[test]

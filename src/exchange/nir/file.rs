@@ -7,6 +7,7 @@ use hdf5_reader::group::Group;
 use hdf5_reader::{Datatype, Hdf5File, OpenOptions};
 use ndarray::{ArrayD, IxDyn};
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -45,13 +46,14 @@ impl Graph {
             .unwrap_or_else(|_| Err(damaged("/", "the file is damaged")))
     }
 
-    /// Writes a file, with numbers of 8 bytes.
+    /// Writes a file, with numbers of 8 bytes, beside and then in its place. Its folder is made.
     ///
     /// # Errors
     /// What the system says.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), NirError> {
         let path = path.as_ref();
-        std::fs::write(path, self.to_bytes()?).map_err(|e| io(path, &e))
+        let bytes = self.to_bytes()?;
+        crate::beside::write(path, |file| file.write_all(&bytes)).map_err(|e| io(path, &e))
     }
 
     /// The bytes of a file, with numbers of 8 bytes.

@@ -161,15 +161,13 @@ impl<F: Real> Settings<F> {
         if !last && (*every == 0 || done % every != 0) {
             return Ok(());
         }
-        let at = |path: &Path, e: io::Error| CheckpointError::io(&e).at(path);
-        fs::create_dir_all(folder).map_err(|e| at(folder, e))?;
         let named = self.named(run.optimizer, train);
         Checkpoint::of_run(network, run, named).save(folder.join(name(done)))?;
         // Those with a higher number are damaged ones that this run will write anew.
         let mut older = list(folder)?;
         older.retain(|(epoch, _)| *epoch <= done);
         for (_, path) in older.iter().rev().skip(KEPT) {
-            fs::remove_file(path).map_err(|e| at(path, e))?;
+            fs::remove_file(path).map_err(|e| CheckpointError::io(&e).at(path))?;
         }
         Ok(())
     }
