@@ -186,6 +186,16 @@ pub struct Block {
     pub len: usize,
 }
 
+/// What reports call the blocks: `input->hidden delay`, say, and `input->hidden delay 2` if that is a sum of several.
+pub(crate) fn block_names(blocks: &[Block]) -> impl Iterator<Item = String> {
+    blocks.iter().enumerate().map(|(k, Block { owner, kind, .. })| {
+        match blocks[..k].iter().filter(|b| b.owner == *owner && b.kind == *kind).count() {
+            0 => format!("{owner} {kind}"),
+            before => format!("{owner} {kind} {}", before + 1),
+        }
+    })
+}
+
 /// Gradients of a loss: by every parameter of a network, and by the times of the input spikes.
 ///
 /// Blocks come in the order of [`Network::parameters`](crate::Network::parameters).

@@ -22,7 +22,7 @@ pub struct Args {
     recurrent: bool,
     /// Train without this speaker, and test on him or her alone.
     #[arg(long, value_name = "SPEAKER")]
-    held_out: Option<usize>,
+    held_out: Option<u32>,
 }
 
 /// Channels that neighbours are merged to, if there are more.

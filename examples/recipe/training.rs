@@ -47,7 +47,7 @@ impl Parts {
     pub fn hdf5(
         folder: &Path,
         name: &str,
-        (seed, held_out): (u64, Option<usize>),
+        (seed, held_out): (u64, Option<u32>),
         change: impl Fn(&Dataset) -> Result<Dataset>,
     ) -> Result<Self> {
         let file = |part: &str| folder.join(format!("{name}_{part}.h5"));

@@ -7,9 +7,8 @@ mod ridders;
 pub use report::{CheckClass, CheckReport, Mismatch};
 
 use crate::parallel::in_order;
-use crate::{
-    AdjointError, Assessment, Block, Error, Goal, Gradients, Network, Parameter, SpikeTrains,
-};
+use crate::parameter::block_names;
+use crate::{AdjointError, Assessment, Error, Goal, Gradients, Network, Parameter, SpikeTrains};
 use moved::{move_one, same_pattern, with_time};
 use ridders::ridders;
 use std::sync::{Mutex, PoisonError};
@@ -203,18 +202,10 @@ impl GradientCheck {
             })
         };
         let blocks = gradients.layout();
-        let named = |(k, (block, _)): (usize, (&Block, _))| {
-            let alike = |b: &&Block| (&b.owner, b.kind) == (&block.owner, block.kind);
-            let name = format!("{} {}", block.owner, block.kind);
-            // A delay may be a sum of several.
-            let name = match blocks[..k].iter().filter(alike).count() {
-                0 => name,
-                before => format!("{name} {}", before + 1),
-            };
-            CheckClass::new(name, Some(block.kind))
-        };
+        let classes = block_names(blocks).zip(blocks);
+        let classes = classes.map(|(name, block)| CheckClass::new(name, Some(block.kind)));
         let last = CheckClass::new("input times".into(), None);
-        let mut classes: Vec<_> = gradients.blocks().enumerate().map(named).chain([last]).collect();
+        let mut classes: Vec<_> = classes.chain([last]).collect();
         let values: Vec<_> =
             gradients.blocks().map(|(_, all)| all).chain([&gradients.input_times[..]]).collect();
         let mut chosen = Vec::new();

@@ -14,8 +14,8 @@ use std::{
 impl Dataset {
     /// Reads events from a text file with one `sample,channel,time` per line (numbers from 0, times in ms), in any
     /// order, and labels from another with one `sample,label` or `sample,label,group` per line. Every sample has
-    /// one line there, with events or without. A first line of names is taken as a heading, which must not have these names
-    /// in another order; empty lines and those that begin with # are skipped. There are as many channels and classes as the
+    /// one line there, with events or without. A first line with these names is a heading; empty lines and those that begin
+    /// with # are skipped. There are as many channels and classes as the
     /// highest number needs ([`Dataset::widen`] and [`Dataset::name_classes`] make them more); the duration is the least number of
     /// three digits above all events ([`Dataset::cut`] sets another). For times in other units see [`Dataset::scale_times`].
     ///
@@ -43,7 +43,8 @@ fn read(path: &Path, about: Option<Vec<About>>) -> Result<Dataset, DataError> {
         if channel >= MAX_CHANNELS as u64 {
             return Err(bad(line, &format!("channel {channel}, but at most 2^22 are possible")));
         }
-        let time: f64 = time.parse().map_err(|_| bad(line, &format!("time {time:?}")))?;
+        let is_none = |_| bad(line, &format!("time {time:?} is not a number of ms"));
+        let time: f64 = time.parse().map_err(is_none)?;
         if !(time.is_finite() && time >= 0.0) {
             return Err(bad(line, &format!("time {time}, but it must be finite, not negative")));
         }
@@ -147,7 +148,7 @@ fn number(line: usize, what: &str, text: &str) -> Result<u64, DataError> {
     text.parse().map_err(|_| bad(line, &format!("{what} {text:?} is not a number from 0")))
 }
 
-/// Calls `take` with each line's number, from 1, and its fields. A heading may have any names, but these in this order.
+/// Calls `take` with each line's number, from 1, and its fields. A heading has these names.
 fn each_line(
     path: &Path,
     names: &[&str],
@@ -161,27 +162,20 @@ fn each_line(
         let text_of_line = text.trim_start_matches('\u{feff}').trim();
         let fields: Vec<&str> = text_of_line.split(',').map(str::trim).collect();
         if !(text_of_line.is_empty() || text_of_line.starts_with('#')) {
-            let is_name = |field: &&str| field.trim_matches(['"', '\'']).parse::<f64>().is_err();
-            let is_heading = fields.len() > 1 && fields.iter().all(is_name);
-            if std::mem::take(&mut first) && is_heading {
-                check_heading(line, &fields, names)?;
-            } else {
+            let unquoted = fields.iter().map(|field| field.trim_matches(['"', '\'']));
+            let is_name = |field: &str| field.parse::<f64>().is_err();
+            let is_heading = fields.len() > 1 && unquoted.clone().all(is_name);
+            if !(std::mem::take(&mut first) && is_heading) {
                 take(line, &fields)?;
+            } else if !unquoted.zip(names).all(|(found, name)| found.eq_ignore_ascii_case(name)) {
+                let (found, expected) = (fields.join(","), names.join(","));
+                let what = format!(
+                    "the columns are {found}, but must be {expected}; so named, or without a heading"
+                );
+                return Err(bad(line, &what));
             }
         }
         text.clear();
-    }
-    Ok(())
-}
-
-/// Refuses columns in another order, as far as their names tell.
-fn check_heading(line: usize, fields: &[&str], names: &[&str]) -> Result<(), DataError> {
-    let place = |field: &str| names.iter().position(|name| field.eq_ignore_ascii_case(name));
-    let misplaced =
-        fields.iter().enumerate().any(|(k, field)| place(field).is_some_and(|p| p != k));
-    if misplaced {
-        let (found, expected) = (fields.join(","), names.join(","));
-        return Err(bad(line, &format!("the columns are {found}, but must be {expected}")));
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::{DataError, DatasetBuilder, events::Source};
 use crate::SpikeTrains;
+use crate::hash::fnv1a;
 use crate::parallel::in_order;
 use std::{cmp::Ordering, fmt, sync::Arc};
 
@@ -161,12 +162,17 @@ impl Dataset {
         self.about(index).label as usize
     }
 
+    /// The classes of all samples, in order.
+    pub fn labels(&self) -> impl ExactSizeIterator<Item = usize> + '_ {
+        (0..self.len()).map(|index| self.label(index))
+    }
+
     /// The group of sample `index`, such as its speaker.
     ///
     /// # Panics
     /// If there is no such sample.
-    pub fn group(&self, index: usize) -> Option<usize> {
-        self.about(index).group.map(|g| g as usize)
+    pub fn group(&self, index: usize) -> Option<u32> {
+        self.about(index).group
     }
 
     /// What sample `index` is for.
@@ -210,6 +216,23 @@ impl Dataset {
     pub(crate) fn filter(&self, keep: impl Fn(&About) -> bool) -> Self {
         let keep = |&pick: &usize| keep(&self.store.about[pick]);
         Self { store: self.store.clone(), picks: self.picks.iter().copied().filter(keep).collect() }
+    }
+
+    /// A hash of all labels and groups, and of some samples' events: two folds of a set, say, have different ones.
+    pub(crate) fn hash(&self) -> u64 {
+        const SAMPLES: usize = 16;
+        let about = (0..self.len()).map(|index| self.about(index));
+        let about = about.flat_map(|a| [Some(a.label), a.group, None]);
+        // What cannot be read is told when it is needed.
+        let chosen = (0..self.len()).step_by(self.len().div_ceil(SAMPLES).max(1));
+        let events = chosen.flat_map(|index| {
+            let mut events = Vec::new();
+            let _ = self.events(index, &mut events);
+            events
+        });
+        let numbers = about.map(|x| x.map_or(u64::MAX, u64::from));
+        let numbers = numbers.chain(events.flat_map(|(t, c)| [t.to_bits(), u64::from(c)]));
+        fnv1a(numbers.flat_map(u64::to_le_bytes))
     }
 
     pub(crate) fn header(&self) -> &Header {

@@ -46,13 +46,9 @@ impl Dataset {
     /// Fractions that are negative or do not add up to 1, a sample without a group, or a part that would be empty.
     pub fn split_groups(&self, fractions: &[f64], seed: u64) -> Result<Vec<Self>, DataError> {
         check(fractions)?;
-        let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for k in 0..self.len() {
-            let Some(group) = self.group(k) else {
-                return Err(DataError::Split { what: format!("sample {k} belongs to no group") });
-            };
-            groups.entry(group).or_default().push(k);
-        }
+        self.check_groups()?;
+        let mut groups: BTreeMap<Option<u32>, Vec<usize>> = BTreeMap::new();
+        (0..self.len()).for_each(|k| groups.entry(self.group(k)).or_default().push(k));
         let mut groups: Vec<Vec<usize>> = groups.into_values().collect();
         groups.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
         let mut parts = vec![Vec::new(); fractions.len()];
@@ -78,8 +74,9 @@ impl Dataset {
     /// well that carries over to a new speaker.
     ///
     /// # Errors
-    /// A set without groups or without this one, or nothing else in it.
-    pub fn leave_group_out(&self, group: usize) -> Result<(Self, Self), DataError> {
+    /// A sample without a group, a set without this one, or nothing else in it.
+    pub fn leave_group_out(&self, group: u32) -> Result<(Self, Self), DataError> {
+        self.check_groups()?;
         let (held, rest): (Vec<usize>, Vec<usize>) =
             (0..self.len()).partition(|&k| self.group(k) == Some(group));
         if held.is_empty() || rest.is_empty() {
@@ -90,9 +87,17 @@ impl Dataset {
         Ok((self.subset(&rest)?, self.subset(&held)?))
     }
 
+    /// A sample without a group would be in no part or in all.
+    fn check_groups(&self) -> Result<(), DataError> {
+        let alone = (0..self.len()).find(|&k| self.group(k).is_none());
+        alone.map_or(Ok(()), |k| {
+            Err(DataError::Split { what: format!("sample {k} belongs to no group") })
+        })
+    }
+
     /// The groups that occur, ascending.
-    pub fn groups(&self) -> Vec<usize> {
-        let mut groups: Vec<usize> = (0..self.len()).filter_map(|k| self.group(k)).collect();
+    pub fn groups(&self) -> Vec<u32> {
+        let mut groups: Vec<u32> = (0..self.len()).filter_map(|k| self.group(k)).collect();
         groups.sort_unstable();
         groups.dedup();
         groups
@@ -266,6 +271,15 @@ mod tests {
         assert!(matches!(set.leave_group_out(4), Err(DataError::Split { .. })));
         let alone = set.leave_group_out(2).unwrap().1;
         assert!(matches!(alone.leave_group_out(2), Err(DataError::Split { .. })));
+        // A sample without a group would be in every part for training.
+        let mut some = Dataset::builder(1, 1.0).classes(1);
+        for group in [Some(1), None, Some(2)] {
+            let added = some.push(&SpikeTrains::silent(1), 0).unwrap();
+            group.map(|group| added.group(group));
+        }
+        let some = some.build().unwrap();
+        let error = some.leave_group_out(1).unwrap_err().to_string();
+        assert!(error.contains("sample 1 belongs to no group"), "{error}");
     }
 
     #[test]
@@ -299,7 +313,7 @@ mod tests {
         let parts = set.split_groups(&[0.5, 0.25, 0.25], 7).unwrap();
         assert_eq!(parts.iter().map(Dataset::len).collect::<Vec<_>>(), [20, 10, 10]);
         assert_eq!(together(&parts), (0..40).collect::<Vec<_>>());
-        let mut groups: Vec<usize> = parts.iter().flat_map(Dataset::groups).collect();
+        let mut groups: Vec<u32> = parts.iter().flat_map(Dataset::groups).collect();
         groups.sort_unstable();
         assert_eq!(groups, [0, 1, 2, 3]);
         assert_eq!(

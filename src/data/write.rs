@@ -73,7 +73,7 @@ fn write(data: &Dataset, file: &mut impl Write) -> Result<(), DataError> {
                 for index in 0..data.len() {
                     let value = match name {
                         "labels" => data.label(index),
-                        "groups" => data.group(index).unwrap_or_default(),
+                        "groups" => data.group(index).unwrap_or_default() as usize,
                         _ => data.part_of(index) as usize,
                     };
                     file.write_all(&value.to_le_bytes()[..dtype.bitsize() / 8])?;

@@ -85,7 +85,8 @@ impl YinYang {
     /// The class of a point; `None` outside of the disc.
     pub fn classify(&self, x: f64, y: f64) -> Option<usize> {
         let Self { r_small, r_big } = *self;
-        if (x - r_big).hypot(y - r_big) > r_big {
+        // What is no number is not within either.
+        if !(0.0..=r_big).contains(&(x - r_big).hypot(y - r_big)) {
             return None;
         }
         let to_right = (x - 1.5 * r_big).hypot(y - r_big);
@@ -125,6 +126,7 @@ mod tests {
         }
         assert!(points.iter().all(|p| yin_yang.classify(p.x, p.y) == Some(p.class)));
         assert_eq!(yin_yang.classify(0.0, 0.0), None);
+        assert_eq!(yin_yang.classify(f64::NAN, 0.5), None);
         assert_eq!(yin_yang.classify(0.25, 0.5), Some(2));
         assert_eq!(yin_yang.classify(0.75, 0.55), Some(2));
         assert_eq!(yin_yang.classify(0.5, 0.9), Some(0));

@@ -6,11 +6,13 @@ use crate::arrivals::check_row;
 use crate::layer::ModeBank;
 use crate::network::Projection;
 use crate::{Real, SimulationError};
+use std::fmt;
 use std::ops::Range;
 
 /// One synapse. What it does to a neuron has two parts, one per mode of V: that of the membrane and that
-/// of the current.
-#[derive(Debug, Clone, Copy)]
+/// of the current. Packed, because to fetch synapses takes most of the time.
+#[derive(Clone, Copy)]
+#[repr(C, packed(4))]
 pub(super) struct Branch<F> {
     pub delay: f64,
     /// -gain weight exp(rest / tau_mem), with the rest of the delay after whole legs; the weight itself if the
@@ -20,8 +22,12 @@ pub(super) struct Branch<F> {
     pub syn: F,
     /// The target neuron, counted from the first of its block.
     pub post: u32,
-    /// The index among all synapses of the projection.
-    pub synapse: u32,
+}
+
+impl<F> fmt::Debug for Branch<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Branch").finish_non_exhaustive()
+    }
 }
 
 /// How many branches come before the first that is not `within`, given that none is after it: of most only every fourth
@@ -43,6 +49,8 @@ pub(super) struct Fan<F> {
     /// Those of source k are `branches[starts[k]..starts[k + 1]]`.
     starts: Vec<u32>,
     pub branches: Vec<Branch<F>>,
+    /// Of every branch, its index among all synapses of the projection.
+    pub synapses: Vec<u32>,
     /// Of every branch, the parts for weight 1; none if the targets share no constants.
     pub units: Vec<(F, F)>,
 }
@@ -64,26 +72,35 @@ impl<F: Real> Fan<F> {
         for pre in 0..pres {
             starts[pre + 1] += starts[pre];
         }
-        let none = Branch { delay: 0.0, mem: F::zero(), syn: F::zero(), post: 0, synapse: 0 };
+        let none = Branch { delay: 0.0, mem: F::zero(), syn: F::zero(), post: 0 };
         let mut next = starts.clone();
         let mut branches = vec![none; starts[pres] as usize];
+        let mut synapses = vec![0; branches.len()];
         for post in posts.clone() {
             for synapse in projection.synapses.row(post).iter() {
                 let at = &mut next[synapse.pre];
                 // Adding zero turns -0.0, whose bits do not sort, into 0.0.
                 let delay = synapse.delay.as_f64() + 0.0;
-                let (post, index) = ((post - posts.start) as u32, synapse.index as u32);
-                let weight = synapse.weight;
-                branches[*at as usize] =
-                    Branch { delay, mem: weight, syn: weight, post, synapse: index };
+                let (post, weight) = ((post - posts.start) as u32, synapse.weight);
+                branches[*at as usize] = Branch { delay, mem: weight, syn: weight, post };
+                synapses[*at as usize] = synapse.index as u32;
                 *at += 1;
             }
         }
+        let mut sorted = Vec::new();
         for range in starts.windows(2) {
-            branches[range[0] as usize..range[1] as usize]
-                .sort_unstable_by_key(|b| (b.delay.to_bits(), b.synapse));
+            let range = range[0] as usize..range[1] as usize;
+            let (branches, synapses) = (&mut branches[range.clone()], &mut synapses[range]);
+            sorted.clear();
+            sorted.extend(synapses.iter().copied().zip(branches.iter().copied()));
+            sorted.sort_unstable_by_key(|&(index, Branch { delay, .. })| (delay.to_bits(), index));
+            for (at, &(index, branch)) in sorted.iter().enumerate() {
+                (synapses[at], branches[at]) = (index, branch);
+            }
         }
-        let Some(bank) = bank else { return Self { starts, branches, units: Vec::new() } };
+        let Some(bank) = bank else {
+            return Self { starts, branches, synapses, units: Vec::new() };
+        };
         let mixing = -gain(bank, projection.receptor);
         let (tau_mem, tau_syn) = (bank.tau_mem(), bank.tau_syn()[projection.receptor]);
         let mut units = Vec::with_capacity(branches.len());
@@ -91,11 +108,10 @@ impl<F: Real> Fan<F> {
             let rest = branch.delay - leg_start(branch.delay, leg);
             let mem = mixing * exp_of(rest, tau_mem);
             let syn = exp_of(rest, tau_syn);
-            branch.mem *= mem;
-            branch.syn *= syn;
+            (branch.mem, branch.syn) = (branch.mem * mem, branch.syn * syn);
             units.push((mem, syn));
         }
-        Self { starts, branches, units }
+        Self { starts, branches, synapses, units }
     }
 
     /// Where the synapses of a source are.

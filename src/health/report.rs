@@ -1,6 +1,7 @@
 //! The health report in words.
 
 use super::{AtSpike, Health};
+use crate::parameter::block_names;
 use crate::{Network, Real};
 use std::fmt::{self, Write};
 
@@ -74,14 +75,8 @@ impl<F: Real> Health<F> {
                 )?;
             }
         }
-        for (block, value) in network.layout().iter().zip(&self.largest_gradients) {
-            writeln!(
-                out,
-                "largest gradient of {} {}: {:.2e}",
-                block.owner,
-                block.kind,
-                value.as_f64()
-            )?;
+        for (name, value) in block_names(&network.layout()).zip(&self.largest_gradients) {
+            writeln!(out, "largest gradient of {name}: {:.2e}", value.as_f64())?;
         }
         write!(out, "ties: {}, arrivals too late: {}", self.ties, self.lost_arrivals)?;
         let others = [

@@ -182,7 +182,7 @@ pub trait Layer<F: Real>: DynClone + Debug + Send + Sync {
     fn flow(&self, neuron: usize, dt: F, state: &mut [F]);
 
     /// The time in ms to the next spike if nothing arrives, if it is at most `horizon`, on which it must not
-    /// depend otherwise.
+    /// depend otherwise. One that is negative, more, or no number is [an error](crate::SimulationError::BadWait).
     fn next_spike(&self, neuron: usize, state: &[F], horizon: F) -> Option<F>;
 
     /// A spike arrives at a receptor through a synapse of this weight.

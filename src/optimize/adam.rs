@@ -107,13 +107,14 @@ impl<F: Real> Optimizer<F> for Adam<F> {
         let Self { beta1, beta2, epsilon, .. } = *self;
         let one = F::one();
         let next_second = |second, g: F| beta2 * second + (one - beta2) * g * g;
-        check_gradients(&layout, &self.rates, gradients, &self.second, next_second)?;
+        let steps = self.steps.saturating_add(1);
+        let power = i32::try_from(steps).unwrap_or(i32::MAX);
+        let (correct1, correct2) = (one - beta1.powi(power), one - beta2.powi(power));
+        let next = |second, g| next_second(second, g) / correct2;
+        check_gradients(&layout, &self.rates, gradients, &self.second, next)?;
+        self.steps = steps;
         self.first.resize(gradients.values().len(), F::zero());
         self.second.resize(gradients.values().len(), F::zero());
-        self.steps = self.steps.saturating_add(1);
-        let power = i32::try_from(self.steps).unwrap_or(i32::MAX);
-        let correct1 = one - self.beta1.powi(power);
-        let correct2 = one - self.beta2.powi(power);
         let step = |[first, second]: [&mut F; 2], g| {
             *first = beta1 * *first + (one - beta1) * g;
             *second = next_second(*second, g);

@@ -119,7 +119,7 @@ fn check_constant<F: Real>(
 }
 
 /// Checks the gradients against the network and the state kept from earlier steps, none before the first one.
-/// `next(kept, gradient)` is what is kept of a parameter after the step, unless it is frozen.
+/// `next(kept, gradient)` has to be finite for what is kept of a parameter, unless it is frozen.
 fn check_gradients<F: Real>(
     layout: &[Block],
     rates: &Rates<F>,

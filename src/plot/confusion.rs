@@ -20,62 +20,46 @@ use plotters::style::text_anchor::HPos;
 #[must_use]
 pub struct Confusion {
     names: Vec<String>,
-    /// By class, then by what was read; what was read as nothing comes last.
+    /// By class, then by what was read; what was read as nothing that has a name comes last.
     counts: Vec<Vec<u64>>,
 }
 
 impl Confusion {
-    /// From counts, such as those of [`Metrics::confusion`](train::Metrics::confusion).
+    /// From counts, such as those of [`Metrics::confusion`](train::Metrics::confusion). Readings that are no class with a
+    /// name go with those that are none.
     ///
     /// # Errors
-    /// If there is no class, or if the rows or columns are not as many as the names.
+    /// If there is no class, or one of a sample has no name.
     pub fn new<T: ToString>(names: &[T], found: &train::Confusion) -> Result<Self, PlotError> {
-        let train::Confusion { counts, undecided } = found;
-        let expected = names.len();
-        if expected == 0 {
+        let n = names.len();
+        if n == 0 {
             return Err(PlotError::Empty { picture: "a confusion matrix", what: "class" });
         }
-        let check = |what: String, found: usize| match found == expected {
-            true => Ok(()),
-            false => Err(PlotError::Count { what, found, expected }),
-        };
-        check("rows of the confusion matrix".into(), counts.len())?;
-        for (k, row) in counts.iter().enumerate() {
-            check(format!("columns of row {k} of the confusion matrix"), row.len())?;
+        let mut counts = vec![vec![0_u64; n + 1]; n];
+        for (index, (class, prediction, samples)) in found.counts().enumerate() {
+            let what = "entry of the confusion matrix";
+            let error = PlotError::Class { what, index, class, classes: n };
+            let row = counts.get_mut(class).ok_or(error)?;
+            let cell = &mut row[prediction.unwrap_or(n).min(n)];
+            *cell = cell.saturating_add(samples);
         }
-        check("undecided counts of the confusion matrix".into(), undecided.len())?;
-        let names = names.iter().map(T::to_string).collect();
-        let rows = counts.iter().zip(undecided);
-        let counts = rows.map(|(row, &none)| row.iter().copied().chain([none]).collect()).collect();
-        Ok(Self { names, counts })
+        Ok(Self { names: names.iter().map(T::to_string).collect(), counts })
     }
 
     /// From the class of each sample and what it was read as, `None` where nothing was.
     ///
     /// # Errors
-    /// If there is no class, the lists differ in length, or a class has no name.
+    /// As [`Confusion::new`], or if the lists differ in length.
     pub fn of<T: ToString>(
         names: &[T],
         labels: &[usize],
         found: &[Option<usize>],
     ) -> Result<Self, PlotError> {
-        let n = names.len();
-        let none = train::Confusion { counts: vec![vec![0; n]; n], undecided: vec![0; n] };
-        let mut this = Self::new(names, &none)?;
         if labels.len() != found.len() {
             let what = "readings of samples".into();
             return Err(PlotError::Count { what, found: found.len(), expected: labels.len() });
         }
-        for (index, (&label, found)) in labels.iter().zip(found).enumerate() {
-            for (what, class) in [("sample", label), ("the reading of sample", found.unwrap_or(0))]
-            {
-                if class >= n {
-                    return Err(PlotError::Class { what, index, class, classes: n });
-                }
-            }
-            this.counts[label][found.unwrap_or(n)] += 1;
-        }
-        Ok(this)
+        Self::new(names, &train::Confusion::new(labels, found))
     }
 
     /// Draws it: numbers of samples, shaded by their share of the row, and the share of each class that was read

@@ -161,24 +161,16 @@ fn confusion_counts_and_refuses() {
     for text in ["Accuracy 33.3 % (1 of 3)", "none\n", "50 %", "0 %"] {
         assert!(picture.svg().contains(text), "{text}");
     }
-    let counts = |counts: &[&[u64]], undecided: &[u64]| train::Confusion {
-        counts: counts.iter().map(|row| row.to_vec()).collect(),
-        undecided: undecided.to_vec(),
-    };
-    let found = counts(&[&[1, 0], &[1, 0]], &[1, 0]);
-    assert_eq!(Confusion::new(&names, &found), of(&[0, 0, 1], &[Some(0), None, Some(0)]));
-    let found = counts(&[&[1, 0], &[1, 0]], &[0, 0]);
+    let found = train::Confusion::new(&[0, 1], &[Some(0), Some(0)]);
     let same = Confusion::new(&names, &found).unwrap().draw().unwrap();
     assert!(same.svg().contains("Accuracy 50.0 % (1 of 2)") && !same.svg().contains("none\n"));
+    // Readings of classes without a name go with those of none.
+    assert_eq!(of(&[0], &[Some(usize::MAX)]), of(&[0], &[None]));
     check(&of(&[], &[]).unwrap().draw().unwrap()).unwrap();
-    let class = |index, class| PlotError::Class { what: "sample", index, class, classes: 2 };
-    assert_eq!(of(&[0, 2], &[None, None]), Err(class(1, 2)));
-    assert!(matches!(of(&[0], &[Some(2)]), Err(PlotError::Class { index: 0, class: 2, .. })));
+    let refused = of(&[0, 2], &[None, None]);
+    assert!(matches!(refused, Err(PlotError::Class { index: 1, class: 2, classes: 2, .. })));
     assert!(matches!(of(&[0], &[]), Err(PlotError::Count { found: 0, expected: 1, .. })));
-    assert!(Confusion::new(&names, &counts(&[&[1, 0]], &[0, 0])).is_err());
-    assert!(Confusion::new(&names, &counts(&[&[1, 0][..], &[1]], &[0, 0])).is_err());
-    assert!(Confusion::new(&names, &counts(&[&[1, 0], &[1, 0]], &[0])).is_err());
-    assert!(Confusion::new::<&str>(&[], &counts(&[], &[])).is_err());
+    assert!(Confusion::new::<&str>(&[], &train::Confusion::default()).is_err());
     let many: Vec<String> = (0..35).map(|k| format!("a rather long name {k}")).collect();
     check(&Confusion::of(&many, &[34], &[Some(usize::MIN)]).unwrap().draw().unwrap()).unwrap();
 }
@@ -199,8 +191,12 @@ fn decision_maps_want_an_answer_for_each_point() {
 #[test]
 fn a_file_that_cannot_be_written_is_named() {
     let picture = Comparison::new("x", "y").series("a", [(1, [2.0])]).draw().unwrap();
-    let error = picture.save("/no/such/folder/picture.svg").unwrap_err();
-    assert!(error.to_string().starts_with("/no/such/folder/picture.svg: "), "{error}");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("made/for/it.svg");
+    picture.save(&path).unwrap();
+    let below_a_file = path.join("picture.svg");
+    let error = picture.save(&below_a_file).unwrap_err().to_string();
+    assert!(error.starts_with(&format!("{}: ", below_a_file.display())), "{error}");
 }
 
 proptest! {

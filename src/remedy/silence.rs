@@ -30,6 +30,14 @@ impl<F: Real> SilentNeuronLift<F> {
         self
     }
 
+    /// Refuses what [`SilentNeuronLift::apply`] would, whatever the summary.
+    pub(crate) fn check(&self, network: &dyn Network<F>, layer: usize) -> Result<(), RemedyError> {
+        check_amount(self.amount)?;
+        let in_range = |s: f64| s > 0.0 && s <= 1.0;
+        check("the share of silent samples", self.share, in_range, "in (0, 1]")?;
+        check_layer(network, layer)
+    }
+
     /// Applies the remedy to one layer, and returns how many neurons were lifted; they are counted in the
     /// summary's health as well.
     ///
@@ -41,9 +49,7 @@ impl<F: Real> SilentNeuronLift<F> {
         layer: usize,
         summary: &mut BatchSummary<F>,
     ) -> Result<usize, RemedyError> {
-        check_amount(self.amount)?;
-        let in_range = |s: f64| s > 0.0 && s <= 1.0;
-        check("the share of silent samples", self.share, in_range, "in (0, 1]")?;
+        self.check(network, layer)?;
         // The quotient, which rounds as the share itself did when it was written down.
         let (samples, share) = (summary.samples as f64, self.share);
         raise(network, layer, summary, self.amount, |silent| silent as f64 / samples >= share)
@@ -93,6 +99,15 @@ impl<F: Real> WeightBump<F> {
         self
     }
 
+    /// Refuses what [`WeightBump::apply`] would, whatever the summary.
+    pub(crate) fn check(&self, network: &dyn Network<F>, layer: usize) -> Result<(), RemedyError> {
+        check_amount(self.amount)?;
+        let in_range = |t: f64| (0.0..=1.0).contains(&t);
+        check("the tolerance for missing spikes", self.tolerance, in_range, "in [0, 1]")?;
+        check("the growth of bumps", self.growth, |g| g >= F::one(), "finite, at least 1")?;
+        check_layer(network, layer)
+    }
+
     /// What a series of bumps has grown to.
     #[cfg(feature = "files")]
     pub(crate) fn series(&mut self) -> &mut Option<F> {
@@ -111,11 +126,9 @@ impl<F: Real> WeightBump<F> {
         layer: usize,
         summary: &mut BatchSummary<F>,
     ) -> Result<usize, RemedyError> {
+        self.check(network, layer)?;
         let amount = self.next.unwrap_or(self.amount);
         check_amount(amount)?;
-        let in_range = |t: f64| (0.0..=1.0).contains(&t);
-        check("the tolerance for missing spikes", self.tolerance, in_range, "in [0, 1]")?;
-        check("the growth of bumps", self.growth, |g| g >= F::one(), "finite, at least 1")?;
         check_summary(network, layer, summary)?;
         let missing: u64 = summary.silent[layer].iter().sum();
         let all = summary.silent[layer].len() as f64 * summary.samples as f64;
@@ -139,7 +152,6 @@ fn check_summary<F: Real>(
     layer: usize,
     summary: &BatchSummary<F>,
 ) -> Result<(), RemedyError> {
-    check_layer(network, layer)?;
     let expected = network.layer_info(layer).1;
     let found = summary.silent.get(layer).map_or(0, Vec::len);
     if found == expected { Ok(()) } else { Err(RemedyError::Summary { layer, found, expected }) }

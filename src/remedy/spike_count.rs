@@ -15,7 +15,8 @@ use crate::{BatchSummary, LayerSensitivity, Network, Real, Trace};
 /// and with the lower count likewise where N is less, which only helps neurons that fire at all. So it is
 /// the gradient of sum over spikes of strength (N - count) V, with the factor and the time at which V is
 /// taken held constant: the same as dL/dt -= slope strength (N - count) for the spike, with the slope that
-/// the backward pass divides by.
+/// the backward pass divides by. A trainable threshold is V at the spike, so its gradient gets -strength (N - count): where
+/// spikes are too many it rises.
 ///
 /// N is the mean of the batch, as in the paper. [`backward_batch_with`](crate::backward_batch_with) finds it
 /// by simulating the batch once before, which costs another forward pass;

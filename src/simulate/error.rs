@@ -80,6 +80,20 @@ pub enum SimulationError {
         /// When, in ms.
         time: f64,
     },
+    /// A neuron would wait for its next spike for a time without meaning.
+    #[error(
+        "neuron {neuron} of layer `{layer}`: `next_spike` says in {wait} ms, but it must be from 0 to the horizon, {horizon} ms"
+    )]
+    BadWait {
+        /// The layer.
+        layer: String,
+        /// The neuron.
+        neuron: usize,
+        /// The time that it returned, in ms.
+        wait: f64,
+        /// The time that it was given, in ms.
+        horizon: f64,
+    },
     /// A neuron fired more often than the budget of the network allows.
     #[error(
         "neuron {neuron} of layer `{layer}` fired more than {budget} times by {time} ms; lower the weights that drive it (or the rates that made them large), or raise the budget with `max_spikes`"

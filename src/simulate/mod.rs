@@ -281,8 +281,9 @@ impl<F: Real> Simulation<'_, F> {
             });
         }
         let horizon = F::of(limit - neuron.time);
-        let spike = model
-            .next_spike(neuron.index, &neuron.state, horizon)
+        let wait = model.next_spike(neuron.index, &neuron.state, horizon);
+        check_wait(wait, horizon, (name, neuron.index))?;
+        let spike = wait
             // Rounding must not carry the spike past the arrival that bounds it.
             .map(|wait| (neuron.time + wait.as_f64()).min(limit))
             .filter(|&time| time < self.duration);
@@ -352,6 +353,21 @@ impl<F: Real> Simulation<'_, F> {
     }
 }
 
+/// Refuses what a model of a neuron must not return as the time to its next spike.
+pub(crate) fn check_wait<F: Real>(
+    wait: Option<F>,
+    horizon: F,
+    (layer, neuron): (&str, usize),
+) -> Result<(), SimulationError> {
+    match wait {
+        Some(wait) if !(wait >= F::zero() && wait <= horizon) => {
+            let (wait, horizon) = (wait.as_f64(), horizon.as_f64());
+            Err(SimulationError::BadWait { layer: layer.into(), neuron, wait, horizon })
+        }
+        _ => Ok(()),
+    }
+}
+
 struct NamedModel<'a, F: Real> {
     name: &'a str,
     model: &'a dyn crate::Layer<F>,
@@ -360,4 +376,17 @@ struct NamedModel<'a, F: Real> {
 fn model<F: Real>(network: &SpikingNetwork<F>, layer: usize) -> NamedModel<'_, F> {
     let named = &network.layers[layer];
     NamedModel { name: &named.name, model: named.layer.as_ref() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_wait;
+
+    #[test]
+    fn waits_are_from_zero_to_the_horizon() {
+        let good = |wait, horizon| check_wait(wait, horizon, ("", 0)).is_ok();
+        assert!(good(None, 1.0) && good(Some(0.0), 0.0) && good(Some(1.0), 1.0));
+        assert!(good(Some(f64::MAX), f64::MAX) && good(Some(1.0), f64::INFINITY));
+        assert!(!good(Some(f64::NAN), 1.0) && !good(Some(-1e-300), 1.0) && !good(Some(1.1), 1.0));
+    }
 }

@@ -4,6 +4,7 @@ mod neuron;
 mod queue;
 mod wiring;
 
+use crate::simulate::check_wait;
 use crate::{Real, SimulationError, SpikingNetwork};
 use neuron::Neuron;
 use queue::{Due, Flight, Landing};
@@ -189,8 +190,8 @@ impl<F: Real> Simulator<F> {
     ///
     /// # Errors
     /// [`SimulationError::BadTime`] if `until` is past or not finite; the simulator stays as it was.
-    /// [`SimulationError::Runaway`] and [`SimulationError::Overflow`]: it cannot go on, and says so again until it is
-    /// [reset](Simulator::reset).
+    /// [`SimulationError::Runaway`], [`SimulationError::Overflow`] and [`SimulationError::BadWait`]: it cannot go on, and
+    /// says so again until it is [reset](Simulator::reset).
     pub fn next_spike(&mut self, until: f64) -> Result<Option<Spike>, SimulationError> {
         self.check_time(until)?;
         if let Some(error) = &self.failed {
@@ -346,6 +347,7 @@ impl<F: Real> Simulator<F> {
         let most = F::max_value();
         let within = F::of(horizon).min(most);
         let wait = named.layer.next_spike(neuron.index, state, within);
+        check_wait(wait, within, (&named.name, neuron.index))?;
         // Rounding must not carry the spike into the past.
         let spike = wait.map(|wait| (neuron.time + wait.as_f64()).max(self.time));
         neuron.fires = spike.is_some();

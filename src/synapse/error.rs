@@ -77,7 +77,8 @@ pub enum SynapseError {
     },
     /// A delay that several synapses share lies outside of its bounds.
     #[error(
-        "delay {place} of those per {per} is {value} ms, but must lie {} {max}{} ms",
+        "{} is {value} ms, but must lie {} {max}{} ms",
+        if *.per == DelayPer::Projection { "the delay of the projection".into() } else { format!("delay {place} of those per {per}") },
         if *.smooth { "inside of (0," } else { "in [0," },
         if *.smooth { ")" } else { "]" }
     )]
@@ -117,7 +118,15 @@ pub enum SynapseError {
         /// The shape needed.
         expected: (usize, usize),
     },
-    /// A list, or a matrix in its place, has another length than there are values.
+    /// A matrix where there is no value for each pair of neurons.
+    #[error("{kind}s that neurons share are no matrix (post x pre); give a list of {expected}")]
+    Matrix {
+        /// Weight or delay.
+        kind: ParameterKind,
+        /// The number needed.
+        expected: usize,
+    },
+    /// A list has another length than there are values.
     #[error("{found} {kind}s were given, but {expected} are needed")]
     Count {
         /// Weight or delay.

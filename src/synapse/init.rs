@@ -100,7 +100,7 @@ impl<F: Real> Init<F> {
                 };
                 Ok((0..len).map(&mut draw).collect())
             }
-            (Self::Matrix(matrix), None, _) => Err(miscounted(matrix.len())),
+            (Self::Matrix(_), None, _) => Err(SynapseError::Matrix { kind, expected: len }),
             (Self::Matrix(matrix), Some(pattern), _) if matrix.dim() != pattern.shape() => {
                 Err(SynapseError::Shape { kind, found: matrix.dim(), expected: pattern.shape() })
             }

@@ -47,6 +47,18 @@ pub enum TrainError {
         /// How many the network has.
         expected: usize,
     },
+    /// Training and validation samples do not have the same classes.
+    #[error(
+        "class {class} is `{found}` of the validation samples, but `{expected}` of those for training"
+    )]
+    Classes {
+        /// The class.
+        class: usize,
+        /// Its name in the validation samples.
+        found: String,
+        /// Its name in the training samples.
+        expected: String,
+    },
     /// The augmentation has a setting without meaning.
     #[error("augmentation: {0}")]
     Augmentation(DataError),

@@ -121,6 +121,9 @@ impl<F: Real> Fit<'_, F> {
                 return Err(TrainError::Channels { what, found, expected });
             }
         }
+        self.settings.backward.check(network)?;
+        self.settings.remedies.iter().try_for_each(|remedy| remedy.check(network))?;
+        self.check_classes()?;
         self.check_labels(network)?;
         let mut run = Run {
             optimizer,
@@ -139,6 +142,17 @@ impl<F: Real> Fit<'_, F> {
             set_parameters(network, best);
         }
         done.map(|()| run.history)
+    }
+
+    /// Refuses validation samples whose classes have other names, or another order, as far as both have them.
+    fn check_classes(&self) -> Result<(), TrainError> {
+        let validation = self.validation.map_or(&[][..], Dataset::class_names);
+        let mut names = validation.iter().zip(self.train.class_names());
+        let other = names.position(|(found, expected)| found != expected);
+        other.map_or(Ok(()), |class| {
+            let (found, expected) = (&validation[class], &self.train.class_names()[class]);
+            Err(TrainError::Classes { class, found: found.clone(), expected: expected.clone() })
+        })
     }
 
     /// Refuses labels that the goal does not know, by a trial without input: not when their samples come, after hours. What
@@ -281,7 +295,7 @@ impl<F: Real> Fit<'_, F> {
             ),
             None => None,
         };
-        let train = Metrics::new(&whole, &labels, train.classes());
+        let train = Metrics::new(&whole, &labels);
         let report = EpochReport { epoch, factors, train, validation };
         run.history.epochs.push(report.clone());
         if settings

@@ -86,8 +86,8 @@ impl Metric {
 }
 
 fn accuracy(metrics: &Metrics) -> Option<f64> {
-    let undecided: u64 = metrics.confusion.undecided.iter().sum();
-    (undecided < metrics.samples as u64).then(|| metrics.accuracy())
+    let decided = metrics.confusion.counts().any(|(_, prediction, _)| prediction.is_some());
+    decided.then(|| metrics.accuracy())
 }
 
 impl fmt::Display for Metric {

@@ -33,7 +33,7 @@ pub use checkpoint::{Checkpoint, CheckpointError, Checkpoints, Latest};
 pub use error::TrainError;
 pub use history::{EpochReport, History, Metric};
 pub use log::Log;
-pub use metrics::{Confusion, Metrics, evaluate};
+pub use metrics::{Confusion, Metrics, evaluate, predict};
 pub use observer::{BatchReport, Observer, Start, Verdict};
 #[cfg(feature = "progress")]
 pub use progress::Progress;

@@ -42,6 +42,13 @@ pub(super) struct Placed<F> {
 }
 
 impl<F: Real> Placed<F> {
+    pub fn check(&self, network: &dyn Network<F>) -> Result<(), RemedyError> {
+        match &self.raise {
+            Raise::Lift(lift) => lift.check(network, self.layer),
+            Raise::Bump(bump) => bump.check(network, self.layer),
+        }
+    }
+
     pub fn apply(
         &mut self,
         network: &mut dyn Network<F>,

@@ -51,6 +51,23 @@ fn one_layer(hidden: usize) -> SpikingNetwork {
 }
 
 #[test]
+fn a_fold_does_not_go_on_from_the_checkpoint_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let trainer = trainer(1).checkpoints(Checkpoints::new(folder.path()).resume(true));
+    // Each has as many samples of every class as the other.
+    let folds = data(24, 1).k_fold(2, 1).unwrap();
+    let labels = |k: usize| folds[k].0.labels().collect::<Vec<_>>();
+    assert_eq!(labels(0).len(), labels(1).len());
+    let fit = |k: usize| {
+        let (train, held) = &folds[k];
+        trainer.fit(&mut network(), train, Some(held), &mut [])
+    };
+    assert_eq!(fit(0).unwrap(), fit(0).unwrap());
+    let error = fit(1).unwrap_err().to_string();
+    assert!(error.contains("hash of training samples"), "{error}");
+}
+
+#[test]
 fn names_and_shapes_are_those_that_users_expect() {
     let file = SafeTensors::deserialize(bytes()).unwrap();
     let shape = |name: &str| file.tensor(name).unwrap().shape().to_vec();
@@ -263,8 +280,8 @@ fn foreign_damaged_and_hostile_files_are_told_apart() {
     assert!(matches!(load(&with(None)), Err(CheckpointError::Foreign { .. })));
     let other = r#"{"format": "something else", "version": 1}"#;
     assert!(matches!(load(&with(Some(other))), Err(CheckpointError::Foreign { .. })));
-    let later = r#"{"format": "eventprop checkpoint", "version": 4, "more": []}"#;
-    let expected = CheckpointError::Version { found: 4, expected: 3 };
+    let later = r#"{"format": "eventprop checkpoint", "version": 5, "more": []}"#;
+    let expected = CheckpointError::Version { found: 5, expected: 4 };
     assert_eq!(load(&with(Some(later))), Err(expected));
     // One of another version is left alone, not written over.
     let folder = tempfile::tempdir().unwrap();
@@ -277,7 +294,7 @@ fn foreign_damaged_and_hostile_files_are_told_apart() {
         Some(&data(9, 2)),
         &mut [],
     );
-    assert!(result.unwrap_err().to_string().contains("version 3"));
+    assert!(result.unwrap_err().to_string().contains("version 4"));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     assert_eq!(std::fs::read(&file).unwrap(), with(Some(later)));
     let deep = format!(r#"{{"format": {}"#, "[".repeat(100_000));

@@ -103,7 +103,7 @@ fn what_has_no_meaning_is_refused() {
     says(refused(2, 3, mask), &["mask", "(2, 3)", "(3, 2)"]);
     says(refused(2, 3, Dense::weights(vec![1.0; 5])), &["5 weights", "6 are needed"]);
     let matrix = weights().delays(Delays::axonal(array![[1.0, 2.0]]));
-    says(refused(3, 3, matrix), &["2 delays", "3 are needed"]);
+    says(refused(2, 3, matrix), &["no matrix", "a list of 2"]);
     says(refused(2, 3, weights().delays(Delays::axonal(vec![1.0]))), &["1 delays", "2 are needed"]);
     for groups in [vec![0, 1, 0], vec![0, 2], vec![0, usize::MAX], vec![]] {
         let grouped = weights().delays(Delays::axonal(1.0).groups(groups));

@@ -77,7 +77,18 @@ mod csv {
                 None,
                 "line 1: the columns are ,sample,channel,time, but must be sample,channel,time",
             ),
-            ("a,b\n0,0,0,1.5", None, "line 2: it must be sample,channel,time, but has 4"),
+            ("a,b\n0,0,1.5", None, "line 1: the columns are a,b, but must be sample,channel,time"),
+            (
+                "\"sample\",\"time\",\"channel\"\n0,5,2",
+                None,
+                "line 1: the columns are \"sample\",\"time\",\"channel\", but",
+            ),
+            ("trial,unit,time\n0,1,2", None, "line 1: the columns are trial,unit,time, but must"),
+            (
+                "0,0,1",
+                Some("sample,group,label\n0,0,0"),
+                "must be sample,label,group; so named, or",
+            ),
             (
                 "Sample,Time,Channel\n0,5,1",
                 None,
@@ -92,7 +103,7 @@ mod csv {
             ("0,0,1\n0,0,-2", None, "line 2: time -2"),
             ("0,0,1\n0,0,inf", None, "line 2: time inf"),
             ("0,0,1\n0,0,NaN", None, "line 2: time NaN"),
-            ("0,0,1\n0,0,x", None, "line 2: time \"x\""),
+            ("0,0,1\n0,0,1.5ms", None, "line 2: time \"1.5ms\" is not a number of ms"),
             ("0,99999999,1", None, "at most 2^22"),
             ("1,0,1", None, "sample 0 has no event"),
             ("9999999999,0,1", None, "sample 0 has no event"),

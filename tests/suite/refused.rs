@@ -3,12 +3,14 @@
 use crate::task::{data, network, objective};
 use crate::trainer::{Recorder, values};
 use eventprop::data::{Augmentation, Dataset};
+use eventprop::remedy::{SilentNeuronLift, SlopeLimiter, WeightBump};
 use eventprop::train::{
-    BatchReport, Metric, Observer, Schedule, TrainError, Trainer, Verdict, evaluate,
+    BatchReport, Confusion, Every, Metric, Observer, Schedule, TrainError, Trainer, Verdict,
+    evaluate,
 };
 use eventprop::{
-    Adam, Gradients, Loss, LossError, MeanVoltage, Network, Objective, OptimizeError, Optimizer,
-    OptimizerState, Reading, SpikeTrains,
+    Adam, BackwardOptions, Gradients, Loss, LossError, MeanVoltage, Network, Objective,
+    OptimizeError, Optimizer, OptimizerState, Reading, SpikeTrains,
 };
 use std::ops::ControlFlow;
 
@@ -44,6 +46,19 @@ fn settings_without_meaning_are_refused() {
     assert!(matches!(error(trainer().schedule(bad), &set), TrainError::Setting { .. }));
     let nested = Schedule::Constant.and(Schedule::Cosine { epochs: 0, end: 0.0 });
     assert!(matches!(error(trainer().schedule(nested), &set), TrainError::Setting { .. }));
+    // Remedies too, not when they act after hours.
+    for (layer, lift) in
+        [(9, SilentNeuronLift::new(0.1)), (0, SilentNeuronLift::new(0.1).share(3.0))]
+    {
+        let late = error(trainer().raise(Every::Epoch, layer, lift), &set);
+        assert!(matches!(late, TrainError::Remedy(_)), "{late}");
+    }
+    let bump = WeightBump::new(0.1).growth(0.5);
+    let bumped = error(trainer().raise(Every::Epoch, 0, bump), &set);
+    assert!(matches!(bumped, TrainError::Remedy(_)), "{bumped}");
+    let limited = BackwardOptions::new().limit_slopes(SlopeLimiter::Absolute(-1.0));
+    let limited = error(trainer().backward(limited), &set);
+    assert!(matches!(limited, TrainError::Remedy(_)), "{limited}");
     let long = error(trainer().duration(f64::INFINITY), &set);
     assert!(matches!(long, TrainError::Setting { .. }), "{long}");
     let still = Trainer::new(objective(), Still).epochs(1);
@@ -80,15 +95,15 @@ fn without_predictions_there_is_no_accuracy_to_go_by() {
     let trainer = trainer().keep_best(Metric::TrainLoss);
     let mut epochs = trainer.fit(&mut network(), &set, None, &mut []).unwrap();
     assert_eq!(epochs.epochs[0].train.accuracy(), 0.0);
-    assert_eq!(epochs.epochs[0].train.confusion.undecided, [3, 3, 3]);
+    assert_eq!([0, 1, 2].map(|k| epochs.epochs[0].train.confusion.count(k, None)), [3, 3, 3]);
     assert!(epochs.best(Metric::TrainAccuracy).is_none());
     assert!(epochs.best(Metric::TrainLoss).is_some());
-    epochs.epochs[1].train.confusion.undecided = vec![2, 3, 3];
+    epochs.epochs[1].train.confusion = Confusion::new(&[0, 1], &[None, Some(0)]);
     assert_eq!(epochs.best(Metric::TrainAccuracy).unwrap().epoch, 1);
 }
 
 #[test]
-fn predictions_of_classes_that_the_set_does_not_have_are_undecided() {
+fn predictions_of_classes_that_the_set_does_not_have_are_wrong() {
     /// Takes each sample for the same class.
     struct Always(usize);
     impl Loss<f64> for Always {
@@ -101,14 +116,31 @@ fn predictions_of_classes_that_the_set_does_not_have_are_undecided() {
         }
     }
     let set = data(9, 1);
-    for (class, undecided) in [(2, 0), (3, 3), (usize::MAX, 3)] {
+    for (class, correct) in [(2, 3), (3, 0), (usize::MAX, 0)] {
         let goal = Objective::new(MeanVoltage, Always(class));
         let metrics = evaluate(&network(), &set, &goal, set.duration()).unwrap();
-        assert_eq!(metrics.confusion.undecided, [undecided; 3]);
-        assert_eq!(metrics.correct as u64, 3 - undecided);
-        let counted: u64 = metrics.confusion.counts.iter().flatten().sum();
-        assert_eq!(counted, 9 - 3 * undecided);
+        assert_eq!([0, 1, 2].map(|k| metrics.confusion.count(k, Some(class))), [3; 3]);
+        assert_eq!(metrics.correct, correct);
+        // So there is an accuracy to go by.
+        let trainer =
+            Trainer::new(goal, Adam::new(0.01)).epochs(2).keep_best(Metric::TrainAccuracy);
+        let history = trainer.fit(&mut network(), &set, None, &mut []).unwrap();
+        assert_eq!(history.best(Metric::TrainAccuracy).unwrap().train.correct, correct);
     }
+}
+
+#[test]
+fn classes_of_the_validation_samples_must_be_those_of_training() {
+    let named = |names: &[&str]| data(9, 1).name_classes(names.to_vec()).unwrap();
+    let fit = |train: &[&str], validation: &[&str]| {
+        let trainer = Trainer::new(objective(), Adam::new(0.01)).epochs(1);
+        trainer.fit(&mut network(), &named(train), Some(&named(validation)), &mut [])
+    };
+    assert!(fit(&["a", "b", "c"], &["a", "b", "c", "d"]).is_ok());
+    let error = fit(&["a", "b", "c"], &["a", "c", "b"]).unwrap_err();
+    assert!(matches!(error, TrainError::Classes { class: 1, .. }), "{error}");
+    let error = error.to_string();
+    assert!(error.contains("class 1 is `c` of the validation samples, but `b`"), "{error}");
 }
 
 #[test]

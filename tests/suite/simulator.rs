@@ -320,3 +320,18 @@ proptest! {
         prop_assert_eq!(potentials(&mut simulator), at_end);
     }
 }
+
+#[test]
+fn a_wait_without_meaning_is_refused_by_trials_and_streams() {
+    let mut net = NetworkBuilder::new();
+    let input = net.input("input", 1);
+    let layer = net.layer("odd", Jumping { size: 2, tau: -10.0, drive: 2.0 });
+    net.connect(input, layer, Dense::weights(0.1));
+    let net = net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap();
+    let error = net.forward(&SpikeTrains::silent(1), T).unwrap_err();
+    let refused = |error: &SimulationError| matches!(error, SimulationError::BadWait { layer, neuron: 0, wait, .. } if layer == "odd" && *wait < 0.0);
+    assert!(refused(&error), "{error}");
+    // It is looked for as soon as the stream begins to flow.
+    let error = Simulator::new(&net).and_then(|mut s| s.next_spike(T)).unwrap_err();
+    assert!(refused(&error), "{error}");
+}

@@ -3,7 +3,7 @@
 use crate::task::{data, network, objective, trainer};
 use eventprop::train::{
     BatchReport, EpochReport, History, Log, Metric, Observer, Progress, Schedule, Start,
-    TrainError, Trainer, Verdict, evaluate,
+    TrainError, Trainer, Verdict, evaluate, predict,
 };
 use eventprop::{
     Adam, DelayPenalty, Goal, Network, Optimizer, ParameterKind, Sample, Sgd, SpikingNetwork,
@@ -97,6 +97,9 @@ fn what_is_chosen_at_run_time_trains_as_what_is_known_before() {
     assert_ne!(values(&known), before);
     let metrics = evaluate(&*chosen, &set, boxed.goal(), set.duration()).unwrap();
     assert_eq!(Some(&metrics), other.epochs[1].validation.as_ref());
+    let found = predict(&*chosen, &set, boxed.goal(), set.duration()).unwrap();
+    let right = found.iter().zip(set.labels()).filter(|(found, label)| **found == Some(*label));
+    assert_eq!((found.len(), right.count()), (set.len(), metrics.correct));
 }
 
 #[test]
@@ -110,9 +113,8 @@ fn every_sample_is_met_once_an_epoch_and_observers_are_told() {
     assert_eq!(recorder.epochs, [0, 1]);
     let metrics = &history.epochs[1].train;
     assert_eq!(metrics.samples, 10);
-    let rows: Vec<u64> = metrics.confusion.counts.iter().map(|row| row.iter().sum()).collect();
-    let undecided = &metrics.confusion.undecided;
-    assert!(rows.iter().zip(undecided).map(|(a, b)| a + b).eq([4, 3, 3]));
+    let of = |class| metrics.confusion.counts().filter(move |&(label, ..)| label == class);
+    assert_eq!([0, 1, 2].map(|class| of(class).map(|(.., n)| n).sum::<u64>()), [4, 3, 3]);
     assert_eq!(metrics.health.trials, 10);
     let mean = recorder.batches[3..].iter().map(|b| b.loss * b.samples as f64).sum::<f64>() / 10.0;
     assert!((mean - metrics.loss).abs() < 1e-12);
@@ -187,7 +189,7 @@ fn evaluation_is_that_of_one_batch() {
     assert!((metrics.loss - whole.loss).abs() < 1e-12);
     assert_eq!(metrics.correct, whole.correct(samples.iter().map(|s| s.target)));
     assert_eq!((&metrics.spikes, &metrics.silent), (&whole.spikes, &whole.silent));
-    let diagonal: u64 = (0..3).map(|k| metrics.confusion.counts[k][k]).sum();
+    let diagonal: u64 = (0..3).map(|k| metrics.confusion.count(k, Some(k))).sum();
     assert_eq!(diagonal, metrics.correct as u64);
     let silent = whole.silent[0].iter().filter(|&&s| s == 600).count();
     assert_eq!(metrics.silent_neurons(0), silent);

@@ -42,8 +42,8 @@ impl<F: Real> Source<'_, F> {
     ) {
         let Window { start, end, .. } = *self.window;
         let receptor = if R == 1 { 0 } else { self.afferent.receptor };
-        while let Some(Branch { delay, .. }) = branches.first() {
-            let leg = self.afferent.leg_of(*delay);
+        while let Some(&Branch { delay, .. }) = branches.first() {
+            let leg = self.afferent.leg_of(delay);
             let nearest = self.spikes.partition_point(|&t| t + leg.end < start);
             let latest = self.spikes.partition_point(|&t| t + delay < end);
             if latest == 0 {

@@ -66,18 +66,22 @@ impl<F: Real> Seen<F> {
             None => {}
             Some(Order::Fans(fans, Some(taus))) => {
                 for (fan, seen) in fans.all().zip(&self.blocks) {
-                    for ((branch, &unit), &seen) in fan.branches.iter().zip(&fan.units).zip(seen) {
+                    let parts = fan.branches.iter().zip(&fan.units);
+                    for ((&index, (branch, &unit)), &seen) in
+                        fan.synapses.iter().zip(parts).zip(seen)
+                    {
                         let (weight, delay) = gradients(taus, unit, (branch.mem, branch.syn), seen);
-                        weights[branch.synapse as usize] += weight;
-                        delays[branch.synapse as usize] += delay;
+                        weights[index as usize] += weight;
+                        delays[index as usize] += delay;
                     }
                 }
             }
             Some(Order::Fans(fans, None)) => {
                 for (fan, seen) in fans.all().zip(&self.blocks) {
-                    for (branch, seen) in fan.branches.iter().zip(seen) {
-                        weights[branch.synapse as usize] += seen.0;
-                        delays[branch.synapse as usize] += branch.syn * seen.1;
+                    for ((&index, branch), seen) in fan.synapses.iter().zip(&fan.branches).zip(seen)
+                    {
+                        weights[index as usize] += seen.0;
+                        delays[index as usize] += branch.syn * seen.1;
                     }
                 }
             }

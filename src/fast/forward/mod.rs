@@ -63,7 +63,8 @@ impl Neuron {
     }
 }
 
-/// Synapses of the next spike that are asked for at least, ahead of time.
+/// How many spikes ahead their synapses are asked for, and how many at least.
+const AHEAD: usize = 3;
 const AT_LEAST: usize = 8;
 
 /// The spikes that reach the group through a projection.
@@ -225,7 +226,7 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
             let flying = &mut traffic[k].flying;
             let (before, mut left) = (inbox.len(), 0);
             for at in 0..flying.len() {
-                if let Some(flight) = flying.get(at + 1) {
+                if let Some(flight) = flying.get(at + AHEAD) {
                     // What it brings is as much as of those before it, on average.
                     let expected = (inbox.len() - before) / at.max(1);
                     prefetch(&fan.branches, flight.next as usize, expected + AT_LEAST);

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 const FORMAT: &str = "eventprop checkpoint";
-const VERSION: u64 = 3;
+const VERSION: u64 = 4;
 /// The key of the metadata: one, because the order of several would be left to chance.
 const KEY: &str = "eventprop";
 /// Tensors are sorted by size of element, then by name: of the two of bytes this one comes last.
