@@ -11,9 +11,6 @@ mod recipe;
 #[path = "recipe/speech.rs"]
 mod speech;
 
-const SETTING: speech::Setting =
-    speech::Setting { lags: 3, tau_mem: 40.0, tau_syn: 20.0, stretch: 0.15, epochs: 30 };
-
 fn main() -> std::process::ExitCode {
-    recipe::exit(speech::run("shd", &SETTING))
+    recipe::exit(speech::run("shd"))
 }

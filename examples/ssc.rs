@@ -11,9 +11,6 @@ mod recipe;
 #[path = "recipe/speech.rs"]
 mod speech;
 
-const SETTING: speech::Setting =
-    speech::Setting { lags: 1, tau_mem: 20.0, tau_syn: 10.0, stretch: 0.0, epochs: 30 };
-
 fn main() -> std::process::ExitCode {
-    recipe::exit(speech::run("ssc", &SETTING))
+    recipe::exit(speech::run("ssc"))
 }

@@ -33,21 +33,8 @@ const DURATION: f64 = 1000.0;
 /// Times in ms for which what the outputs of a class hear counts.
 const WINDOWS: &[f64] = &[100.0, 300.0, 1000.0];
 
-/// What differs between sets of words.
-pub struct Setting {
-    /// Synapses from each channel to each neuron.
-    pub lags: usize,
-    /// Time constants in ms.
-    pub tau_mem: f64,
-    pub tau_syn: f64,
-    /// Times of training samples are stretched by up to this share.
-    pub stretch: f64,
-    pub epochs: u32,
-}
-
 /// Runs the recipe on the files `NAME_train.h5` and so on in the folder that the command line names.
-pub fn run(name: &str, setting: &Setting) -> Result<()> {
-    let &Setting { lags, tau_mem, tau_syn, stretch, epochs } = setting;
+pub fn run(name: &str) -> Result<()> {
     let Args { options, data, checkpoints, recurrent, held_out } = Args::parse();
     let mut report = Report::new();
     let parts = Parts::hdf5(&data.data, name, (options.seed, held_out), |data| {
@@ -68,9 +55,9 @@ pub fn run(name: &str, setting: &Setting) -> Result<()> {
         hidden: 128,
         recurrent,
         spikes: 20.0,
-        tau_mem,
-        tau_syn,
-        lags,
+        tau_mem: 40.0,
+        tau_syn: 20.0,
+        lags: 3,
         delays: 300.0,
         longest: 500.0,
         outputs: WINDOWS.len(),
@@ -78,13 +65,13 @@ pub fn run(name: &str, setting: &Setting) -> Result<()> {
     };
     let mut net = shape.network(&options, &parts.train, DURATION)?;
 
-    let epochs = options.epochs(epochs, 2);
+    let epochs = options.epochs(30, 2);
     let objective = Objective::new(Windows(WINDOWS), CrossEntropy::temperature(0.1));
     let trainer = Trainer::new(objective, Adam::new(0.005).delay_rate(6.0))
         .epochs(epochs)
         .batch(32)
         .schedule(Schedule::Cosine { epochs, end: 0.02 })
-        .augment(Augmentation::default().shift(1).stretch(stretch))
+        .augment(Augmentation::default().shift(1).stretch(0.15))
         .backward(limited_slopes());
     let given = (&options, &checkpoints);
     trained(name, &mut net, trainer, (&parts, DURATION), given, &mut report)?;
