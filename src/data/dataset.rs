@@ -219,7 +219,7 @@ impl Dataset {
     }
 
     /// A hash of all labels and groups, and of some samples' events: two folds of a set, say, have different ones.
-    pub(crate) fn hash(&self) -> u64 {
+    pub(crate) fn fingerprint(&self) -> u64 {
         const SAMPLES: usize = 16;
         let about = (0..self.len()).map(|index| self.about(index));
         let about = about.flat_map(|a| [Some(a.label), a.group, None]);

@@ -73,7 +73,7 @@ impl Quantization {
     }
 
     /// Delays have at most this many steps, up to 65536; longer ones are clipped, and counted in the report. Where delays
-    /// add, so many each: their sum has more.
+    /// add, so many each; their sum may have more.
     pub fn max_steps(mut self, steps: u32) -> Self {
         self.max_steps = Some(steps);
         self

@@ -247,7 +247,7 @@ impl<F: Real> Settings<F> {
             ("batch size", format!("{}", self.batch)),
             ("duration of trials in ms", format!("{:?}", self.trial(train))),
             ("number of training samples", format!("{}", train.len())),
-            ("hash of training samples", format!("{:016x}", train.hash())),
+            ("hash of training samples", format!("{:016x}", train.fingerprint())),
             ("learning rates", rates.unwrap_or_default()),
             ("schedules", format!("{:?}", self.schedules)),
             ("augmentation", format!("{:?}", self.augmentation)),
