@@ -7,7 +7,7 @@ use std::borrow::Borrow;
 
 /// A target for each class, such as a spike pattern or a curve, for a loss that compares with it. So the target is a
 /// label, as [`Trainer`](crate::train::Trainer) wants it; the class whose target is nearest is predicted, the first if
-/// several are, and none if all are.
+/// several are, and none if all are. For regression see [`ClassTargets::per_sample`].
 ///
 /// ```
 /// use eventprop::{ClassTargets, Objective, SpikeTimes, SpikeTrains, VanRossum};
@@ -23,12 +23,18 @@ use std::borrow::Borrow;
 pub struct ClassTargets<L, T> {
     loss: L,
     targets: Vec<T>,
+    predicts: bool,
 }
 
 impl<L, T> ClassTargets<L, T> {
     /// With one target per class.
     pub fn new(loss: L, targets: impl Into<Vec<T>>) -> Self {
-        Self { loss, targets: targets.into() }
+        Self { loss, targets: targets.into(), predicts: true }
+    }
+
+    /// With one target per sample: the label of a sample is the number of its target, and nothing is predicted.
+    pub fn per_sample(loss: L, targets: impl Into<Vec<T>>) -> Self {
+        Self { predicts: false, ..Self::new(loss, targets) }
     }
 }
 
@@ -51,6 +57,9 @@ where
     }
 
     fn predict(&self, y: &Reading<F>) -> Option<usize> {
+        if !self.predicts {
+            return None;
+        }
         let mut unused = vec![F::zero(); y.values().len()];
         let mut loss = |target: &T| self.loss.evaluate(y, target.borrow(), &mut unused).ok();
         let losses = self.targets.iter().map(&mut loss).enumerate();
@@ -60,7 +69,7 @@ where
     }
 
     fn classifies(&self) -> bool {
-        true
+        self.predicts
     }
 }
 
@@ -91,5 +100,10 @@ mod tests {
         assert_eq!(loss.predict(&numbers(&[0.0])), None);
         let mixed = ClassTargets::new(MeanSquaredError, [vec![0.0], vec![0.0, 9.0]]);
         assert_eq!(mixed.predict(&numbers(&[0.0, 1.0])), Some(1));
+        // One target per sample is no classification.
+        let single = ClassTargets::per_sample(MeanSquaredError, [vec![0.5], vec![2.0]]);
+        assert_eq!(single.predict(&numbers(&[0.5])), None);
+        assert_eq!(single.evaluate(&numbers(&[1.0]), &1, &mut [0.0]), Ok(1.0));
+        assert!(!Loss::<f64>::classifies(&single));
     }
 }
