@@ -188,6 +188,8 @@ fn arrays_that_do_not_fit_are_refused() {
         let error = MlGenn::new(dt).read(&folder.0, 0, "C").unwrap_err();
         assert!(matches!(error, MlGennError::TimeStep { .. }));
     }
-    let missing = MlGenn::new(1.0).export(&network(dense()), folder.0.join("none"), 0);
-    assert!(matches!(missing, Err(MlGennError::Npy(_))));
+    // A folder is made, but not in the place of a file.
+    let export = |name| MlGenn::new(1.0).export(&network(dense()), folder.0.join(name), 0);
+    assert!(export("made/for/it").is_ok());
+    assert!(matches!(export("0-C-d.npy"), Err(MlGennError::Npy(_))));
 }

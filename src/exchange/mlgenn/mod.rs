@@ -10,7 +10,6 @@
 //! use rand::{SeedableRng, rngs::ChaCha8Rng};
 //! # use eventprop::Dense;
 //! # let dir = std::env::temp_dir().join(format!("eventprop-doc-mlgenn-{}", std::process::id()));
-//! # std::fs::create_dir_all(&dir)?;
 //! # let mut net = NetworkBuilder::<f64>::new();
 //! # let (input, hidden) = (net.input("input", 3), net.layer("hidden", Lif::new(2)));
 //! # net.connect(input, hidden, Dense::weights(0.5).delays(2.0));
@@ -221,7 +220,7 @@ impl MlGenn {
         Ok(Connection { name: connection.into(), dt: self.dt, weights, delays, edges })
     }
 
-    /// Writes all projections of a network as the checkpoint of an epoch, into a folder that exists. Files of an earlier one
+    /// Writes all projections of a network as the checkpoint of an epoch, into a folder that is made. Files of an earlier one
     /// that would be read with it are removed: those of the other [`Names`], and lists of synapses.
     ///
     /// # Errors
