@@ -101,7 +101,7 @@ impl Metrics {
         }
     }
 
-    /// The share of right predictions.
+    /// The share of samples with the right prediction; 0 without samples or predictions.
     pub fn accuracy(&self) -> f64 {
         self.correct as f64 / self.samples.max(1) as f64
     }
