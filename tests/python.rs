@@ -123,7 +123,7 @@ fn python_loads_a_checkpoint() {
     Checkpoint::new(&build(net)).save(&path).unwrap();
     if let Some(text) = python("safetensors.numpy", "checkpoint.py", &[&path]) {
         for line in [
-            "eventprop checkpoint 3 ",
+            "eventprop checkpoint 4 ",
             "layers.hidden.weight [2, 3] 10.5",
             "layers.hidden.delay [2, 3] 1.5",
             "layers.hidden.recurrent.weight [2, 2] -2.0",
