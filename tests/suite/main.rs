@@ -39,6 +39,7 @@ mod serde;
 mod silence;
 mod simulator;
 mod sparse;
+mod spike_counts;
 mod streams;
 mod synapses;
 mod ties;

@@ -1,10 +1,10 @@
 //! A folder of checkpoints.
 
 use super::{Checkpoint, CheckpointError};
-use crate::data::Dataset;
 use crate::train::fit::{Resumed, Run};
 use crate::train::trainer::Settings;
 use crate::{Network, Real};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -124,7 +124,7 @@ impl<F: Real> Settings<F> {
         &self,
         network: &mut dyn Network<F>,
         run: &mut Run<'_, F>,
-        train: &Dataset,
+        named: &BTreeMap<String, String>,
     ) -> Result<Resumed, CheckpointError> {
         let Some(Checkpoints { folder, resume, .. }) = &self.checkpoints else {
             return Ok((None, Vec::new()));
@@ -141,8 +141,7 @@ impl<F: Real> Settings<F> {
         let Some((path, checkpoint)) = found else {
             return Ok((None, skipped));
         };
-        let named = self.named(run.optimizer, train);
-        checkpoint.resume(network, run, &named).map_err(|e| e.at(&path))?;
+        checkpoint.resume(network, run, named).map_err(|e| e.at(&path))?;
         Ok((Some(path), skipped))
     }
 
@@ -151,7 +150,7 @@ impl<F: Real> Settings<F> {
         &self,
         network: &dyn Network<F>,
         run: &mut Run<'_, F>,
-        train: &Dataset,
+        named: &BTreeMap<String, String>,
         last: bool,
     ) -> Result<(), CheckpointError> {
         let Some(Checkpoints { folder, every, .. }) = &self.checkpoints else {
@@ -161,8 +160,7 @@ impl<F: Real> Settings<F> {
         if !last && (*every == 0 || done % every != 0) {
             return Ok(());
         }
-        let named = self.named(run.optimizer, train);
-        Checkpoint::of_run(network, run, named).save(folder.join(name(done)))?;
+        Checkpoint::of_run(network, run, named.clone()).save(folder.join(name(done)))?;
         // Those with a higher number are damaged ones that this run will write anew.
         let mut older = list(folder)?;
         older.retain(|(epoch, _)| *epoch <= done);

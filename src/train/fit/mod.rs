@@ -1,5 +1,7 @@
 //! The loop.
 
+mod check;
+
 use super::batches::{self, Batch};
 use super::metrics::evaluate_by;
 use super::processes::Processes;
@@ -11,10 +13,8 @@ use super::{
     Verdict,
 };
 use crate::data::Dataset;
-use crate::{
-    Assessment, BatchSummary, Error, Goal, Gradients, LossError, Network, OptimizeError, Optimizer,
-    Real, SpikeTrains,
-};
+use crate::{BatchSummary, Goal, Gradients, Network, OptimizeError, Optimizer, Real};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -91,14 +91,18 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
     ) -> Result<History, TrainError> {
         let Self { goal, optimizer, settings } = self;
         let validation = validation.filter(|data| !data.is_empty());
-        let fit = Fit { settings, goal, processes, train, validation };
-        fit.run(&mut optimizer.clone(), network, observers)
+        let mut optimizer = optimizer.clone();
+        let named = settings.named(&mut optimizer, train);
+        let fit = Fit { settings, named, goal, processes, train, validation };
+        fit.run(&mut optimizer, network, observers)
     }
 }
 
 /// One run of a trainer, whatever its goal and its optimiser.
 struct Fit<'a, F> {
     settings: &'a Settings<F>,
+    /// See [`Settings::named`].
+    named: BTreeMap<String, String>,
     goal: &'a dyn Goal<F, Target = usize>,
     processes: &'a Processes<'a>,
     train: &'a Dataset,
@@ -113,18 +117,7 @@ impl<F: Real> Fit<'_, F> {
         network: &mut dyn Network<F>,
         observers: &mut [&mut dyn Observer<F>],
     ) -> Result<History, TrainError> {
-        self.settings.check(optimizer, self.train, self.validation.is_some())?;
-        let sets = std::iter::once(("training samples", self.train));
-        for (what, set) in sets.chain(self.validation.map(|set| ("validation samples", set))) {
-            let (found, expected) = (set.channels(), network.channels());
-            if found != expected {
-                return Err(TrainError::Channels { what, found, expected });
-            }
-        }
-        self.settings.backward.check(network)?;
-        self.settings.remedies.iter().try_for_each(|remedy| remedy.check(network))?;
-        self.check_classes()?;
-        self.check_labels(network)?;
+        self.check(optimizer, network)?;
         let mut run = Run {
             optimizer,
             remedies: self.settings.remedies.clone(),
@@ -133,7 +126,7 @@ impl<F: Real> Fit<'_, F> {
             best: None,
         };
         #[cfg(feature = "files")]
-        let resumed = self.settings.resume(network, &mut run, self.train)?;
+        let resumed = self.settings.resume(network, &mut run, &self.named)?;
         #[cfg(not(feature = "files"))]
         let resumed = Resumed::default();
         let done = self.begin(network, &mut run, observers, &resumed);
@@ -144,40 +137,6 @@ impl<F: Real> Fit<'_, F> {
         done.map(|()| run.history)
     }
 
-    /// Refuses validation samples whose classes have other names, or another order, as far as both have them.
-    fn check_classes(&self) -> Result<(), TrainError> {
-        let validation = self.validation.map_or(&[][..], Dataset::class_names);
-        let mut names = validation.iter().zip(self.train.class_names());
-        let other = names.position(|(found, expected)| found != expected);
-        other.map_or(Ok(()), |class| {
-            let (found, expected) = (&validation[class], &self.train.class_names()[class]);
-            Err(TrainError::Classes { class, found: found.clone(), expected: expected.clone() })
-        })
-    }
-
-    /// Refuses labels that the goal does not know, by a trial without input: not when their samples come, after hours. What
-    /// else the goal may have against the trial tells nothing of the samples.
-    fn check_labels(&self, network: &dyn Network<F>) -> Result<(), TrainError> {
-        let silent = SpikeTrains::silent(network.channels());
-        let Ok(trace) = network.forward(&silent, self.settings.trial(self.train)) else {
-            return Ok(());
-        };
-        let mut assessment = Assessment::default();
-        let mut check = |data: &Dataset| {
-            let largest = (0..data.len()).max_by_key(|&index| data.label(index));
-            let Some(index) = largest else { return Ok(()) };
-            match assessment.judge(network, &trace, self.goal, &data.label(index)) {
-                Err(error) if is_of_label(&error) => {
-                    Err(TrainError::Sample { index, cause: Box::new(error) })
-                }
-                _ => Ok(()),
-            }
-        };
-        check(self.train)?;
-        let validation = self.validation.map_or(Ok(()), check);
-        validation.map_err(|cause| TrainError::Validation { cause: Box::new(cause) })
-    }
-
     /// Tells all that training starts; returns whether one wants to stop.
     fn begin(
         &self,
@@ -186,9 +145,9 @@ impl<F: Real> Fit<'_, F> {
         observers: &mut [&mut dyn Observer<F>],
         (resumed, skipped): &Resumed,
     ) -> Result<bool, TrainError> {
-        let Self { settings, processes, train, validation, .. } = self;
+        let Self { settings, named, processes, train, validation, .. } = self;
         let done = run.history.epochs.len();
-        let mut named = settings.named(run.optimizer, train);
+        let mut named = named.clone();
         // What a resumed run may change, but no process by itself.
         named.insert("early stop".into(), format!("{:?}", settings.early_stop));
         let validated = validation.map_or(0, Dataset::len);
@@ -222,7 +181,7 @@ impl<F: Real> Fit<'_, F> {
             #[cfg(feature = "files")]
             if processes.leads() {
                 let last = stop || epoch + 1 == settings.epochs || self.is_over(&run.history);
-                settings.checkpoint(network, run, self.train, last)?;
+                settings.checkpoint(network, run, &self.named, last)?;
             }
             // So that none goes on, or ends well, when the checkpoint could not be written.
             processes.any(false)?;
@@ -249,7 +208,7 @@ impl<F: Real> Fit<'_, F> {
         run: &mut Run<'_, F>,
         observers: &mut [&mut dyn Observer<F>],
     ) -> Result<bool, TrainError> {
-        let Self { settings, goal, processes, train, validation } = *self;
+        let Self { settings, goal, processes, train, validation, .. } = *self;
         let epoch = run.history.epochs.len();
         let (duration, seed) = (settings.trial(train), settings.seed);
         let order = batches::order(settings.augmentation.epoch_len(train), seed, epoch);
@@ -307,14 +266,6 @@ impl<F: Real> Fit<'_, F> {
         }
         stop |= tell(observers, |o| o.epoch(&report, network))?;
         Ok(stop)
-    }
-}
-
-fn is_of_label(error: &Error) -> bool {
-    match error {
-        Error::Loss(LossError::Label { .. } | LossError::MissingClass { .. }) => true,
-        Error::Part { cause, .. } => is_of_label(cause),
-        _ => false,
     }
 }
 

@@ -1,0 +1,70 @@
+//! What is refused before the first step: not after hours.
+
+use super::Fit;
+use crate::data::Dataset;
+use crate::train::TrainError;
+use crate::{Assessment, Error, LossError, Network, Optimizer, Real, SpikeTrains};
+
+impl<F: Real> Fit<'_, F> {
+    /// Refuses settings without meaning, and samples that fit neither the network nor each other.
+    pub(super) fn check(
+        &self,
+        optimizer: &mut dyn Optimizer<F>,
+        network: &dyn Network<F>,
+    ) -> Result<(), TrainError> {
+        self.settings.check(optimizer, self.train, self.validation.is_some())?;
+        let sets = std::iter::once(("training samples", self.train));
+        for (what, set) in sets.chain(self.validation.map(|set| ("validation samples", set))) {
+            let (found, expected) = (set.channels(), network.channels());
+            if found != expected {
+                return Err(TrainError::Channels { what, found, expected });
+            }
+        }
+        self.settings.backward.check(network)?;
+        self.settings.remedies.iter().try_for_each(|remedy| remedy.check(network))?;
+        self.check_classes()?;
+        self.check_labels(network)
+    }
+
+    /// Refuses validation samples whose classes have other names, or another order, as far as both have them.
+    fn check_classes(&self) -> Result<(), TrainError> {
+        let validation = self.validation.map_or(&[][..], Dataset::class_names);
+        let mut names = validation.iter().zip(self.train.class_names());
+        let other = names.position(|(found, expected)| found != expected);
+        other.map_or(Ok(()), |class| {
+            let (found, expected) = (&validation[class], &self.train.class_names()[class]);
+            Err(TrainError::Classes { class, found: found.clone(), expected: expected.clone() })
+        })
+    }
+
+    /// Refuses labels that the goal does not know, by a trial without input: not when their samples come. What
+    /// else the goal may have against the trial tells nothing of the samples.
+    fn check_labels(&self, network: &dyn Network<F>) -> Result<(), TrainError> {
+        let silent = SpikeTrains::silent(network.channels());
+        let Ok(trace) = network.forward(&silent, self.settings.trial(self.train)) else {
+            return Ok(());
+        };
+        let mut assessment = Assessment::default();
+        let mut check = |data: &Dataset| {
+            let largest = data.labels().enumerate().max_by_key(|&(_, label)| label);
+            let Some((index, label)) = largest else { return Ok(()) };
+            match assessment.judge(network, &trace, self.goal, &label) {
+                Err(error) if is_of_label(&error) => {
+                    Err(TrainError::Sample { index, cause: Box::new(error) })
+                }
+                _ => Ok(()),
+            }
+        };
+        check(self.train)?;
+        let validation = self.validation.map_or(Ok(()), check);
+        validation.map_err(|cause| TrainError::Validation { cause: Box::new(cause) })
+    }
+}
+
+fn is_of_label(error: &Error) -> bool {
+    match error {
+        Error::Loss(LossError::Label { .. } | LossError::MissingClass { .. }) => true,
+        Error::Part { cause, .. } => is_of_label(cause),
+        _ => false,
+    }
+}
