@@ -42,7 +42,13 @@ fn write_and_rename<E: From<io::Error>>(
     file.flush()?;
     file.get_ref().sync_all()?;
     drop(file);
-    fs::rename(beside, to)?;
+    fs::rename(beside, to).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            let what = "it was written beside first, and that file is gone: does another program write it too?";
+            io::Error::new(error.kind(), what)
+        }
+        _ => error,
+    })?;
     // So that the new name survives as well; only Unix opens folders.
     if cfg!(unix) {
         let folder = to.parent().filter(|f| *f != Path::new("")).unwrap_or(Path::new("."));

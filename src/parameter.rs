@@ -186,12 +186,16 @@ pub struct Block {
     pub len: usize,
 }
 
-/// What reports call the blocks: `input->hidden delay`, say, and `input->hidden delay 2` if that is a sum of several.
+/// What reports call the blocks: `input->hidden delay`, say, and as in checkpoints `input->hidden delay.0` and `delay.1` if
+/// that is a sum of two.
 pub(crate) fn block_names(blocks: &[Block]) -> impl Iterator<Item = String> {
     blocks.iter().enumerate().map(|(k, Block { owner, kind, .. })| {
-        match blocks[..k].iter().filter(|b| b.owner == *owner && b.kind == *kind).count() {
-            0 => format!("{owner} {kind}"),
-            before => format!("{owner} {kind} {}", before + 1),
+        let alike = |blocks: &[Block]| {
+            blocks.iter().filter(|b| b.owner == *owner && b.kind == *kind).count()
+        };
+        match alike(blocks) {
+            1 => format!("{owner} {kind}"),
+            _ => format!("{owner} {kind}.{}", alike(&blocks[..k])),
         }
     })
 }

@@ -18,6 +18,7 @@ mod dataset;
 mod error;
 mod events;
 mod folders;
+mod folds;
 mod orders;
 mod scan;
 #[cfg(feature = "hdf5")]

@@ -46,13 +46,8 @@ impl Dataset {
     /// Fractions that are negative or do not add up to 1, a sample without a group, or a part that would be empty.
     pub fn split_groups(&self, fractions: &[f64], seed: u64) -> Result<Vec<Self>, DataError> {
         check(fractions)?;
-        self.check_groups()?;
-        let mut groups: BTreeMap<Option<u32>, Vec<usize>> = BTreeMap::new();
-        (0..self.len()).for_each(|k| groups.entry(self.group(k)).or_default().push(k));
-        let mut groups: Vec<Vec<usize>> = groups.into_values().collect();
-        groups.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
         let mut parts = vec![Vec::new(); fractions.len()];
-        for group in groups {
+        for group in self.shuffled_groups(seed)? {
             let lacks = |k: usize| fractions[k] * self.len() as f64 - parts[k].len() as f64;
             let most = (0..parts.len()).max_by(|&a, &b| lacks(a).total_cmp(&lacks(b)));
             most.into_iter().for_each(|k| parts[k].extend_from_slice(&group));
@@ -103,33 +98,8 @@ impl Dataset {
         groups
     }
 
-    /// `k` pairs of a set for training and one for validation: each sample is in one of the latter. Classes are
-    /// spread evenly.
-    ///
-    /// # Errors
-    /// Less than two folds, or more than samples.
-    pub fn k_fold(&self, k: usize, seed: u64) -> Result<Vec<(Self, Self)>, DataError> {
-        if k < 2 || k > self.len() {
-            let what =
-                format!("{k} folds of {} samples; from 2 to the number of samples", self.len());
-            return Err(DataError::Split { what });
-        }
-        let mut folds = vec![Vec::new(); k];
-        // Dealt out like cards, class after class, so that folds differ by one sample at most.
-        for (card, index) in self.shuffled_classes(seed).into_iter().flatten().enumerate() {
-            folds[card % k].push(index);
-        }
-        (0..k)
-            .map(|held| {
-                let others = folds.iter().enumerate().filter(|&(fold, _)| fold != held);
-                let rest = others.flat_map(|(_, fold)| fold).copied().collect();
-                Ok((self.in_order(rest)?, self.in_order(folds[held].clone())?))
-            })
-            .collect()
-    }
-
     /// The samples of each class that occurs, in random order.
-    fn shuffled_classes(&self, seed: u64) -> Vec<Vec<usize>> {
+    pub(super) fn shuffled_classes(&self, seed: u64) -> Vec<Vec<usize>> {
         let mut classes: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         (0..self.len()).for_each(|k| classes.entry(self.label(k)).or_default().push(k));
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -138,8 +108,18 @@ impl Dataset {
         classes
     }
 
+    /// The samples of each group, groups in random order.
+    pub(super) fn shuffled_groups(&self, seed: u64) -> Result<Vec<Vec<usize>>, DataError> {
+        self.check_groups()?;
+        let mut groups: BTreeMap<Option<u32>, Vec<usize>> = BTreeMap::new();
+        (0..self.len()).for_each(|k| groups.entry(self.group(k)).or_default().push(k));
+        let mut groups: Vec<Vec<usize>> = groups.into_values().collect();
+        groups.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        Ok(groups)
+    }
+
     /// A subset in the order of the set.
-    fn in_order(&self, mut indices: Vec<usize>) -> Result<Self, DataError> {
+    pub(super) fn in_order(&self, mut indices: Vec<usize>) -> Result<Self, DataError> {
         indices.sort_unstable();
         self.subset(&indices)
     }
@@ -184,11 +164,12 @@ fn shares(count: usize, fractions: &[f64], owed: &mut [f64]) -> Vec<usize> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::SpikeTrains;
 
-    fn set(labels: &[usize], groups: bool) -> Dataset {
+    /// Samples with these labels, the spike of each at its number; groups are 0 to 3 in turn.
+    pub fn set(labels: &[usize], groups: bool) -> Dataset {
         let mut set = Dataset::builder(1, 200.0).classes(3);
         for (k, &label) in labels.iter().enumerate() {
             let spikes = SpikeTrains::from_channels([[k as f64]]).unwrap();
@@ -201,11 +182,11 @@ mod tests {
     }
 
     /// Which samples these are: their only event says so.
-    fn ids(set: &Dataset) -> Vec<usize> {
+    pub fn ids(set: &Dataset) -> Vec<usize> {
         (0..set.len()).map(|k| set.spikes(k).unwrap().channel(0)[0] as usize).collect()
     }
 
-    fn together<'a>(sets: impl IntoIterator<Item = &'a Dataset>) -> Vec<usize> {
+    pub fn together<'a>(sets: impl IntoIterator<Item = &'a Dataset>) -> Vec<usize> {
         let mut all: Vec<usize> = sets.into_iter().flat_map(ids).collect();
         all.sort_unstable();
         all
@@ -280,20 +261,6 @@ mod tests {
         let some = some.build().unwrap();
         let error = some.leave_group_out(1).unwrap_err().to_string();
         assert!(error.contains("sample 1 belongs to no group"), "{error}");
-    }
-
-    #[test]
-    fn folds_hold_every_sample_out_once() {
-        let labels: Vec<usize> = (0..31).map(|k| k % 3).collect();
-        let set = set(&labels, false);
-        let folds = set.k_fold(4, 1).unwrap();
-        assert_eq!(together(folds.iter().map(|f| &f.1)), (0..31).collect::<Vec<_>>());
-        for (rest, held) in &folds {
-            assert_eq!(together([rest, held]), (0..31).collect::<Vec<_>>());
-            assert!((7..=8).contains(&held.len()));
-        }
-        assert!(matches!(set.k_fold(1, 1), Err(DataError::Split { .. })));
-        assert!(matches!(set.k_fold(32, 1), Err(DataError::Split { .. })));
     }
 
     #[test]

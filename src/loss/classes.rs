@@ -24,12 +24,14 @@ pub(super) fn arg_max<F: Real>(values: &[F], scale: F) -> Option<usize> {
 /// Softmax cross-entropy: L = -log softmax(scale y)\[label\], in nats. One number per neuron.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CrossEntropy<F = f64> {
-    scale: F,
+    temperature: F,
+    /// Whether the least y wins.
+    least: bool,
 }
 
 impl<F: Real> Default for CrossEntropy<F> {
     fn default() -> Self {
-        Self { scale: F::one() }
+        Self { temperature: F::one(), least: false }
     }
 }
 
@@ -40,14 +42,20 @@ impl<F: Real> CrossEntropy<F> {
     }
 
     /// With y / temperature as logits; the temperature is in the unit of y. The lower it is, the less a lead
-    /// must be to count as one.
+    /// must be to count as one. Above 0.
     pub fn temperature(temperature: F) -> Self {
-        Self { scale: temperature.recip() }
+        Self { temperature, least: false }
     }
 
-    /// With -y / tau0 as logits, for y in ms: the first to fire wins (Mészáros et al. 2025, TTFS).
+    /// With -y / tau0 as logits, for y and tau0 > 0 in ms: the first to fire wins (Mészáros et al. 2025, TTFS).
     pub fn first_to_fire(tau0: F) -> Self {
-        Self { scale: -tau0.recip() }
+        Self { temperature: tau0, least: true }
+    }
+
+    /// What y is multiplied by.
+    fn scale(&self) -> F {
+        let scale = self.temperature.recip();
+        if self.least { -scale } else { scale }
     }
 }
 
@@ -57,16 +65,15 @@ impl<F: Real> Loss<F> for CrossEntropy<F> {
     fn evaluate(&self, y: &Reading<F>, &label: &usize, gradient: &mut [F]) -> Result<F, LossError> {
         let y = y.one_per_row()?;
         check_label(label, y.len())?;
-        if !self.scale.is_finite() || self.scale == F::zero() {
-            let value = self.scale.recip().as_f64();
-            let negative = self.scale.is_sign_negative();
-            let (what, value) =
-                if negative { ("tau0", -value) } else { ("the temperature", value) };
-            return Err(LossError::Constant { what, value, rule: "finite, not 0" });
+        let scale = self.scale();
+        if !(scale.is_finite() && scale != F::zero() && self.temperature > F::zero()) {
+            let value = self.temperature.as_f64();
+            let what = if self.least { "tau0" } else { "the temperature" };
+            return Err(LossError::Constant { what, value, rule: "finite and above 0" });
         }
-        let winner = arg_max(y, self.scale).unwrap_or(label);
+        let winner = arg_max(y, scale).unwrap_or(label);
         for (g, &value) in gradient.iter_mut().zip(y) {
-            *g = ((value - y[winner]) * self.scale).exp();
+            *g = ((value - y[winner]) * scale).exp();
         }
         // The winner's own term is 1. Kept apart, so that small losses and gradients keep their digits.
         let mut others = F::zero();
@@ -75,15 +82,15 @@ impl<F: Real> Loss<F> for CrossEntropy<F> {
         }
         let mut wrong = F::zero();
         for (k, g) in gradient.iter_mut().enumerate() {
-            *g = *g / (F::one() + others) * self.scale;
+            *g = *g / (F::one() + others) * scale;
             wrong += if k == label { F::zero() } else { *g };
         }
         gradient[label] = -wrong;
-        Ok(others.ln_1p() + (y[winner] - y[label]) * self.scale)
+        Ok(others.ln_1p() + (y[winner] - y[label]) * scale)
     }
 
     fn predict(&self, y: &Reading<F>) -> Option<usize> {
-        arg_max(y.one_per_row().ok()?, self.scale)
+        arg_max(y.one_per_row().ok()?, self.scale())
     }
 
     fn classifies(&self) -> bool {
@@ -208,7 +215,12 @@ mod tests {
         );
         assert!(TimeInvariant::new(1.0).evaluate(&y, &7, &mut g).is_err());
         assert!(TimeInvariant::new(f64::NAN).evaluate(&y, &1, &mut g).is_err());
-        assert!(CrossEntropy::temperature(0.0).evaluate(&y, &1, &mut g).is_err());
+        for value in [0.0, -1.0, 1e-320, f64::INFINITY, f64::NAN] {
+            assert!(CrossEntropy::temperature(value).evaluate(&y, &1, &mut g).is_err());
+        }
+        let (what, rule) = ("tau0", "finite and above 0");
+        let error = Err(LossError::Constant { what, value: -1.0, rule });
+        assert_eq!(CrossEntropy::first_to_fire(-1.0).evaluate(&y, &1, &mut g), error);
         let mut y = numbers(&[0.0]);
         y.push_row([1.0, 2.0]);
         let error = Err(LossError::NotOnePerRow { row: 1, found: 2 });

@@ -3,7 +3,7 @@
 use super::Metric;
 use crate::data::DataError;
 use crate::remedy::RemedyError;
-use crate::{Error, OptimizeError};
+use crate::{Error, OptimizeError, ParameterKind};
 use thiserror::Error;
 
 /// Why a network could not be trained or evaluated. The network keeps the parameters it has by then, or, where the
@@ -101,6 +101,20 @@ pub enum TrainError {
     /// A step could not be taken.
     #[error(transparent)]
     Optimize(#[from] OptimizeError),
+    /// A step led to a parameter that is no number.
+    #[error(
+        "{kind} {index} of `{owner}` is {value} after a step; lower its learning rate, or clip gradients"
+    )]
+    Diverged {
+        /// The projection or the layer.
+        owner: String,
+        /// Which of its parameters.
+        kind: ParameterKind,
+        /// Position in the block.
+        index: usize,
+        /// What it is now.
+        value: f64,
+    },
     /// Weights could not be raised.
     #[error(transparent)]
     Remedy(#[from] RemedyError),

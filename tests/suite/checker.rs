@@ -96,7 +96,7 @@ fn a_delay_of_several_parts_has_all_of_its_gradients() {
     let report = GradientCheck::new().run(&net, &input, DURATION, &objective(), &1).unwrap();
     let names: Vec<&str> = report.classes.iter().map(|c| c.name.as_str()).collect();
     let expected =
-        ["input->output weight", "input->output delay", "input->output delay 2", "input times"];
+        ["input->output weight", "input->output delay.0", "input->output delay.1", "input times"];
     assert_eq!(names, expected);
 }
 

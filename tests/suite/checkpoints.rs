@@ -1,9 +1,11 @@
 //! Checkpoint files: names and shapes, and what becomes of foreign, damaged and hostile ones.
 #![cfg(feature = "files")]
 
-use crate::task::{data, network, trainer};
-use eventprop::train::{Checkpoint, CheckpointError, Checkpoints, History};
-use eventprop::{Delays, Dense, Lif, Network, NetworkBuilder, Quantization, SpikingNetwork};
+use crate::task::{data, network, objective, trainer};
+use eventprop::train::{Checkpoint, CheckpointError, Checkpoints, History, TrainError, Trainer};
+use eventprop::{
+    Delays, Dense, Lif, Network, NetworkBuilder, ParameterKind, Quantization, Sgd, SpikingNetwork,
+};
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use safetensors::SafeTensors;
@@ -69,6 +71,24 @@ fn a_fold_does_not_go_on_from_the_checkpoint_of_another() {
     assert_eq!(fit(0).unwrap(), fit(0).unwrap());
     let error = fit(1).unwrap_err().to_string();
     assert!(error.contains("hash of training samples"), "{error}");
+}
+
+#[test]
+fn weights_that_a_step_made_infinite_are_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let steep = objective().weight(1e6);
+    let fit = |rate| {
+        let trainer = Trainer::new(steep, Sgd::new(rate).delay_rate(0.0)).epochs(2).batch(24);
+        let trainer = trainer.checkpoints(Checkpoints::new(folder.path()).resume(true));
+        trainer.fit(&mut network(), &data(24, 1), None, &mut [])
+    };
+    let error = fit(1e307).unwrap_err();
+    assert!(matches!(&error, TrainError::Epoch { epoch: 0, cause } if matches!(**cause,
+        TrainError::Diverged { kind: ParameterKind::Weight, .. })));
+    let error = error.to_string();
+    assert!(error.contains("inf after a step; lower its learning rate"), "{error}");
+    assert_eq!(std::fs::read_dir(folder.path()).map_or(0, Iterator::count), 0);
+    assert_eq!(fit(1e-9).unwrap().epochs.len(), 2);
 }
 
 #[test]

@@ -1,9 +1,9 @@
-//! What is refused before the first step: not after hours.
+//! What is refused before the first step, not after hours; and what after a step.
 
 use super::Fit;
 use crate::data::Dataset;
 use crate::train::TrainError;
-use crate::{Assessment, Error, LossError, Network, Optimizer, Real, SpikeTrains};
+use crate::{Assessment, Error, LossError, Network, Optimizer, Parameter, Real, SpikeTrains};
 
 impl<F: Real> Fit<'_, F> {
     /// Refuses settings without meaning, and samples that fit neither the network nor each other.
@@ -59,6 +59,17 @@ impl<F: Real> Fit<'_, F> {
         let validation = self.validation.map_or(Ok(()), check);
         validation.map_err(|cause| TrainError::Validation { cause: Box::new(cause) })
     }
+}
+
+/// Refuses parameters that a step made too large: the trial that comes next would, but a checkpoint might come first.
+pub(super) fn is_finite<F: Real>(network: &dyn Network<F>) -> Result<(), TrainError> {
+    for (owner, Parameter { kind, values, .. }) in network.parameters() {
+        if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+            let (owner, value) = (owner.into(), values[index].as_f64());
+            return Err(TrainError::Diverged { owner, kind, index, value });
+        }
+    }
+    Ok(())
 }
 
 fn is_of_label(error: &Error) -> bool {
