@@ -12,7 +12,8 @@ pub struct Evaluation<F = f64> {
     pub losses: Vec<F>,
     /// The read-out y, row after row; of several parts, one after the other.
     pub readout: Vec<F>,
-    /// The class that y stands for; of several parts, that of the first which classifies. None if its y tells none.
+    /// The class that y stands for; of several parts, that of the first which classifies. None if its y tells none. A
+    /// [`Goal`] of your own that classifies sets it, unless it is set.
     pub prediction: Option<usize>,
 }
 
@@ -45,7 +46,8 @@ impl<F: Real> Assessment<F> {
         target: &T,
     ) -> Result<(), Error> {
         self.begin(None);
-        goal.assess(network, trace, target, self)
+        goal.assess(network, trace, target, self)?;
+        self.check()
     }
 
     /// Evaluates a trace, and finds the sensitivity of the loss, for
@@ -61,7 +63,8 @@ impl<F: Real> Assessment<F> {
         target: &T,
     ) -> Result<(), Error> {
         self.begin(Some(trace));
-        goal.assess(network, trace, target, self)
+        goal.assess(network, trace, target, self)?;
+        self.check()
     }
 
     /// Forgets the last evaluation; with a trace its sensitivity is wanted too.
@@ -74,6 +77,16 @@ impl<F: Real> Assessment<F> {
         (*loss, *prediction) = (F::zero(), None);
         losses.clear();
         readout.clear();
+    }
+
+    /// Refuses a loss that is no number, whoever computed it.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let loss = self.evaluation.loss;
+        if loss.is_finite() {
+            Ok(())
+        } else {
+            Err(LossError::NotFinite { loss: loss.as_f64() }.into())
+        }
     }
 
     /// Reads a layer and adds the loss with its weight.
@@ -109,7 +122,7 @@ impl<F: Real> Assessment<F> {
         }
         evaluation.losses.push(value);
         evaluation.readout.extend_from_slice(reading.values());
-        if !*decided {
+        if !*decided && evaluation.prediction.is_none() {
             evaluation.prediction = loss.predict(reading);
             *decided = evaluation.prediction.is_some() || loss.classifies();
         }

@@ -12,7 +12,8 @@ pub trait Goal<F: Real>: Send + Sync {
     /// What comes with a sample, such as a label.
     type Target: ?Sized + Sync;
 
-    /// Adds the loss of a trace, and its sensitivity if that is wanted.
+    /// Adds the loss of a trace, and its sensitivity if that is wanted. Training also asks it about a trial without input,
+    /// to find labels that it refuses before any step is taken.
     ///
     /// # Errors
     /// A target that does not fit, a layer that cannot be read, a trace of another network, a loss that
@@ -115,7 +116,8 @@ impl<R, L> Objective<R, L> {
         Combined { first: self, second: other }
     }
 
-    /// The class that a trace stands for, of which no label is known; `None` if the loss is none of a classifier.
+    /// The class that a trace stands for, of which no label is known; `None` if the loss is none of a classifier. Of several
+    /// parts, ask the one that classifies.
     ///
     /// # Errors
     /// A layer that cannot be read, or a trace of another network.
@@ -166,6 +168,11 @@ pub struct Targeted<G, T: ?Sized, U: ?Sized> {
 }
 
 impl<G, T: ?Sized, U: ?Sized> Targeted<G, T, U> {
+    /// Any goal that finds its target so.
+    pub fn new(goal: G, find: fn(&T) -> &U) -> Self {
+        Self { goal, find }
+    }
+
     /// This and another, added.
     pub fn and<H>(self, other: H) -> Combined<Self, H> {
         Combined { first: self, second: other }
@@ -207,6 +214,11 @@ pub struct Combined<A, B> {
 }
 
 impl<A, B> Combined<A, B> {
+    /// Any two goals, added.
+    pub fn new(first: A, second: B) -> Self {
+        Self { first, second }
+    }
+
     /// This and another, added.
     pub fn and<G>(self, other: G) -> Combined<Self, G> {
         Combined { first: self, second: other }

@@ -52,6 +52,9 @@ pub enum AdjointError {
         /// dV/dt before the spike.
         slope: f64,
     },
+    /// Any other reason, of a network from outside of the crate.
+    #[error("{0}")]
+    Other(String),
     /// The trial could not be rebuilt.
     #[error(transparent)]
     Simulation(#[from] SimulationError),

@@ -240,6 +240,21 @@ fn check_sensitivity<F: Real>(
                     return wrong("a time", time, format!("in [0, {}] ms", trace.duration));
                 }
             }
+            if let PotentialSensitivity::Integral { neuron, rate, .. } = *term {
+                let model = network.layers[layer].layer.as_ref();
+                let mut rest = vec![F::zero(); model.state_len()];
+                model.rest(neuron, &mut rest);
+                if model.linear().is_none()
+                    && model.integral(neuron, &rest, F::of(trace.duration), rate).is_none()
+                {
+                    let expected = "of a layer with `Layer::integral`".into();
+                    return wrong(
+                        "the rate of an integral of the potential",
+                        rate.as_f64(),
+                        expected,
+                    );
+                }
+            }
         }
     }
     Ok(())

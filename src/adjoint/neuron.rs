@@ -135,5 +135,8 @@ impl<F: Real> Neuron<F> {
             let discounted = gradient * (-rate * F::of(start)).exp();
             model.integral_back(self.index, state, dt, rate, discounted, adjoint);
         }
+        if self.left == 0 {
+            model.rest_back(self.index, adjoint);
+        }
     }
 }

@@ -139,6 +139,7 @@ pub(crate) fn backward<F: Real>(
         network.forward_into(samples.input(sample), duration, trace)?;
         assessment.begin(Some(trace));
         samples.assess(sample, network, trace, assessment)?;
+        assessment.check()?;
         let (health, sensitivity) = (&mut chunk.summary.health, &mut assessment.sensitivity);
         options.prepare(trace, counted.as_ref(), sensitivity, health);
         network.adjoint_deferred(trace, sensitivity, &mut chunk.gradients, deferred)?;
@@ -184,7 +185,8 @@ pub(crate) fn evaluate<F: Real>(
         let Worker { trace, assessment, .. } = worker;
         network.forward_into(samples.input(sample), duration, trace)?;
         assessment.begin(None);
-        samples.assess(sample, network, trace, assessment)
+        samples.assess(sample, network, trace, assessment)?;
+        assessment.check()
     })?;
     Ok(total.summary)
 }

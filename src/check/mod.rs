@@ -125,7 +125,8 @@ impl GradientCheck {
         self.compare(network, input, duration, goal, target, &gradients)
     }
 
-    /// Checks given gradients, from whatever source, of one trial, likewise.
+    /// Checks given gradients, from whatever source, of one trial, likewise: those of [`backward_batch`](crate::backward_batch) of
+    /// this one sample, say, which is what training uses. A [`Network`] of your own may take another way there.
     ///
     /// # Errors
     /// If the unperturbed trial fails, the gradients are of another network or input, or the step or a tolerance means nothing.

@@ -100,9 +100,15 @@ impl CheckClass {
 
 impl CheckReport {
     /// Whether something was checked and nothing disagreed. Gradients that are all too small to tell do not pass: scale the
-    /// loss, or lower the absolute [tolerance](GradientCheck::tolerance).
+    /// loss, or lower the absolute [tolerance](GradientCheck::tolerance). A class of which nothing could be compared does not
+    /// count: see [`CheckReport::unchecked`].
     pub fn passed(&self) -> bool {
         self.checked() > self.small() && self.classes.iter().all(|c| c.mismatches.is_empty())
+    }
+
+    /// The classes that were looked at, but of which no gradient could be compared: all were skipped or undecided.
+    pub fn unchecked(&self) -> impl Iterator<Item = &CheckClass> {
+        self.classes.iter().filter(|c| c.checked == 0 && c.skipped + c.inconclusive > 0)
     }
 
     /// How many gradients were compared.
@@ -160,6 +166,9 @@ impl fmt::Display for CheckReport {
                 f,
                 "all gradients are too small to tell: scale the loss, or lower the absolute tolerance"
             )?;
+        }
+        for class in self.unchecked() {
+            writeln!(f, "nothing of {} could be compared", class.name)?;
         }
         if self.left_out() > 0 {
             writeln!(f, "{} more were not looked at", self.left_out())?;

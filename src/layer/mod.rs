@@ -25,6 +25,9 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum LayerError {
+    /// Any other reason, of a model from outside of the crate.
+    #[error("{0}")]
+    Other(String),
     /// A population without neurons.
     #[error("the layer has no neurons; its size must be at least 1")]
     Empty,
@@ -126,8 +129,10 @@ pub struct Adjoint<'a, F> {
 ///
 /// A neuron's state is a slice of [`Layer::state_len`] numbers. Between events it flows; an arrival
 /// and the neuron's own spike make it jump. For each of these there is the transposed Jacobian
-/// (`*_back`), which carries the adjoint p = dL/dstate backwards: the mode form of EventProp
-/// (Wunderlich and Pehle 2021, Table 1; Mészáros et al. 2025, eqs. 7-11).
+/// (`*_back`), which carries the adjoint p = dL/dstate backwards, and adds to the gradient by the parameters of the layer
+/// what each step owes to them: EventProp (Wunderlich and Pehle 2021, Table 1; Mészáros et al. 2025, eqs. 7-11) for any
+/// dynamics x' = f(x), with the rules below. A numerical flow has to be as exact as the gradients shall be: to flow for s
+/// and then for t is to flow for s + t, and [`Layer::slope`] is the derivative of the potential in it.
 ///
 /// A model may hold the time that is left of something, such as a refractory period, in its state: so
 /// what happens at its end is part of the flow and no event.
@@ -178,6 +183,10 @@ pub trait Layer<F: Real>: DynClone + Debug + Send + Sync {
         state.fill(F::zero());
     }
 
+    /// `adjoint` is that at the start of the trial: what the state at rest owes to the parameters of the layer is added to
+    /// their gradient. Nothing by default, as that state is a constant by default.
+    fn rest_back(&self, _neuron: usize, _adjoint: &mut Adjoint<'_, F>) {}
+
     /// Lets `dt` ms pass without events.
     fn flow(&self, neuron: usize, dt: F, state: &mut [F]);
 
@@ -213,6 +222,9 @@ pub trait Layer<F: Real>: DynClone + Debug + Send + Sync {
     fn flow_back(&self, neuron: usize, dt: F, state: &[F], adjoint: &mut Adjoint<'_, F>);
 
     /// `adjoint` after an arrival becomes that before it; `state` is the one before.
+    ///
+    /// With x+ = h(x-, `weight`) and its Jacobian D by x-: dL/dweight = p+ . dh/dweight, dL/dt of the arrival =
+    /// p+ . (D f(x-) - f(x+)), and p- = D^T p+. (What adds a constant to a state leaves p as it is.)
     fn receive_back(
         &self,
         neuron: usize,
@@ -224,6 +236,10 @@ pub trait Layer<F: Real>: DynClone + Debug + Send + Sync {
 
     /// `adjoint` after a spike becomes that before it; `state` is the one before, `slope` its
     /// [`Layer::approach`]. `time_gradient` is what the loss and the spike's arrivals contribute to dL/dt.
+    ///
+    /// With the jump x+ = h(x-) and its Jacobian D, u = V less the threshold, and p+ after the spike:
+    /// G = `time_gradient` + p+ . (D f(x-) - f(x+)) is dL/dt, and p- = D^T p+ - G / `slope` du/dx. A parameter c that the
+    /// threshold or the jump depend on gets p+ . dh/dc - G / `slope` du/dc.
     fn fire_back(
         &self,
         neuron: usize,
@@ -253,8 +269,8 @@ pub trait Layer<F: Real>: DynClone + Debug + Send + Sync {
         None
     }
 
-    /// Adds `gradient` times the derivative of [`Layer::integral`] by the state. Only called where
-    /// that is `Some`.
+    /// Adds `gradient` times the derivative of [`Layer::integral`] by the state. Only called if that is `Some` for the state
+    /// at rest.
     fn integral_back(
         &self,
         _neuron: usize,
@@ -278,6 +294,11 @@ pub trait Layer<F: Real>: DynClone + Debug + Send + Sync {
 
     /// Takes over changed parameters, projected on their bounds.
     fn update(&mut self) {}
+
+    /// The constants that are not trained (the default: none), by whose hash checkpoints refuse a network with others.
+    fn fixed(&self) -> Vec<f64> {
+        Vec::new()
+    }
 
     /// The neurons, if they are linear; the fast engines need no more.
     fn linear(&self) -> Option<&LinearNeurons<F>> {

@@ -5,7 +5,7 @@ use super::spiking::{NamedLayer, Origin, Projection, SpikingNetwork};
 use crate::Real;
 use crate::layer::{Layer, LayerError};
 use crate::memory;
-use crate::synapse::{Connectivity, DelayedSynapses, SynapseError, check_count};
+use crate::synapse::{Connectivity, DelayedSynapses, SynapseError, check_count, check_numbering};
 use rand::Rng;
 use std::fmt;
 use thiserror::Error;
@@ -324,6 +324,7 @@ pub(super) fn assemble<F: Real>(
             return Err(BuildError::Shape { name: name(), found, expected });
         }
         check_count(projection.synapses.synapses() as u128)
+            .and_then(|()| check_numbering(projection.synapses.as_ref()))
             .and_then(|()| projection.synapses.validate())
             .map_err(|cause| BuildError::Synapses { name: name(), cause })?;
     }

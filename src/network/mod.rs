@@ -190,7 +190,8 @@ pub trait Network<F: Real>: Send + Sync {
     }
 
     /// Under which names and in which shapes parameters are stored, such as `input->hidden.weight`, a
-    /// plain list.
+    /// plain list. A network around another hands on its `indices`, `delays` and `fixed`, or checkpoints do not tell networks
+    /// apart by them.
     fn storage(&self) -> StorageLayout {
         let mut storage = StorageLayout::default();
         for block in self.layout() {

@@ -22,8 +22,8 @@ pub struct StorageLayout {
     /// What the blocks of learned delays are, by name. Synapses from outside of the crate are not here.
     pub delays: BTreeMap<String, DelayKind>,
     /// A hash of what is not trained, by the name of its projection or layer: fixed weights and delays, which
-    /// synapses share a delay, ranges of weights, which receptor they reach, constants. Layers from outside of the
-    /// crate are not here.
+    /// synapses share a delay, ranges of weights, which receptor they reach, constants. Of a layer from outside of the
+    /// crate it is that of [`Layer::fixed`](crate::Layer::fixed), if it has any.
     pub fixed: BTreeMap<String, u64>,
 }
 
@@ -123,7 +123,8 @@ fn fixed<F: Real>(network: &SpikingNetwork<F>) -> BTreeMap<String, u64> {
             let is_smooth = parameter.kind == ParameterKind::Delay
                 && kinds.next().is_some_and(|kind| kind.smooth);
             // So that the delay is 0.
-            parameter.values.fill(if is_smooth { F::neg_infinity() } else { F::zero() });
+            let zero = if is_smooth { F::neg_infinity() } else { F::zero() };
+            parameter.values.fill(parameter.bounds.project(zero));
             // Delays tell theirs by their kind.
             let Bounds { lower, upper } = parameter.bounds;
             if parameter.kind == ParameterKind::Weight && (lower.is_finite() || upper.is_finite()) {
@@ -139,10 +140,16 @@ fn fixed<F: Real>(network: &SpikingNetwork<F>) -> BTreeMap<String, u64> {
         let receptor = [projection.receptor as f64];
         (projection.name.clone(), hash(values.chain(ranges).chain(groups).chain(receptor)))
     });
-    let constants = network
-        .layers
-        .iter()
-        .filter_map(|layer| Some((layer.name.clone(), hash(layer.layer.linear()?.fixed()))));
+    let constants = network.layers.iter().filter_map(|named| {
+        let own = match named.layer.linear() {
+            Some(neurons) => hash(neurons.fixed()),
+            None => {
+                let values = named.layer.fixed();
+                (!values.is_empty()).then(|| hash(values.into_iter()))?
+            }
+        };
+        Some((named.name.clone(), own))
+    });
     projections.chain(constants).collect()
 }
 

@@ -61,6 +61,9 @@ pub enum OptimizeError {
         /// What there is.
         known: String,
     },
+    /// Any other reason, of an optimiser from outside of the crate.
+    #[error("{0}")]
+    Other(String),
     /// A constant of the optimiser has no meaning.
     #[error("{what} is {value}, but must be {rule}")]
     Constant {

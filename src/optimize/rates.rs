@@ -90,8 +90,8 @@ impl<F: Real> Rates<F> {
         groups.fold(rate, |rate, &(_, factor)| rate * factor)
     }
 
-    /// Whether a group with the factor 0 holds them.
-    pub(super) fn freezes(&self, owner: &str, kind: ParameterKind) -> bool {
+    /// Whether a group with the factor 0 holds them: an optimiser skips these, whatever it remembers of them.
+    pub fn freezes(&self, owner: &str, kind: ParameterKind) -> bool {
         let mut groups = self.relative.iter();
         groups.any(|(group, factor)| *factor == F::zero() && group.contains(owner, kind))
     }
@@ -104,8 +104,12 @@ impl<F: Real> Rates<F> {
         self.relative.push((group, factor));
     }
 
-    /// Refuses rates without meaning, and names that no parameters have.
-    pub(super) fn check(&self, layout: &[Block]) -> Result<(), OptimizeError> {
+    /// Refuses rates without meaning, and names that no parameters of this [layout](crate::Network::layout) have: for
+    /// optimisers to call before a step.
+    ///
+    /// # Errors
+    /// [`OptimizeError::Constant`] or [`OptimizeError::NoSuchGroup`].
+    pub fn check(&self, layout: &[Block]) -> Result<(), OptimizeError> {
         for (what, rate) in [
             ("the learning rate of weights", self.weights),
             ("the learning rate of delays", self.delays),

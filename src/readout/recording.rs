@@ -175,7 +175,7 @@ impl<'a, F: Real> Recording<'a, F> {
     /// The greatest potential of a neuron; the first one if several are equal.
     ///
     /// # Errors
-    /// If the model cannot tell where they are stationary, or there is no such neuron.
+    /// If the model cannot tell where they are stationary, if the greatest is reached by a jump, or there is no such neuron.
     pub fn peak(&self, neuron: usize) -> Result<Peak<F>, ReadoutError> {
         self.check_neuron(neuron)?;
         self.with_scratch(|Scratch { recording: memory, .. }| {
@@ -207,6 +207,13 @@ impl<'a, F: Real> Recording<'a, F> {
                     let value = self.layer.potential(neuron, state);
                     if value > peak.value {
                         peak = Peak { time, value, kind };
+                    }
+                }
+                if self.layer.linear().is_none() && k < replay.events.len() {
+                    let after = self.layer.potential(neuron, replay.segment(k + 1));
+                    if after > peak.value {
+                        let what = "a greatest potential that an arrival or a spike jumps to";
+                        return Err(self.no_closed_form(what));
                     }
                 }
             }

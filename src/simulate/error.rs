@@ -108,6 +108,9 @@ pub enum SimulationError {
         /// The budget of spikes per neuron.
         budget: usize,
     },
+    /// Any other reason, of a network from outside of the crate.
+    #[error("{0}")]
+    Other(String),
 }
 
 /// What is wrong with a synapse.

@@ -228,6 +228,17 @@ pub enum SynapseError {
         /// Why.
         why: &'static str,
     },
+    /// A row of synapses from outside of the crate contradicts itself or the others.
+    #[error("the synapses onto target {post}: {what}")]
+    Row {
+        /// The target neuron.
+        post: usize,
+        /// What is wrong.
+        what: String,
+    },
+    /// Any other reason, of synapses from outside of the crate.
+    #[error("{0}")]
+    Other(String),
     /// An initialising distribution has no meaning.
     #[error("the standard deviation is {value}, but must be finite and not negative")]
     Deviation {

@@ -93,7 +93,9 @@ impl<'a, F: Real> Row<'a, F> {
 ///
 /// The simulator sees one row of (source, weight, delay) per target neuron, and the adjoint returns
 /// dL/dw and dL/dd of every synapse. Which parameters lie beneath is the implementor's affair:
-/// [`DelayedSynapses::pull_back`] applies the chain rule to them. Synapses are numbered row by row.
+/// [`DelayedSynapses::pull_back`] applies the chain rule to them. Synapses are numbered row by row; rows that contradict
+/// each other are refused when a network is built. Parameters that are neither weights nor delays are
+/// [`ParameterKind::Custom`], and step at the rate of constants.
 pub trait DelayedSynapses<F: Real>: DynClone + Debug + Send + Sync {
     /// (target neurons, source neurons).
     fn shape(&self) -> (usize, usize);
@@ -115,14 +117,16 @@ pub trait DelayedSynapses<F: Real>: DynClone + Debug + Send + Sync {
         Vec::new()
     }
 
-    /// Projects changed parameters on their bounds and brings the rows up to date.
+    /// Projects changed parameters on their bounds and brings the rows up to date. Parameters may come as far outside of
+    /// their bounds as a step takes them.
     fn update(&mut self);
 
     /// Adds to `gradients` (all parameters, block after block) what dL/dw and dL/dd of every
     /// synapse contribute.
     fn pull_back(&self, weights: &[F], delays: &[F], gradients: &mut [F]);
 
-    /// Adds `amount` to every learned weight onto `post`, as far as its range allows. Remedies for silent neurons use it.
+    /// Adds `amount` to every learned weight onto `post`, as far as its range allows, and brings the rows up to date: nobody
+    /// calls [`DelayedSynapses::update`] after it. Remedies for silent neurons use it.
     fn raise_weights(&mut self, post: usize, amount: F);
 
     /// Refuses values that have no meaning; called when a network is built.
@@ -151,6 +155,42 @@ pub trait DelayedSynapses<F: Real>: DynClone + Debug + Send + Sync {
 }
 
 dyn_clone::clone_trait_object!(<F: Real> DelayedSynapses<F>);
+
+/// Refuses rows that the engines could not go by: lists of different lengths, sources that there are not, numbers of
+/// synapses that do not add up.
+pub(crate) fn check_numbering<F: Real>(
+    synapses: &dyn DelayedSynapses<F>,
+) -> Result<(), SynapseError> {
+    let (posts, pres) = synapses.shape();
+    let mut next = 0;
+    for post in 0..posts {
+        let Row { first, sources, weights, delays } = synapses.row(post);
+        let count = weights.len();
+        let wrong = |what: String| Err(SynapseError::Row { post, what });
+        if first != next {
+            return wrong(format!("the first is number {first}, but {next} come before it"));
+        }
+        let listed = match sources {
+            Presynaptic::All => pres,
+            Presynaptic::List(list) => list.len(),
+        };
+        if listed != count || delays.len() != count {
+            return wrong(format!("{listed} sources, {count} weights, {} delays", delays.len()));
+        }
+        if let Presynaptic::List(list) = sources {
+            if let Some(pre) = list.iter().find(|&&pre| pre as usize >= pres) {
+                return wrong(format!("source {pre}, but there are {pres} (0-based)"));
+            }
+        }
+        next += count;
+    }
+    let told = synapses.synapses();
+    if told != next {
+        let what = format!("with it there are {next} synapses, but `synapses` says {told}");
+        return Err(SynapseError::Row { post: posts.saturating_sub(1), what });
+    }
+    Ok(())
+}
 
 /// Refuses weights and delays that are not finite, and delays that are negative.
 fn check_rows<F: Real>(synapses: &(impl DelayedSynapses<F> + ?Sized)) -> Result<(), SynapseError> {

@@ -26,6 +26,7 @@ mod losses;
 mod misfits;
 mod neurons;
 mod oracle;
+mod outside;
 mod patterns;
 mod phantoms;
 mod precision;

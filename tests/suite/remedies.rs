@@ -77,6 +77,51 @@ fn a_limited_slope_takes_the_place_of_the_slope() {
     }
 }
 
+/// Of neurons that fire again, where the adjoint after a spike counts as well: what a neuron has beyond the plain ones
+/// changes limited gradients as little as others.
+#[test]
+fn limited_slopes_of_all_neurons_go_by_one_rule() {
+    type Change = fn(Lif) -> Lif;
+    let few: [Change; 4] = [
+        |lif| lif.bias(1e-10),
+        |lif| lif.adaptation(1e-10, 100.0),
+        |lif| lif.adaptive_threshold(1e-10, 100.0),
+        |lif| lif.refractory(1e-10),
+    ];
+    let input = SpikeTrains::from_channels([[1.0, 2.0, 3.0, 9.0]]).unwrap();
+    let gradients = |engine, change: Change, limiter: Option<SlopeLimiter>| {
+        let mut net = NetworkBuilder::new();
+        let source = net.input("input", 1);
+        let hidden = net.layer("hidden", change(Lif::new(1).tau_mem(20.0).tau_syn(5.0).reset(0.2)));
+        let output = net.layer("output", eventprop::LeakyIntegrator::new(1));
+        net.connect(source, hidden, Dense::weights(9.0).delays(0.5));
+        net.connect(hidden, output, Dense::weights(1.0).delays(0.5));
+        let net = net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap().with_engine(engine);
+        let trace = net.forward(&input, DURATION).unwrap();
+        assert!(trace.spikes(0).len() > 3);
+        let objective = Objective::new(eventprop::MeanVoltage, MeanSquaredError);
+        let options = BackwardOptions::new();
+        let options = limiter.map_or(options.clone(), |l| options.limit_slopes(l));
+        let (_, gradients, _) =
+            net.backward_with(&trace, &objective, &[0.0][..], &options).unwrap();
+        gradients.values().to_vec()
+    };
+    for engine in ENGINES {
+        for limiter in [None, Some(SlopeLimiter::Absolute(2.0))] {
+            let plain = gradients(engine, |lif| lif, limiter);
+            for change in few {
+                let other = gradients(engine, change, limiter);
+                for (a, b) in plain.iter().zip(&other) {
+                    assert_relative_eq!(a, b, max_relative = 1e-7);
+                }
+            }
+            if limiter.is_some() {
+                assert_ne!(plain, gradients(engine, |lif| lif, None));
+            }
+        }
+    }
+}
+
 /// A loss of nothing: what is left are remedies.
 #[derive(Clone, Copy)]
 pub struct Nothing;

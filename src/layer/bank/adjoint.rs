@@ -97,7 +97,7 @@ impl<F: Real> ModeBank<F> {
         ArrivalGradient { weight: p, time: weight * (p / self.tau_syn[receptor] - gain) }
     }
 
-    /// The rank-one update p -= e_V G / V' of a plain neuron, where G adds to the given gradient by the
+    /// The rank-one update p -= e_V K / V' of a plain neuron, where K adds to the given gradient by the
     /// spike's time what the jump itself contributes.
     pub(crate) fn fire_back(&self, slope: F, time_gradient: F, adjoint: &mut [F]) {
         if let Some(threshold) = self.threshold {
@@ -108,10 +108,10 @@ impl<F: Real> ModeBank<F> {
     }
 
     /// The same for any neuron; `state` is the one before the spike, `slope` how fast V neared the
-    /// threshold.
+    /// threshold, or what a limiter puts in its place.
     ///
-    /// V is set, so p_V after the spike counts only through the slope that V has then; what else
-    /// jumps by a constant keeps its p, and contributes p times the change of its slope.
+    /// What jumps by a constant keeps its p, and contributes p times the change of its slope. V is set: its p counts through
+    /// the slope that V has then, and is left over unless K has it times the slope before.
     pub(crate) fn fire_back_from(
         &self,
         state: &[F],
@@ -123,9 +123,7 @@ impl<F: Real> ModeBank<F> {
             return self.fire_back(slope, time_gradient, adjoint);
         }
         let mut total = time_gradient;
-        let mut drive = self.drive(state);
         if let (Some(kick), Some(&tau)) = (self.kick, self.tau_syn.last()) {
-            drive += kick;
             total += adjoint[self.tau_syn.len()] * kick / tau;
         }
         if let Some(raise) = self.raise {
@@ -133,12 +131,19 @@ impl<F: Real> ModeBank<F> {
         }
         match self.hold_at().filter(|_| self.refractory > Some(F::zero())) {
             // V waits, and the time for which it is held runs down.
-            Some(at) => total += std::mem::take(&mut adjoint[at]),
-            None => total -= adjoint[0] * (drive - self.reset) * self.rate_mem(),
+            Some(at) => {
+                total += std::mem::take(&mut adjoint[at]) + adjoint[0] * self.approach(state);
+            }
+            // How fast V nears the threshold, less the slope of V after: what drives V in both is not in it.
+            None => {
+                let jump = self.reset - state[0] - self.kick();
+                total += adjoint[0] * (jump * self.rate_mem() + self.falls(state));
+            }
         }
-        adjoint[0] = -total / slope;
+        adjoint[0] -= total / slope;
         if self.raise.is_some() {
-            adjoint[self.raise_at()] += total / slope;
+            // The threshold takes the time from V.
+            adjoint[self.raise_at()] -= adjoint[0];
         }
     }
 }

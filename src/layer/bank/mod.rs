@@ -258,8 +258,12 @@ impl<F: Real> ModeBank<F> {
 
     /// How fast V nears the threshold.
     pub(crate) fn approach(&self, state: &[F]) -> F {
-        let falls = self.raise.map_or(F::zero(), |raise| self.raised(state) / raise.tau);
-        self.slope(state) + falls
+        self.slope(state) + self.falls(state)
+    }
+
+    /// How fast a raised threshold falls.
+    fn falls(&self, state: &[F]) -> F {
+        self.raise.map_or(F::zero(), |raise| self.raised(state) / raise.tau)
     }
 
     /// int_0^dt V exp(-rate s) ds.

@@ -48,14 +48,24 @@ impl Checkpoint {
         network: &dyn Network<F>,
         run: &mut Run<'_, F>,
         settings: BTreeMap<String, String>,
-    ) -> Self {
+    ) -> Result<Self, CheckpointError> {
         let storage = network.storage();
         let Self { mut tensors, delays, fixed, .. } = Self::of(network, &storage);
+        let all = parameters(network).len();
         if let Some(best) = &run.best {
             put(&mut tensors, &storage, BEST, best);
         }
         let state = run.optimizer.state();
         for (name, list) in state.lists.iter().filter(|(_, list)| !list.is_empty()) {
+            if list.len() != all {
+                return Err(CheckpointError::Tensor {
+                    name: format!("{OPTIMIZER}{name}"),
+                    found: format!("has {} values", list.len()),
+                    expected: format!(
+                        "a list of an optimiser has one per parameter, which are {all}, or none"
+                    ),
+                });
+            }
             put(&mut tensors, &storage, &prefix(name), list);
         }
         let bits = |series: &mut Option<F>| series.map(|x| x.as_f64().to_bits());
@@ -67,7 +77,7 @@ impl Checkpoint {
             bumps: run.remedies.iter_mut().filter_map(|r| r.series()).map(bits).collect(),
             history: run.history.clone(),
         };
-        Self { tensors, delays, fixed, training: Some(training) }
+        Ok(Self { tensors, delays, fixed, training: Some(training) })
     }
 
     /// Brings a network and a run that has just begun to where this was made. Nothing is changed if it does not fit.

@@ -160,7 +160,7 @@ impl<F: Real> Settings<F> {
         if !last && (*every == 0 || done % every != 0) {
             return Ok(());
         }
-        Checkpoint::of_run(network, run, named.clone()).save(folder.join(name(done)))?;
+        Checkpoint::of_run(network, run, named.clone())?.save(folder.join(name(done)))?;
         // Those with a higher number are damaged ones that this run will write anew.
         let mut older = list(folder)?;
         older.retain(|(epoch, _)| *epoch <= done);

@@ -1,0 +1,368 @@
+//! Parts from outside of the crate: what their traits allow works, and what contradicts itself is refused by name.
+
+use crate::task;
+use eventprop::check::GradientCheck;
+use eventprop::{
+    Adjoint, AdjointError, ArrivalGradient, Assessment, Bounds, BuildError, Combined, Connectivity,
+    CrossEntropy, DelayedSynapses, Dense, Error, Goal, Layer, LayerError, LossError, MaxVoltage,
+    MeanSquaredError, MeanVoltage, Network, NetworkBuilder, Objective, Parameter, ParameterKind,
+    ParameterMut, PotentialSensitivity, Presynaptic, ReadoutError, Row, Sample, Sensitivity,
+    SpikeTrains, SpikingNetwork, SynapseError, Targeted, Trace, VoltageAt, backward_batch,
+    evaluate_batch,
+};
+use rand::{Rng, SeedableRng, rngs::ChaCha8Rng};
+
+/// Membranes that rest at a trained potential, and to which arrivals add at once: V' = (leak - V) / tau.
+#[derive(Debug, Clone)]
+struct Membranes {
+    leak: Vec<f64>,
+    tau: f64,
+}
+
+const LEAK: ParameterKind = ParameterKind::Custom("leak");
+
+impl Layer<f64> for Membranes {
+    fn size(&self) -> usize {
+        self.leak.len()
+    }
+    fn state_len(&self) -> usize {
+        1
+    }
+    fn validate(&self) -> Result<(), LayerError> {
+        if self.tau > 0.0 { Ok(()) } else { Err(LayerError::Other("tau is not above 0".into())) }
+    }
+    fn fires(&self) -> bool {
+        false
+    }
+    fn rest(&self, neuron: usize, state: &mut [f64]) {
+        state[0] = self.leak[neuron];
+    }
+    fn rest_back(&self, neuron: usize, adjoint: &mut Adjoint<'_, f64>) {
+        adjoint.parameters[neuron] += adjoint.state[0];
+    }
+    fn flow(&self, neuron: usize, dt: f64, state: &mut [f64]) {
+        let leak = self.leak[neuron];
+        state[0] = leak + (state[0] - leak) * (-dt / self.tau).exp();
+    }
+    fn next_spike(&self, _: usize, _: &[f64], _: f64) -> Option<f64> {
+        None
+    }
+    fn receive(&self, _: usize, _: usize, weight: f64, state: &mut [f64]) {
+        state[0] += weight;
+    }
+    fn fire(&self, _: usize, _: &mut [f64]) {}
+    fn potential(&self, _: usize, state: &[f64]) -> f64 {
+        state[0]
+    }
+    fn slope(&self, neuron: usize, state: &[f64]) -> f64 {
+        (self.leak[neuron] - state[0]) / self.tau
+    }
+    fn flow_back(&self, neuron: usize, dt: f64, _: &[f64], adjoint: &mut Adjoint<'_, f64>) {
+        let decay = (-dt / self.tau).exp();
+        adjoint.parameters[neuron] += adjoint.state[0] * (1.0 - decay);
+        adjoint.state[0] *= decay;
+    }
+    fn receive_back(
+        &self,
+        _: usize,
+        _: usize,
+        weight: f64,
+        _: &[f64],
+        adjoint: &mut Adjoint<'_, f64>,
+    ) -> ArrivalGradient<f64> {
+        ArrivalGradient { weight: adjoint.state[0], time: adjoint.state[0] * weight / self.tau }
+    }
+    fn fire_back(&self, _: usize, _: &[f64], _: f64, _: f64, _: &mut Adjoint<'_, f64>) {}
+    fn potential_back(&self, _: usize, _: &[f64], gradient: f64, adjoint: &mut Adjoint<'_, f64>) {
+        adjoint.state[0] += gradient;
+    }
+    fn stationary_points(&self, _: usize, _: &[f64], _: f64, _: &mut Vec<f64>) -> Option<()> {
+        Some(())
+    }
+    fn parameters(&self) -> Vec<Parameter<'_, f64>> {
+        vec![Parameter { kind: LEAK, values: &self.leak, bounds: Bounds::none() }]
+    }
+    fn parameters_mut(&mut self) -> Vec<ParameterMut<'_, f64>> {
+        vec![ParameterMut { kind: LEAK, values: &mut self.leak, bounds: Bounds::none() }]
+    }
+    fn fixed(&self) -> Vec<f64> {
+        vec![self.tau]
+    }
+}
+
+fn membranes(tau: f64, weight: f64) -> SpikingNetwork {
+    let mut net = NetworkBuilder::new();
+    let input = net.input("input", 1);
+    let layer = net.layer("membranes", Membranes { leak: vec![0.3, -0.2], tau });
+    net.connect(input, layer, Dense::weights(weight).delays(1.0));
+    net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap()
+}
+
+fn pulses() -> SpikeTrains {
+    SpikeTrains::from_channels([[2.0, 4.5]]).unwrap()
+}
+
+#[test]
+fn a_state_at_rest_that_is_trained() {
+    let goal = Objective::new(VoltageAt::new([1.0, 8.0]), MeanSquaredError);
+    let net = membranes(10.0, 0.7);
+    let report = GradientCheck::new().run(&net, &pulses(), 30.0, &goal, &[0.0; 4][..]).unwrap();
+    assert!(report.passed() && report.unchecked().count() == 0, "{report}");
+    let error = LayerError::Other("tau is not above 0".into());
+    assert_eq!(Membranes { leak: vec![], tau: -1.0 }.validate(), Err(error));
+}
+
+#[test]
+fn a_maximum_that_is_jumped_to_is_refused() {
+    let most = Objective::new(MaxVoltage, MeanSquaredError);
+    let judge = |weight: f64| {
+        let net = membranes(10.0, weight);
+        let trace = net.forward(&pulses(), 30.0).unwrap();
+        net.evaluate(&trace, &most, &[0.0; 2][..])
+    };
+    match judge(0.7).unwrap_err() {
+        Error::Readout(ReadoutError::NoClosedForm { layer, what }) => {
+            assert_eq!(layer, "membranes");
+            assert!(what.contains("jumps to"), "{what}");
+        }
+        other => panic!("{other}"),
+    }
+    // Those that jump down from their greatest potential have one.
+    assert_eq!(judge(-0.7).unwrap().readout[0], 0.3);
+}
+
+#[test]
+fn an_integral_that_a_model_does_not_have_is_refused() {
+    let net = membranes(10.0, 0.7);
+    let trace = net.forward(&pulses(), 30.0).unwrap();
+    let mut sensitivity = Sensitivity::default();
+    sensitivity.reset(&trace);
+    let term = PotentialSensitivity::Integral { neuron: 1, rate: 0.1, gradient: 1.0 };
+    sensitivity.layers[0].potentials.push(term);
+    let error = net.adjoint(&trace, sensitivity).unwrap_err();
+    assert!(matches!(error, AdjointError::Sensitivity { found: 0.1, .. }), "{error}");
+    let mean = Objective::new(MeanVoltage, MeanSquaredError);
+    assert!(net.backward(&trace, &mean, &[0.0; 2][..]).is_err());
+}
+
+/// A goal that says what it is told to.
+struct Says {
+    loss: f64,
+    prediction: Option<usize>,
+}
+
+impl Goal<f64> for Says {
+    type Target = usize;
+    fn assess(
+        &self,
+        _: &dyn Network<f64>,
+        _: &Trace<f64>,
+        _: &usize,
+        assessment: &mut Assessment<f64>,
+    ) -> Result<(), Error> {
+        assessment.evaluation.loss += self.loss;
+        assessment.evaluation.losses.push(self.loss);
+        assessment.evaluation.prediction = assessment.evaluation.prediction.or(self.prediction);
+        Ok(())
+    }
+}
+
+#[test]
+fn the_first_goal_that_predicts_decides() {
+    let net = membranes(10.0, 0.7);
+    let trace = net.forward(&pulses(), 30.0).unwrap();
+    let classify = || Objective::new(VoltageAt::new([8.0]), CrossEntropy::new());
+    let says = |prediction| Says { loss: 1.0, prediction };
+    let judge =
+        |goal: &dyn Goal<f64, Target = usize>| net.evaluate(&trace, goal, &1).unwrap().prediction;
+    assert_eq!(judge(&classify()), Some(0));
+    assert_eq!(judge(&Combined::new(says(Some(77)), classify())), Some(77));
+    assert_eq!(judge(&Combined::new(says(None), classify())), Some(0));
+    assert_eq!(judge(&classify().and(says(Some(77)))), Some(0));
+    // A target of its own for a goal from outside.
+    let of_pair = Targeted::new(says(Some(5)), |pair: &(usize, f64)| &pair.0);
+    let evaluation = net.evaluate(&trace, &of_pair, &(1, 0.5)).unwrap();
+    assert_eq!((evaluation.prediction, evaluation.loss), (Some(5), 1.0));
+}
+
+#[test]
+fn a_loss_that_is_no_number_is_refused_whoever_says_so() {
+    let net = membranes(10.0, 0.7);
+    let input = pulses();
+    let trace = net.forward(&input, 30.0).unwrap();
+    let samples = [Sample { input: &input, target: &0_usize }];
+    for loss in [f64::NAN, f64::INFINITY] {
+        let goal = Says { loss, prediction: None };
+        let errors = [
+            net.evaluate(&trace, &goal, &0).unwrap_err(),
+            net.backward(&trace, &goal, &0).unwrap_err(),
+            backward_batch(&net, &samples, 30.0, &goal).unwrap_err(),
+            evaluate_batch(&net, &samples, 30.0, &goal).unwrap_err(),
+        ];
+        for error in errors {
+            let cause = match &error {
+                Error::Sample { index: 0, cause } => cause,
+                other => other,
+            };
+            assert!(matches!(cause, Error::Loss(LossError::NotFinite { .. })), "{error}");
+        }
+    }
+}
+
+/// Synapses that say of themselves what they are told to.
+#[derive(Debug, Clone)]
+struct Raw {
+    first: [usize; 2],
+    sources: Option<Vec<u32>>,
+    weights: Vec<f64>,
+    delays: Vec<f64>,
+    synapses: usize,
+}
+
+impl Raw {
+    /// Of each of two targets with both of two sources.
+    fn good() -> Self {
+        let (weights, delays) = (vec![0.5; 2], vec![1.0; 2]);
+        Self { first: [0, 2], sources: Some(vec![0, 1]), weights, delays, synapses: 4 }
+    }
+}
+
+impl DelayedSynapses<f64> for Raw {
+    fn shape(&self) -> (usize, usize) {
+        (2, 2)
+    }
+    fn synapses(&self) -> usize {
+        self.synapses
+    }
+    fn row(&self, post: usize) -> Row<'_, f64> {
+        let sources = self.sources.as_deref().map_or(Presynaptic::All, Presynaptic::List);
+        Row { first: self.first[post], sources, weights: &self.weights, delays: &self.delays }
+    }
+    fn parameters(&self) -> Vec<Parameter<'_, f64>> {
+        Vec::new()
+    }
+    fn parameters_mut(&mut self) -> Vec<ParameterMut<'_, f64>> {
+        Vec::new()
+    }
+    fn update(&mut self) {}
+    fn pull_back(&self, _: &[f64], _: &[f64], _: &mut [f64]) {}
+    fn raise_weights(&mut self, _: usize, _: f64) {}
+}
+
+impl Connectivity<f64> for Raw {
+    fn connect(
+        self,
+        _: usize,
+        _: usize,
+        _: &mut dyn Rng,
+    ) -> Result<Box<dyn DelayedSynapses<f64>>, SynapseError> {
+        Ok(Box::new(self))
+    }
+}
+
+#[test]
+fn rows_that_contradict_themselves_are_refused() {
+    let build = |raw: Raw| {
+        let mut net = NetworkBuilder::new();
+        let input = net.input("first", 2);
+        net.input("second", 2);
+        let layer = net.layer("membranes", Membranes { leak: vec![0.0; 2], tau: 9.0 });
+        net.connect(input, layer, raw);
+        net.build(&mut ChaCha8Rng::seed_from_u64(1))
+    };
+    assert!(build(Raw::good()).is_ok());
+    assert!(build(Raw { sources: None, ..Raw::good() }).is_ok());
+    let says = |raw: Raw, post: usize, words: &str| match build(raw).unwrap_err() {
+        BuildError::Synapses { name, cause: SynapseError::Row { post: found, what } } => {
+            assert_eq!((name.as_str(), found), ("first->membranes", post));
+            assert_eq!(what, words);
+        }
+        other => panic!("{other}"),
+    };
+    // Channel 2 would be one of the second input.
+    let beyond = Raw { sources: Some(vec![0, 2]), ..Raw::good() };
+    says(beyond, 0, "source 2, but there are 2 (0-based)");
+    let short = Raw { sources: Some(vec![0]), ..Raw::good() };
+    says(short, 0, "1 sources, 2 weights, 2 delays");
+    let long = Raw { delays: vec![1.0; 3], ..Raw::good() };
+    says(long, 0, "2 sources, 2 weights, 3 delays");
+    let sparse = Raw { sources: None, weights: vec![0.5], delays: vec![1.0], ..Raw::good() };
+    says(sparse, 0, "2 sources, 1 weights, 1 delays");
+    let twice = Raw { first: [0, 0], ..Raw::good() };
+    says(twice, 1, "the first is number 0, but 2 come before it");
+    let few = Raw { synapses: 3, ..Raw::good() };
+    says(few, 1, "with it there are 4 synapses, but `synapses` says 3");
+}
+
+#[cfg(feature = "files")]
+mod checkpoints {
+    use super::*;
+    use eventprop::train::{Checkpoint, Checkpoints, Trainer};
+    use eventprop::{Gradients, OptimizeError, Optimizer, OptimizerState, Rates};
+
+    #[test]
+    fn constants_of_other_models_are_compared() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("net.safetensors");
+        Checkpoint::new(&membranes(10.0, 0.7)).save(&path).unwrap();
+        let stored = Checkpoint::load(&path).unwrap();
+        stored.restore(&mut membranes(10.0, 0.2)).unwrap();
+        let error = stored.restore(&mut membranes(25.0, 0.7)).unwrap_err().to_string();
+        assert!(error.contains("`membranes` has other"), "{error}");
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("net.safetensors");
+        let mut net = membranes(10.0, 0.7);
+        net.parameters_mut()[0].1.values[1] = f64::INFINITY;
+        let error = Checkpoint::new(&net).save(&path).unwrap_err().to_string();
+        assert!(error.contains("has inf at position 1"), "{error}");
+        assert!(!path.exists());
+    }
+
+    /// An optimiser that takes no step and remembers a list.
+    #[derive(Debug, Clone)]
+    struct Remembers(Vec<f64>);
+
+    impl Optimizer<f64> for Remembers {
+        fn step(
+            &mut self,
+            network: &mut dyn Network<f64>,
+            _: &Gradients<f64>,
+        ) -> Result<(), OptimizeError> {
+            // Optimisers from outside can go by rates as those of the crate do.
+            let mut rates = Rates::new(0.1);
+            rates.set_relative(LEAK, 0.0);
+            assert!(rates.freezes("membranes", LEAK) && !rates.freezes("x", ParameterKind::Delay));
+            rates.set_relative("membrains", 1.0);
+            let error = rates.check(&network.layout());
+            assert!(matches!(error, Err(OptimizeError::NoSuchGroup { .. })), "{error:?}");
+            Ok(())
+        }
+        fn state(&mut self) -> OptimizerState<'_, f64> {
+            OptimizerState { rates: None, steps: None, lists: vec![("least", &mut self.0)] }
+        }
+    }
+
+    #[test]
+    fn lists_of_an_optimiser_have_one_value_per_parameter() {
+        let fit = |list: Vec<f64>| {
+            let folder = tempfile::tempdir().unwrap();
+            let trainer = Trainer::new(task::objective(), Remembers(list)).epochs(1).batch(24);
+            let trainer = trainer.checkpoints(Checkpoints::new(folder.path()));
+            trainer.fit(&mut task::network(), &task::data(24, 1), None, &mut [])
+        };
+        let all = task::network().parameters().iter().map(|(_, p)| p.values.len()).sum();
+        assert!(fit(vec![0.0; all]).is_ok());
+        assert!(fit(Vec::new()).is_ok());
+        let says = |list: Vec<f64>, words: &str| {
+            let error = fit(list).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        };
+        says(vec![0.0], "tensor `optimizer.least` has 1 values, but a list of an optimiser has");
+        says(vec![0.0; 2 * all], "one per parameter");
+        says(vec![f64::INFINITY; all], "has inf at position 0");
+    }
+}
