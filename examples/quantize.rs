@@ -6,7 +6,7 @@
 //! cargo run --release --example quantize -- --quick
 //! ```
 //!
-//! Trains the Yin-Yang task with learned delays, rounds, and evaluates exactly. Fine-tuning steps exact parameters by
+//! Trains the Yin-Yang task, with learned delays unless told otherwise, rounds, and evaluates exactly. Fine-tuning steps exact parameters by
 //! the gradients of the rounded network (a heuristic: `Quantization::straight_through`). Writes
 //! `target/quantize/accuracy.svg`.
 
@@ -21,7 +21,7 @@ use eventprop::plot::{Axis, Chart, Line, Panel};
 use eventprop::train::{Metric, evaluate};
 use eventprop::{Quantization, SpikingNetwork};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
-use recipe::{Delays, Options, Parts, Pictures, Report, Result};
+use recipe::{Options, Parts, Pictures, Report, Result};
 use yin_yang::{DURATION, network, task, trainer};
 
 /// Quantises a network that has learned Yin-Yang.
@@ -75,7 +75,7 @@ fn run() -> Result<()> {
     let folder = options.folder("quantize")?;
     let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
     let (data, _) = yin_yang::data(3000, options.quick, &mut rng)?;
-    let mut exact = network(options.hidden(30), (Delays::Learned, 0.0), &mut rng)?;
+    let mut exact = network(options.hidden(30), (options.delays(), 0.0), &mut rng)?;
     train(&mut exact, &data, (options.epochs(60, 15), 1.0), options.seed)?;
     let best = accuracy(&exact, &data.test)?;
     report.add_accuracy("exact", best);

@@ -89,7 +89,7 @@
 //! p_V = p_V^{+} - \frac{1}{\dot V} \Big( \frac{dL}{dt} + p_V^{+} \frac{V_r - \vartheta}{\tau_m} \Big) \text{ at a spike}$$
 //!
 //! ```text
-//! tau_mem p_V' = p_V    tau_syn p_I' = p_I - tau_syn / tau_mem p_V
+//! tau_mem p_V' = p_V    tau_syn p_I' = p_I - (tau_syn / tau_mem) p_V
 //! at a spike: p_V = p_V+ - (dL/dt + p_V+ (reset - threshold) / tau_mem) / V'
 //! ```
 //!
@@ -98,14 +98,15 @@
 //!
 //! $$\frac{dL}{dw} = \sum_k p_I(t_k + d) \qquad
 //! \frac{dL}{dd} = w \sum_k \Big( \frac{p_I}{\tau_s} - \frac{p_V}{\tau_m} \Big)(t_k + d) \qquad
-//! \frac{dL}{dt_k} \text{ gains the same term of each synapse}$$
+//! \frac{dL}{dt_k} \text{ gains term } k \text{ of each synapse that the spike passes}$$
 //!
 //! ```text
 //! dL/dw = sum_k p_I(t_k + d)
-//! dL/dd = w sum_k (p_I / tau_syn - p_V / tau_mem)(t_k + d)    dL/dt_k gains the same term of each synapse
+//! dL/dd = w sum_k (p_I / tau_syn - p_V / tau_mem)(t_k + d)
+//! dL/dt_k gains term k of each synapse that the spike passes
 //! ```
 //!
-//! `docs/derivation.md` has all models, and the test that holds each formula.
+//! `docs/derivation.md` has all models, and the tests that hold the formulas.
 
 mod adjoint;
 mod arrivals;

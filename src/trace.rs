@@ -22,7 +22,7 @@ pub struct Trace<F = f64> {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LayerTrace<F> {
     pub spikes: SpikeTrains,
-    /// dV/dt just before each spike.
+    /// How fast V neared the threshold just before each spike.
     pub slopes: Vec<F>,
     /// How many arrivals the neuron had received before each spike. Decides ties.
     pub arrivals: Vec<u32>,
@@ -114,8 +114,8 @@ impl<F: Real> Trace<F> {
         &self.layers[layer].spikes
     }
 
-    /// dV/dt in 1/ms just before each spike of a layer, in the order of
-    /// [`SpikeTrains::times`]. Small slopes make large gradients.
+    /// How fast V neared the threshold just before each spike of a layer, in 1/ms and in the order of
+    /// [`SpikeTrains::times`]: dV/dt where the threshold does not move. Small slopes make large gradients.
     ///
     /// # Panics
     /// If there is no such layer.

@@ -1,4 +1,4 @@
-//! The Yin-Yang task: data, network and training, as in Mészáros, Knight and Nowotny (2025).
+//! The Yin-Yang task: data and sizes as in Mészáros, Knight and Nowotny (2025), training not.
 
 // Not every example needs all of it.
 #![allow(dead_code)]

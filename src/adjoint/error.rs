@@ -49,7 +49,7 @@ pub enum AdjointError {
         neuron: usize,
         /// When, in ms.
         time: f64,
-        /// dV/dt before the spike.
+        /// How fast V neared the threshold before the spike.
         slope: f64,
     },
     /// Any other reason, of a network from outside of the crate.

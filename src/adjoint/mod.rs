@@ -2,8 +2,8 @@
 //!
 //! Every neuron carries p = dL/dstate backwards through its events. At an arrival p is read, which
 //! gives dL/dw, dL/dd and what the spike that arrives contributes to its dL/dt. At a spike that sum
-//! enters p by a rank-one update (Mészáros, Knight, Nowotny 2025, eqs. 7-11, in the mode form of
-//! `docs/design.md`).
+//! enters p by a rank-one update (Mészáros, Knight, Nowotny 2025, eqs. 7-11, in the form of
+//! `docs/derivation.md`, for V and the currents).
 
 mod deferred;
 mod error;

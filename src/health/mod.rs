@@ -43,7 +43,7 @@ pub struct Health<F = f64> {
     pub trials: usize,
     /// What is counted by layer.
     pub layers: Vec<LayerHealth>,
-    /// The spike with the smallest dV/dt, in 1/ms: gradients grow with its reciprocal.
+    /// The spike at which V neared the threshold most slowly, and how fast, in 1/ms: gradients grow with its reciprocal.
     pub smallest_slope: Option<AtSpike<F>>,
     /// The spike of a layer with the largest dL/dt, in 1/ms, of what the loss says and what its arrivals
     /// return; the absolute value. One that is not a number counts as the largest.
