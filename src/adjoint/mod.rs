@@ -291,6 +291,10 @@ impl<F: Real> Backward<'_, F> {
     fn group(mut self, group: &[usize], recurrent: bool) -> Result<(), AdjointError> {
         let mut slot = 0;
         for &layer in group {
+            let terms = &mut self.memory.potentials[layer];
+            if !terms.is_sorted_by_key(PotentialSensitivity::neuron) {
+                terms.sort_by_key(PotentialSensitivity::neuron);
+            }
             for neuron in 0..self.network.layers[layer].layer.size() {
                 self.prepare(slot, group, (layer, neuron))?;
                 if recurrent {
@@ -341,7 +345,10 @@ impl<F: Real> Backward<'_, F> {
         }
         let neuron = &mut neurons[slot];
         (neuron.layer, neuron.index) = (layer, index);
-        let own = || potentials[layer].iter().filter(|term| term.neuron() == index);
+        // In the order of neurons.
+        let terms = &potentials[layer];
+        let start = terms.partition_point(|term| term.neuron() < index);
+        let own = || terms[start..].iter().take_while(|term| term.neuron() == index);
         let probes = own().filter_map(|term| match *term {
             PotentialSensitivity::At { time, gradient, .. } => Some((time, gradient, false)),
             PotentialSensitivity::AtArrival { time, gradient, .. } => Some((time, gradient, true)),

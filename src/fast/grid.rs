@@ -113,17 +113,17 @@ pub(super) struct Grid {
 }
 
 impl Grid {
-    /// Buckets for neurons that receive this many arrivals, or `None` if they are so few that buckets do
-    /// not pay. `neurons` go through time together.
-    pub fn new(duration: f64, arrivals: f64, neurons: usize, leg: f64) -> Option<Self> {
-        let width = width(duration, arrivals, PER_BUCKET, leg);
+    /// Buckets for neurons of which the busiest receive `most` arrivals and all `mean` on average, or `None` if these are so few
+    /// that buckets do not pay. `neurons` go through time together.
+    pub fn new(duration: f64, (most, mean): (f64, f64), neurons: usize, leg: f64) -> Option<Self> {
+        let width = width(duration, most, PER_BUCKET, leg);
         let buckets = (duration / width).ceil();
         let least = LEAST_PER_SLAB.min(buckets_per_slab(MOST, neurons));
         let slab = buckets_per_slab(SLAB, neurons).max(least).min((leg / width) as usize);
         let slab = slab.min(buckets as usize).next_power_of_two();
         let span = width * slab as f64;
         // Also false if anything overflowed.
-        let pays = arrivals >= FEWEST && buckets <= MOST_BUCKETS * arrivals && width > 0.0;
+        let pays = mean >= FEWEST && buckets <= MOST_BUCKETS * mean && width > 0.0;
         let fits = duration / span < MOST_SLABS && leg / span < MOST_SLABS;
         (pays && fits).then_some(Self { width, span, leg, slab })
     }
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn times_fall_into_the_buckets_that_start_before_them() {
-        let grid = Grid::new(1000.0, 8000.0, 100, 256.0).unwrap();
+        let grid = Grid::new(1000.0, (8000.0, 8000.0), 100, 256.0).unwrap();
         assert_eq!(grid.width * grid.slab as f64, grid.span);
         for k in 0..100_000 {
             let time = f64::from(k) * 0.009_999;
@@ -253,20 +253,21 @@ mod tests {
 
     #[test]
     fn light_loads_and_absurd_trials_are_refused() {
-        assert_eq!(Grid::new(1000.0, 3.0, 10, 256.0), None);
-        assert!(Grid::new(1000.0, 100.0, 10, 256.0).is_some());
-        assert_eq!(Grid::new(1e300, 1000.0, 10, 256.0), None);
-        assert_eq!(Grid::new(1e-300, 0.0, 10, 256.0), None);
+        assert_eq!(Grid::new(1000.0, (3.0, 3.0), 10, 256.0), None);
+        assert!(Grid::new(1000.0, (100.0, 100.0), 10, 256.0).is_some());
+        assert_eq!(Grid::new(1e300, (1000.0, 1000.0), 10, 256.0), None);
+        assert_eq!(Grid::new(1e-300, (0.0, 0.0), 10, 256.0), None);
     }
 
     #[test]
     fn slabs_are_no_larger_than_memory_and_trials() {
-        let slab = |duration, neurons| Grid::new(duration, 8000.0, neurons, 256.0).unwrap().slab;
+        let slab =
+            |duration, neurons| Grid::new(duration, (8000.0, 8000.0), neurons, 256.0).unwrap().slab;
         assert_eq!(
             [256, 512, 2048, 200_000].map(|neurons| slab(1000.0, neurons)),
             [128, 64, 64, 1]
         );
-        let grid = Grid::new(4.5, 64.0, 100, 256.0).unwrap();
+        let grid = Grid::new(4.5, (64.0, 64.0), 100, 256.0).unwrap();
         assert_eq!((grid.width, grid.slab), (0.25, 32));
         assert_eq!(grid.window(0, 4.5).buckets, 18);
     }

@@ -44,8 +44,10 @@ const LEAST_GAP: f64 = 0.25;
 const BLOCK_SYNAPSES: usize = 32_768;
 const LEAST_BLOCK: usize = 8;
 
-/// Spikes per ms that neurons of a recurrent group are expected to fire. Only the width of buckets depends on it.
+/// Spikes per ms that neurons of a recurrent group are expected to fire, but, if nothing drives them from within, no more than
+/// one per so many known arrivals. How they are simulated depends on it, and nothing else.
 const GUESSED_RATE: f64 = 0.008;
+const ARRIVALS_PER_SPIKE: f64 = 8.0;
 
 /// The memory of the engine, to be used again, for groups whose neurons drive each other, share their constants, and have `R`
 /// currents and states of `N` numbers.
@@ -119,6 +121,16 @@ impl<F: Real> Default for Scratch<F> {
     }
 }
 
+/// Thresholds, and dL/dt of spikes, in units of which sums over a stretch neither overflow nor lose digits.
+const MAGNITUDES: std::ops::RangeInclusive<f64> = 1e-60..=1e60;
+
+/// Whether thresholds are of a usual magnitude.
+fn is_usual<F: Real>(network: &SpikingNetwork<F>, layer: usize) -> bool {
+    let banks = network.layers[layer].layer.linear().into_iter().flat_map(|linear| linear.banks());
+    let mut thresholds = banks.filter_map(ModeBank::threshold);
+    thresholds.all(|threshold| MAGNITUDES.contains(&threshold.as_f64()))
+}
+
 /// Simulates a group of layers if this engine suits it: writes their traces to `layers`, which holds
 /// those of earlier groups, and returns the number of ties.
 pub(crate) fn forward<F: Real>(
@@ -130,6 +142,9 @@ pub(crate) fn forward<F: Real>(
     layers: &mut [LayerTrace<F>],
     scratch: &mut Scratch<F>,
 ) -> Option<Result<usize, SimulationError>> {
+    if !group.iter().all(|&layer| is_usual(network, layer)) {
+        return None;
+    }
     if let (&[layer], false) = (group, recurrent) {
         if let Some(checked) = silence(network, layer) {
             let size = network.layers[layer].layer.size();
@@ -184,8 +199,19 @@ fn plan<'a, F: Real>(
     trains: &impl Fn(&Projection<F>) -> &'a SpikeTrains,
 ) -> Option<Result<Arc<Plan<F>>, SimulationError>> {
     let mut shortest = f64::INFINITY;
-    let (mut most, mut neurons, mut sources) = (0.0_f64, 0, 0);
+    let (mut most, mut total, mut neurons, mut synapses_per_neuron) = (0.0_f64, 0.0, 0, 0);
     let mut own = learning;
+    let onto = |layer: usize| network.projections.iter().filter(move |p| p.target == layer);
+    let known = |layer: usize| {
+        let known = onto(layer).filter(|p| inside(p, group).is_none());
+        known.map(|p| arrivals(p, trains(p).len() as f64)).sum::<f64>()
+    };
+    let guess = if group.iter().any(|&layer| network.layers[layer].layer.is_driven()) {
+        GUESSED_RATE * duration
+    } else {
+        let most = group.iter().map(|&layer| known(layer)).fold(0.0, f64::max);
+        (GUESSED_RATE * duration).min(most / ARRIVALS_PER_SPIKE)
+    };
     for &layer in group {
         let linear = network.layers[layer].layer.linear()?;
         let shared = |bank: &&ModeBank<F>| bank.tau_syn().len() <= MOST_RECEPTORS;
@@ -196,20 +222,20 @@ fn plan<'a, F: Real>(
             }
             shortest = shortest.min(grid::shortest_tau(bank));
         }
-        let mut all = 0.0;
-        for projection in network.projections.iter().filter(|p| p.target == layer) {
+        let mut all = known(layer);
+        for projection in onto(layer) {
             let synapses = projection.synapses.synapses();
-            let (_, pres) = projection.synapses.shape();
+            let (posts, pres) = projection.synapses.shape();
             u32::try_from(synapses).ok()?;
-            sources += pres;
-            let spikes = match inside(projection, group) {
-                None => trains(projection).len() as f64,
-                Some(_) => GUESSED_RATE * duration * pres as f64,
-            };
-            all += arrivals(projection, spikes);
+            synapses_per_neuron += synapses.div_ceil(posts);
+            if inside(projection, group).is_some() {
+                all += arrivals(projection, guess * pres as f64);
+            }
         }
+        let size = network.layers[layer].layer.size();
         most = most.max(all);
-        neurons += network.layers[layer].layer.size();
+        total += all * size as f64;
+        neurons += size;
     }
     // Neurons that share their constants are taken one by one, or go on together where one drives another.
     if !own && !recurrent {
@@ -219,9 +245,10 @@ fn plan<'a, F: Real>(
     if own && size_of::<F>() < size_of::<f64>() {
         return None;
     }
-    let block = (BLOCK_SYNAPSES / sources.max(1)).max(LEAST_BLOCK);
+    let block = (BLOCK_SYNAPSES / synapses_per_neuron.max(1)).max(LEAST_BLOCK);
     let block = if recurrent { neurons } else { block.min(neurons) };
-    let mut grid = Grid::new(duration, most, block, grid::leg::<F>(shortest))?;
+    let mean = total / neurons as f64;
+    let mut grid = Grid::new(duration, (most, mean), block, grid::leg::<F>(shortest))?;
     if let Some(spikes) = spikes {
         let spikes = spikes as f64 / neurons as f64;
         grid = if own {
@@ -262,7 +289,12 @@ pub(crate) fn backward<F: Real>(
             return done;
         }
     }
-    if group.iter().any(|&layer| !potentials[layer].is_empty()) {
+    if group.iter().any(|&layer| !potentials[layer].is_empty() || !is_usual(network, layer)) {
+        return None;
+    }
+    let by_time = group.iter().flat_map(|&layer| &gathered.times.layers[layer]);
+    let largest = by_time.fold(0.0, |most: f64, g| most.max(g.as_f64().abs()));
+    if largest > 0.0 && !MAGNITUDES.contains(&largest) {
         return None;
     }
     let trains = |p: &Projection<F>| trace.sources(p.origin);

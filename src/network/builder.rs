@@ -1,6 +1,6 @@
 //! Building networks.
 
-use super::groups::groups;
+use super::groups::{groups, reached};
 use super::spiking::{NamedLayer, Origin, Projection, SpikingNetwork};
 use crate::Real;
 use crate::layer::{Layer, LayerError};
@@ -335,15 +335,12 @@ pub(super) fn assemble<F: Real>(
             Origin::Input { .. } => None,
         })
         .collect();
-    let mut reached: Vec<bool> = layers.iter().map(|l| l.layer.is_driven()).collect();
+    let mut driven: Vec<bool> = layers.iter().map(|l| l.layer.is_driven()).collect();
     for projection in projections.iter().filter(|p| matches!(p.origin, Origin::Input { .. })) {
-        reached[projection.target] = true;
+        driven[projection.target] = true;
     }
-    for _ in 0..layers.len() {
-        for &(from, to) in edges.iter().filter(|(from, _)| layers[*from].layer.fires()) {
-            reached[to] |= reached[from];
-        }
-    }
+    let firing = edges.iter().copied().filter(|&(from, _)| layers[from].layer.fires());
+    let reached = reached(driven, firing);
     if let Some(lost) = reached.iter().position(|r| !r) {
         return Err(BuildError::Unreachable { name: layers[lost].name.clone() });
     }

@@ -232,3 +232,91 @@ fn a_bias_that_is_the_threshold_loses_no_spikes() {
         }
     }
 }
+
+/// Spikes, or gradients by weights and delays given dL/dt of every spike, on both engines.
+fn run(net: &SpikingNetwork, input: &SpikeTrains, duration: f64, by_time: f64) -> [Vec<f64>; 2] {
+    [Engine::Fast, Engine::Plain].map(|engine| {
+        let net = net.clone().with_engine(engine);
+        let trace = net.forward(input, duration).unwrap();
+        if by_time == 0.0 {
+            return trace.spikes(0).times().to_vec();
+        }
+        let mut sensitivity = Sensitivity::default();
+        sensitivity.reset(&trace);
+        sensitivity.layers[0].spike_times.fill(by_time);
+        net.adjoint(&trace, sensitivity).unwrap().values().to_vec()
+    })
+}
+
+fn agree([fast, plain]: [Vec<f64>; 2], relative: f64) {
+    assert_eq!(fast.len(), plain.len());
+    assert!(!plain.is_empty());
+    for (a, b) in fast.iter().zip(&plain) {
+        assert!((a - b).abs() <= relative * b.abs(), "{a:e}, not {b:e}");
+    }
+}
+
+fn driven(neurons: Lif, weights: impl Into<Init<f64>>, channels: usize) -> SpikingNetwork {
+    let mut net = NetworkBuilder::new();
+    let input = net.input("input", channels);
+    let layer = net.layer("layer", neurons);
+    net.connect(input, layer, Dense::weights(weights).delays(0.0));
+    net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap()
+}
+
+/// In the frame of a stretch an adjoint is down to 1e-222 of itself.
+#[test]
+fn gradients_are_linear_in_losses_of_any_size() {
+    let bursts = [200.0, 700.0, 1200.0, 1700.0].map(|at| (0..60).map(move |k| at + 1.5 * k as f64));
+    let input = SpikeTrains::from_channels([bursts.into_iter().flatten().collect::<Vec<_>>()]);
+    let input = input.unwrap();
+    let net = driven(Lif::new(10).tau_mem(20.0).tau_syn(5.0), 0.5, 1);
+    for by_time in [1.0, 1e-50, 1e-100, 1e-200, 1e-250, 1e100, 1e200] {
+        agree(run(&net, &input, 2040.0, by_time), 1e-9);
+    }
+    for unit in [1e-200, 1e200] {
+        let net = driven(Lif::new(10).tau_mem(20.0).tau_syn(5.0).threshold(unit), 0.5 * unit, 1);
+        agree(run(&net, &input, 2040.0, 0.0), 1e-12);
+        agree(run(&net, &input, 2040.0, 1.0), 1e-9);
+    }
+}
+
+#[test]
+fn sums_of_strong_inhibition_do_not_overflow() {
+    let input =
+        [0, 1].map(|channel| (0..1000).map(|k| (2 * k + channel) as f64).collect::<Vec<_>>());
+    let input = SpikeTrains::from_channels(input).unwrap();
+    for unit in [1.0, 1e120] {
+        let neurons = Lif::new(1).tau_syn(4.0).threshold(unit);
+        let weights = ndarray::arr2(&[[2.5 * unit, -0.3 * unit]]);
+        agree(run(&driven(neurons, weights, 2), &input, 2000.0, 0.0), 1e-12);
+    }
+}
+
+/// More spikes in a bucket of the way back than its table tells apart.
+#[test]
+fn a_neuron_that_fires_all_the_time() {
+    let input = SpikeTrains::from_channels([(0..4000).map(|k| 0.5 * k as f64).collect::<Vec<_>>()]);
+    let input = input.unwrap();
+    let net = driven(Lif::new(2).tau_mem(1000.0).tau_syn(500.0), 5.0, 1);
+    let spikes = run(&net, &input, 2000.0, 0.0);
+    assert!(spikes[0].len() > 5000, "{}", spikes[0].len());
+    agree(spikes, 1e-12);
+    agree(run(&net, &input, 2000.0, 1.0), 1e-8);
+}
+
+/// Many arrivals after the end of the trial, and some before.
+#[test]
+fn arrivals_that_come_too_late_are_passed_over() {
+    let mut times: Vec<f64> = (0..100).map(|k| 9.0 * f64::from(k)).collect();
+    times.extend((0..500).map(|k| 990.0 + 0.02 * f64::from(k)));
+    let input = SpikeTrains::from_channels([times]).unwrap();
+    let mut net = NetworkBuilder::new();
+    let source = net.input("input", 1);
+    let layer = net.layer("layer", Lif::new(30));
+    let delays = Uniform::new(0.0, 30.0).unwrap();
+    net.connect(source, layer, Dense::weights(5.0).delays(delays));
+    let net = net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap();
+    agree(run(&net, &input, 1000.0, 0.0), 1e-12);
+    agree(run(&net, &input, 1000.0, 1.0), 1e-8);
+}

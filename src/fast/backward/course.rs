@@ -26,8 +26,8 @@ pub(in crate::fast) struct Course<const R: usize> {
     /// Of each neuron the latest of its pieces, and the earliest so far.
     latest: Vec<u32>,
     earliest: Vec<u32>,
-    /// Neuron by neuron, the piece that each bucket ends in, counted from the latest, or one that is later: short, as it
-    /// is read at random.
+    /// Neuron by neuron, the piece that each bucket ends in, counted from the latest: short, as it is read at random. Those
+    /// from the greatest number on are found otherwise.
     table: Vec<u8>,
     buckets: Buckets,
 }
@@ -153,6 +153,10 @@ impl<const R: usize> Course<R> {
     #[inline]
     pub fn at(&self, neuron: usize, time: f64) -> &Pair<f64, R> {
         let place = self.table[neuron * self.buckets.count + self.buckets.at(time)];
+        if place == u8::MAX {
+            let (latest, earliest) = (self.latest[neuron], self.earliest[neuron]);
+            return find_far(&self.pieces[latest as usize..=earliest as usize], time);
+        }
         find(&self.pieces, self.latest[neuron] as usize + place as usize, time)
     }
 
@@ -160,7 +164,7 @@ impl<const R: usize> Course<R> {
     #[inline]
     pub fn of(&self, neuron: usize) -> Line<'_, R> {
         Line {
-            pieces: &self.pieces[self.latest[neuron] as usize..],
+            pieces: &self.pieces[self.latest[neuron] as usize..=self.earliest[neuron] as usize],
             table: &self.table[neuron * self.buckets.count..][..self.buckets.count],
             buckets: self.buckets,
         }
@@ -171,8 +175,18 @@ impl<const R: usize> Line<'_, R> {
     /// See [`Course::at`].
     #[inline]
     pub fn at(&self, time: f64) -> &Pair<f64, R> {
-        find(self.pieces, self.table[self.buckets.at(time)] as usize, time)
+        let place = self.table[self.buckets.at(time)];
+        if place == u8::MAX {
+            return find_far(self.pieces, time);
+        }
+        find(self.pieces, place as usize, time)
     }
+}
+
+/// The piece that holds at a time, if the table does not tell.
+#[cold]
+fn find_far<const R: usize>(pieces: &[Piece<R>], time: f64) -> &Pair<f64, R> {
+    &pieces[pieces.partition_point(|piece| time < piece.start)].mode
 }
 
 /// The first piece from one on that holds at a time. A spike precedes an arrival of its time.

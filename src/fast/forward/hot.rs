@@ -5,8 +5,11 @@ use crate::fast::afferent::Flight;
 use crate::fast::own::Beyond;
 use crate::fast::plan::Population;
 use crate::fast::walk::{Arrival, Walk};
+use crate::layer::ModeBank;
 use crate::trace::Fired;
 use crate::{Real, SimulationError};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 /// A neuron that is stepped through a bucket.
 #[derive(Debug)]
@@ -19,14 +22,38 @@ pub(super) struct Hot<F, const N: usize> {
     fires: bool,
 }
 
+/// Neurons about to fire: the bits of the time, the slot, and the number among the hot ones; the first comes first. Those whose
+/// future has changed stay until they come.
+pub(super) type Firing = BinaryHeap<Reverse<(u64, usize, usize)>>;
+
+impl<F: Real, const N: usize> Hot<F, N> {
+    /// Looks how far it comes; `which` is its number.
+    fn look_ahead(
+        &mut self,
+        bank: &ModeBank<F>,
+        (end, duration): (f64, f64),
+        (which, firing): (usize, &mut Firing),
+    ) {
+        self.fires = self.ahead.on(bank, &self.arrivals, end, duration);
+        if self.fires {
+            firing.push(Reverse((self.ahead.time.to_bits(), self.slot, which)));
+        }
+    }
+}
+
 impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, OWN> {
-    /// The hot neuron that fires next. Where none drives another any will do.
-    pub(super) fn first_to_fire(&self) -> Option<usize> {
-        let mut firing = self.space.hot[..self.hots].iter().enumerate().filter(|(_, h)| h.fires);
-        let key = |h: &Hot<F, N>| (h.ahead.time.to_bits(), h.slot);
-        let first =
-            if self.plan.recurrent { firing.min_by_key(|(_, h)| key(h)) } else { firing.next() };
-        first.map(|(k, _)| k)
+    /// The hot neuron that fires next.
+    pub(super) fn first_to_fire(&mut self) -> Option<usize> {
+        let Space { hot, firing, .. } = &mut *self.space;
+        while let Some(&Reverse((time, slot, which))) = firing.peek() {
+            let hot = &hot[which];
+            // Others have been overtaken by what has happened since.
+            if hot.fires && (hot.ahead.time.to_bits(), hot.slot) == (time, slot) {
+                return Some(which);
+            }
+            firing.pop();
+        }
+        None
     }
 
     fn population(&self, slot: usize) -> &Population<F> {
@@ -64,17 +91,17 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
     pub(super) fn heat(&mut self, first: usize) {
         let (end, duration, plan) = (self.end(), self.duration, self.plan);
         let from = (&plan.afferents[..], self.block.number);
-        let Space { inbox, neurons, hot, sent, .. } = &mut *self.space;
+        let Space { inbox, neurons, hot, sent, firing, .. } = &mut *self.space;
         let heated = &mut hot[first..self.hots];
         inbox.collect((self.bucket, heated.iter().map(|hot| hot.slot)), from, sent);
         for &(which, sent) in &*sent {
             heated[which as usize].arrivals.push(sent.arrive(from).0);
         }
-        for hot in heated {
+        for (which, hot) in (first..).zip(heated) {
             let population = &plan.populations[neurons[hot.slot].population as usize];
             let bank = population.bank(self.block.neuron(population, hot.slot));
             hot.arrivals.sort_unstable_by_key(Arrival::key);
-            hot.fires = hot.ahead.on(bank, &hot.arrivals, end, duration);
+            hot.look_ahead(bank, (end, duration), (which, firing));
         }
     }
 
@@ -86,7 +113,7 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
             return Err(SimulationError::TooManySpikes { most: u32::MAX as usize - 1 });
         }
         let rank = rank as u32;
-        let Space { neurons, hot, fired, .. } = &mut *self.space;
+        let Space { neurons, hot, fired, firing, .. } = &mut *self.space;
         let hot = &mut hot[which];
         let slot = hot.slot;
         let neuron = &mut neurons[slot];
@@ -111,7 +138,7 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
         neuron.last_spike = hot.ahead.last_spike;
         fired.push(Fired { neuron: number, time, slope, arrivals, rank, release: F::nan() });
         hot.now = hot.ahead;
-        hot.fires = hot.ahead.on(bank, &hot.arrivals, end, duration);
+        hot.look_ahead(bank, (end, duration), (which, firing));
         for (k, afferent) in plan.afferents.iter().enumerate() {
             if afferent.source == Some(source) {
                 let flight = afferent.flight(&plan.grid, time, number - population.slots.start);
@@ -171,7 +198,8 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
         let (end, duration) = (self.end(), self.duration);
         let population = &self.plan.populations[self.space.neurons[slot].population as usize];
         let bank = population.bank(self.block.neuron(population, slot));
-        let hot = &mut self.space.hot[which];
+        let Space { hot, firing, .. } = &mut *self.space;
+        let hot = &mut hot[which];
         // Of two synapses from the same source, the first call brought both.
         if hot.arrivals.binary_search_by_key(&arrival.key(), Arrival::key).is_ok() {
             return;
@@ -189,7 +217,7 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
             return;
         }
         hot.ahead = hot.now;
-        hot.fires = hot.ahead.on(bank, &hot.arrivals, end, duration);
+        hot.look_ahead(bank, (end, duration), (which, firing));
     }
 
     /// Ends a bucket for those that were stepped through it.
@@ -219,6 +247,7 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
             }
         }
         self.hots = 0;
+        self.space.firing.clear();
         Ok(())
     }
 }

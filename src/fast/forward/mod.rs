@@ -112,6 +112,7 @@ pub(super) struct Space<F, const R: usize, const N: usize, const OWN: bool> {
     neurons: Vec<Neuron>,
     traffic: Vec<Traffic<F>>,
     hot: Vec<Hot<F, N>>,
+    firing: hot::Firing,
     /// What arrives at those, each with the number of its target.
     sent: Vec<(u32, Sent)>,
     /// The neurons to look at closely.
@@ -129,6 +130,7 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Space<F, R, N, OW
             neurons: Vec::new(),
             traffic: Vec::new(),
             hot: Vec::new(),
+            firing: hot::Firing::new(),
             sent: Vec::new(),
             suspects: Vec::new(),
             fired: Vec::new(),
@@ -191,7 +193,9 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
 
     fn prepare(&mut self) {
         let size = self.block.neurons.len();
-        let Space { inbox, states, beyond, neurons, traffic, .. } = self.space;
+        let Space { inbox, states, beyond, neurons, traffic, firing, .. } = self.space;
+        // What an error left.
+        firing.clear();
         inbox.clear(size, self.plan.grid.slab);
         states.clear();
         states.resize(size, State::zero());

@@ -41,6 +41,9 @@ impl<const R: usize> Space<R> {
         let afferents = plan.afferents.len();
         self.spikes.resize_with(afferents.max(self.spikes.len()), Spikes::default);
         self.sums.resize_with(afferents.max(self.sums.len()), Vec::new);
+        for (afferent, spikes) in plan.afferents.iter().zip(&mut self.spikes) {
+            spikes.begin(afferent, trace.sources(afferent.origin));
+        }
         for number in (0..lengths.stretches(trace.duration)).rev() {
             let stretch = lengths.stretch(number, trace.duration);
             for ((afferent, spikes), sums) in
@@ -114,9 +117,9 @@ impl<F: Real, const R: usize> Run<'_, '_, F, R> {
             let units = afferent.rows.of(neuron, &row);
             let seen = &mut seen[row.first..][..units.len()];
             let receptor = if R == 1 { 0 } else { afferent.receptor };
-            for at in spikes.candidates(&row) {
+            for (at, rank) in spikes.candidates(&row) {
                 let delay = row.delays[at].as_f64();
-                let arriving = spikes.arriving(row.sources.get(at), delay, &stretch);
+                let arriving = spikes.arriving(rank, delay, &stretch);
                 if arriving.is_empty() {
                     continue;
                 }

@@ -65,6 +65,9 @@ impl<F: Real, const R: usize, const N: usize> Space<F, R, N> {
         self.neurons.resize(plan.neurons, neuron);
         self.inbox.clear(lengths.buckets());
         self.spikes.resize_with(plan.afferents.len().max(self.spikes.len()), Spikes::default);
+        for (afferent, spikes) in plan.afferents.iter().zip(&mut self.spikes) {
+            spikes.begin(afferent, trains(&network.projections[afferent.number]));
+        }
         let mut ties = 0;
         for number in 0..lengths.stretches(duration) {
             let stretch = lengths.stretch(number, duration);

@@ -78,9 +78,9 @@ impl<F: Real, const R: usize> Inbox<F, R> {
             let row = network.projections[afferent.number].synapses.row(neuron);
             let receptor = if R == 1 { 0 } else { afferent.receptor };
             let units = afferent.rows.of(neuron, &row);
-            for at in spikes.candidates(&row) {
+            for (at, rank) in spikes.candidates(&row) {
                 let (delay, weight) = (row.delays[at].as_f64(), row.weights[at]);
-                let arriving = spikes.arriving(row.sources.get(at), delay, stretch);
+                let arriving = spikes.arriving(rank, delay, stretch);
                 if arriving.is_empty() {
                     continue;
                 }

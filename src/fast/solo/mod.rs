@@ -116,5 +116,5 @@ fn suits<'t, F: Real>(
         u32::try_from(trains(projection).len()).ok()?;
         all += arrivals(projection, trains(projection).len() as f64);
     }
-    Grid::new(duration, all, 1, grid::leg::<F>(grid::shortest_tau(bank))).map(|_| ())
+    Grid::new(duration, (all, all), 1, grid::leg::<F>(grid::shortest_tau(bank))).map(|_| ())
 }
