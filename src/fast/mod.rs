@@ -44,10 +44,9 @@ const LEAST_GAP: f64 = 0.25;
 const BLOCK_SYNAPSES: usize = 32_768;
 const LEAST_BLOCK: usize = 8;
 
-/// Spikes per ms that neurons of a recurrent group are expected to fire, but, if nothing drives them from within, no more than
-/// one per so many known arrivals. How they are simulated depends on it, and nothing else.
+/// Spikes per ms that neurons of a recurrent group are expected to fire. How they are simulated depends on it, and nothing else:
+/// a group that a few spikes set off may go on by itself, and one that stays silent takes no longer than in steps of time.
 const GUESSED_RATE: f64 = 0.008;
-const ARRIVALS_PER_SPIKE: f64 = 8.0;
 
 /// The memory of the engine, to be used again, for groups whose neurons drive each other, share their constants, and have `R`
 /// currents and states of `N` numbers.
@@ -202,16 +201,6 @@ fn plan<'a, F: Real>(
     let (mut most, mut total, mut neurons, mut synapses_per_neuron) = (0.0_f64, 0.0, 0, 0);
     let mut own = learning;
     let onto = |layer: usize| network.projections.iter().filter(move |p| p.target == layer);
-    let known = |layer: usize| {
-        let known = onto(layer).filter(|p| inside(p, group).is_none());
-        known.map(|p| arrivals(p, trains(p).len() as f64)).sum::<f64>()
-    };
-    let guess = if group.iter().any(|&layer| network.layers[layer].layer.is_driven()) {
-        GUESSED_RATE * duration
-    } else {
-        let most = group.iter().map(|&layer| known(layer)).fold(0.0, f64::max);
-        (GUESSED_RATE * duration).min(most / ARRIVALS_PER_SPIKE)
-    };
     for &layer in group {
         let linear = network.layers[layer].layer.linear()?;
         let shared = |bank: &&ModeBank<F>| bank.tau_syn().len() <= MOST_RECEPTORS;
@@ -222,15 +211,17 @@ fn plan<'a, F: Real>(
             }
             shortest = shortest.min(grid::shortest_tau(bank));
         }
-        let mut all = known(layer);
+        let mut all = 0.0;
         for projection in onto(layer) {
             let synapses = projection.synapses.synapses();
             let (posts, pres) = projection.synapses.shape();
             u32::try_from(synapses).ok()?;
             synapses_per_neuron += synapses.div_ceil(posts);
-            if inside(projection, group).is_some() {
-                all += arrivals(projection, guess * pres as f64);
-            }
+            let spikes = match inside(projection, group) {
+                None => trains(projection).len() as f64,
+                Some(_) => GUESSED_RATE * duration * pres as f64,
+            };
+            all += arrivals(projection, spikes);
         }
         let size = network.layers[layer].layer.size();
         most = most.max(all);
