@@ -19,6 +19,7 @@ use crate::light;
 use crate::network::{Engine, Origin, Scratch, Taken};
 use crate::replay::Event;
 use crate::{Gradients, PotentialSensitivity, Real, Sensitivity, SpikingNetwork, Trace};
+use smallvec::SmallVec;
 use std::collections::BinaryHeap;
 
 pub(crate) fn check_trace<F: Real>(
@@ -242,11 +243,12 @@ fn check_sensitivity<F: Real>(
             }
             if let PotentialSensitivity::Integral { neuron, rate, .. } = *term {
                 let model = network.layers[layer].layer.as_ref();
-                let mut rest = vec![F::zero(); model.state_len()];
-                model.rest(neuron, &mut rest);
-                if model.linear().is_none()
-                    && model.integral(neuron, &rest, F::of(trace.duration), rate).is_none()
-                {
+                let has_integral = || {
+                    let mut rest = SmallVec::<[F; 8]>::from_elem(F::zero(), model.state_len());
+                    model.rest(neuron, &mut rest);
+                    model.integral(neuron, &rest, F::of(trace.duration), rate).is_some()
+                };
+                if model.linear().is_none() && !has_integral() {
                     let expected = "of a layer with `Layer::integral`".into();
                     return wrong(
                         "the rate of an integral of the potential",

@@ -116,14 +116,17 @@ impl Grid {
     /// Buckets for neurons of which the busiest receive `most` arrivals and all `mean` on average, or `None` if these are so few
     /// that buckets do not pay. `neurons` go through time together.
     pub fn new(duration: f64, (most, mean): (f64, f64), neurons: usize, leg: f64) -> Option<Self> {
-        let width = width(duration, most, PER_BUCKET, leg);
+        let wide = |arrivals: f64| width(duration, arrivals, PER_BUCKET, leg);
+        let pays = |width: f64| (duration / width).ceil() <= MOST_BUCKETS * mean;
+        // Where few neurons receive most, buckets that suit these may not pay for the others.
+        let width = Some(wide(most)).filter(|&width| pays(width)).unwrap_or_else(|| wide(mean));
         let buckets = (duration / width).ceil();
         let least = LEAST_PER_SLAB.min(buckets_per_slab(MOST, neurons));
         let slab = buckets_per_slab(SLAB, neurons).max(least).min((leg / width) as usize);
         let slab = slab.min(buckets as usize).next_power_of_two();
         let span = width * slab as f64;
         // Also false if anything overflowed.
-        let pays = mean >= FEWEST && buckets <= MOST_BUCKETS * mean && width > 0.0;
+        let pays = mean >= FEWEST && pays(width) && width > 0.0;
         let fits = duration / span < MOST_SLABS && leg / span < MOST_SLABS;
         (pays && fits).then_some(Self { width, span, leg, slab })
     }
@@ -257,6 +260,11 @@ mod tests {
         assert!(Grid::new(1000.0, (100.0, 100.0), 10, 256.0).is_some());
         assert_eq!(Grid::new(1e300, (1000.0, 1000.0), 10, 256.0), None);
         assert_eq!(Grid::new(1e-300, (0.0, 0.0), 10, 256.0), None);
+        // Of a few busy neurons among others.
+        let few = |most, mean| Grid::new(1000.0, (most, mean), 2000, 256.0).map(|grid| grid.width);
+        assert_eq!(few(16_000.0, 4000.0), few(16_000.0, 16_000.0));
+        assert_eq!(few(16_000.0, 400.0), few(400.0, 400.0));
+        assert_eq!(few(16_000.0, 10.0), None);
     }
 
     #[test]

@@ -186,6 +186,7 @@ impl<'a, F: Real> Recording<'a, F> {
             let Memory { replay, state, stationary, .. } = memory;
             let value = self.layer.potential(neuron, replay.segment(0));
             let mut peak = Peak { time: 0.0, value, kind: PeakKind::Rest };
+            let mut jumps_to = value;
             for (k, start, end) in segments(replay, self.duration) {
                 let from = replay.segment(k);
                 let dt = F::of(end - start);
@@ -210,12 +211,12 @@ impl<'a, F: Real> Recording<'a, F> {
                     }
                 }
                 if self.layer.linear().is_none() && k < replay.events.len() {
-                    let after = self.layer.potential(neuron, replay.segment(k + 1));
-                    if after > peak.value {
-                        let what = "a greatest potential that an arrival or a spike jumps to";
-                        return Err(self.no_closed_form(what));
-                    }
+                    jumps_to = jumps_to.max(self.layer.potential(neuron, replay.segment(k + 1)));
                 }
+            }
+            if jumps_to > peak.value {
+                let what = "a greatest potential that an arrival or a spike jumps to";
+                return Err(self.no_closed_form(what));
             }
             memory.peaks[neuron] = Some(peak);
             Ok(peak)

@@ -17,6 +17,8 @@ use rand::{Rng, SeedableRng, rngs::ChaCha8Rng};
 struct Membranes {
     leak: Vec<f64>,
     tau: f64,
+    /// Where they start instead.
+    start: Option<f64>,
 }
 
 const LEAK: ParameterKind = ParameterKind::Custom("leak");
@@ -35,10 +37,12 @@ impl Layer<f64> for Membranes {
         false
     }
     fn rest(&self, neuron: usize, state: &mut [f64]) {
-        state[0] = self.leak[neuron];
+        state[0] = self.start.unwrap_or(self.leak[neuron]);
     }
     fn rest_back(&self, neuron: usize, adjoint: &mut Adjoint<'_, f64>) {
-        adjoint.parameters[neuron] += adjoint.state[0];
+        if self.start.is_none() {
+            adjoint.parameters[neuron] += adjoint.state[0];
+        }
     }
     fn flow(&self, neuron: usize, dt: f64, state: &mut [f64]) {
         let leak = self.leak[neuron];
@@ -91,9 +95,13 @@ impl Layer<f64> for Membranes {
 }
 
 fn membranes(tau: f64, weight: f64) -> SpikingNetwork {
+    network(Membranes { leak: vec![0.3, -0.2], tau, start: None }, weight)
+}
+
+fn network(membranes: Membranes, weight: f64) -> SpikingNetwork {
     let mut net = NetworkBuilder::new();
     let input = net.input("input", 1);
-    let layer = net.layer("membranes", Membranes { leak: vec![0.3, -0.2], tau });
+    let layer = net.layer("membranes", membranes);
     net.connect(input, layer, Dense::weights(weight).delays(1.0));
     net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap()
 }
@@ -109,7 +117,7 @@ fn a_state_at_rest_that_is_trained() {
     let report = GradientCheck::new().run(&net, &pulses(), 30.0, &goal, &[0.0; 4][..]).unwrap();
     assert!(report.passed() && report.unchecked().count() == 0, "{report}");
     let error = LayerError::Other("tau is not above 0".into());
-    assert_eq!(Membranes { leak: vec![], tau: -1.0 }.validate(), Err(error));
+    assert_eq!(Membranes { leak: vec![], tau: -1.0, start: None }.validate(), Err(error));
 }
 
 #[test]
@@ -127,8 +135,11 @@ fn a_maximum_that_is_jumped_to_is_refused() {
         }
         other => panic!("{other}"),
     }
-    // Those that jump down from their greatest potential have one.
+    // Those that jump down from their greatest potential have one, and those that rise beyond where they jumped to.
     assert_eq!(judge(-0.7).unwrap().readout[0], 0.3);
+    let net = network(Membranes { leak: vec![1.0, 2.0], tau: 10.0, start: Some(0.0) }, 0.1);
+    let report = GradientCheck::new().run(&net, &pulses(), 30.0, &most, &[0.0; 2][..]).unwrap();
+    assert!(report.passed(), "{report}");
 }
 
 #[test]
@@ -266,7 +277,7 @@ fn rows_that_contradict_themselves_are_refused() {
         let mut net = NetworkBuilder::new();
         let input = net.input("first", 2);
         net.input("second", 2);
-        let layer = net.layer("membranes", Membranes { leak: vec![0.0; 2], tau: 9.0 });
+        let layer = net.layer("membranes", Membranes { leak: vec![0.0; 2], tau: 9.0, start: None });
         net.connect(input, layer, raw);
         net.build(&mut ChaCha8Rng::seed_from_u64(1))
     };

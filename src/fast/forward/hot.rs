@@ -22,21 +22,24 @@ pub(super) struct Hot<F, const N: usize> {
     fires: bool,
 }
 
+/// Hot neurons from which on those about to fire wait in a queue.
+const MANY: usize = 512;
+
 /// Neurons about to fire: the bits of the time, the slot, and the number among the hot ones; the first comes first. Those whose
 /// future has changed stay until they come.
 pub(super) type Firing = BinaryHeap<Reverse<(u64, usize, usize)>>;
 
 impl<F: Real, const N: usize> Hot<F, N> {
-    /// Looks how far it comes; `which` is its number.
+    /// Looks how far it comes; `which` is its number, for the queue if there is one.
     fn look_ahead(
         &mut self,
         bank: &ModeBank<F>,
         (end, duration): (f64, f64),
-        (which, firing): (usize, &mut Firing),
+        (which, queue): (usize, Option<&mut Firing>),
     ) {
         self.fires = self.ahead.on(bank, &self.arrivals, end, duration);
-        if self.fires {
-            firing.push(Reverse((self.ahead.time.to_bits(), self.slot, which)));
+        if let Some(queue) = queue.filter(|_| self.fires) {
+            queue.push(Reverse((self.ahead.time.to_bits(), self.slot, which)));
         }
     }
 }
@@ -45,6 +48,19 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
     /// The hot neuron that fires next.
     pub(super) fn first_to_fire(&mut self) -> Option<usize> {
         let Space { hot, firing, .. } = &mut *self.space;
+        let hot = &mut hot[..self.hots];
+        if self.hots <= MANY {
+            // Where each spike reaches all, all have changed, and to look through them costs the least.
+            let times = hot.iter().enumerate().filter(|(_, hot)| hot.fires);
+            let first = times.min_by_key(|(_, hot)| (hot.ahead.time.to_bits(), hot.slot));
+            return first.map(|(which, _)| which);
+        }
+        if !std::mem::replace(&mut self.queued, true) {
+            let entry = |(which, hot): (usize, &Hot<F, N>)| {
+                hot.fires.then(|| Reverse((hot.ahead.time.to_bits(), hot.slot, which)))
+            };
+            firing.extend(hot.iter().enumerate().filter_map(entry));
+        }
         while let Some(&Reverse((time, slot, which))) = firing.peek() {
             let hot = &hot[which];
             // Others have been overtaken by what has happened since.
@@ -101,7 +117,8 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
             let population = &plan.populations[neurons[hot.slot].population as usize];
             let bank = population.bank(self.block.neuron(population, hot.slot));
             hot.arrivals.sort_unstable_by_key(Arrival::key);
-            hot.look_ahead(bank, (end, duration), (which, firing));
+            let queue = self.queued.then_some(&mut *firing);
+            hot.look_ahead(bank, (end, duration), (which, queue));
         }
     }
 
@@ -138,7 +155,7 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
         neuron.last_spike = hot.ahead.last_spike;
         fired.push(Fired { neuron: number, time, slope, arrivals, rank, release: F::nan() });
         hot.now = hot.ahead;
-        hot.look_ahead(bank, (end, duration), (which, firing));
+        hot.look_ahead(bank, (end, duration), (which, self.queued.then_some(firing)));
         for (k, afferent) in plan.afferents.iter().enumerate() {
             if afferent.source == Some(source) {
                 let flight = afferent.flight(&plan.grid, time, number - population.slots.start);
@@ -217,7 +234,7 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
             return;
         }
         hot.ahead = hot.now;
-        hot.look_ahead(bank, (end, duration), (which, firing));
+        hot.look_ahead(bank, (end, duration), (which, self.queued.then_some(firing)));
     }
 
     /// Ends a bucket for those that were stepped through it.
@@ -246,7 +263,7 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
                 });
             }
         }
-        self.hots = 0;
+        (self.hots, self.queued) = (0, false);
         self.space.firing.clear();
         Ok(())
     }

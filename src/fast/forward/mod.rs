@@ -151,9 +151,19 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Space<F, R, N, OW
         for block in plan.blocks() {
             let window = plan.grid.window(0, duration);
             let space = &mut *self;
-            let (bucket, hots) = (0, 0);
-            let mut run =
-                Run { network, plan, known, duration, block, window, bucket, hots, ties: 0, space };
+            let mut run = Run {
+                network,
+                plan,
+                known,
+                duration,
+                block,
+                window,
+                bucket: 0,
+                hots: 0,
+                queued: false,
+                ties: 0,
+                space,
+            };
             run.run()?;
             ties += run.ties;
         }
@@ -172,6 +182,8 @@ struct Run<'a, F: Real, const R: usize, const N: usize, const OWN: bool> {
     /// The present bucket of the window.
     bucket: usize,
     hots: usize,
+    /// Whether those about to fire are in the queue.
+    queued: bool,
     ties: usize,
     space: &'a mut Space<F, R, N, OWN>,
 }
