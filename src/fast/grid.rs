@@ -119,7 +119,10 @@ impl Grid {
         let wide = |arrivals: f64| width(duration, arrivals, PER_BUCKET, leg);
         let pays = |width: f64| (duration / width).ceil() <= MOST_BUCKETS * mean;
         // Where few neurons receive most, buckets that suit these may not pay for the others.
-        let width = Some(wide(most)).filter(|&width| pays(width)).unwrap_or_else(|| wide(mean));
+        let (mut width, widest) = (wide(most), wide(mean));
+        while width < widest && !pays(width) {
+            width *= 2.0;
+        }
         let buckets = (duration / width).ceil();
         let least = LEAST_PER_SLAB.min(buckets_per_slab(MOST, neurons));
         let slab = buckets_per_slab(SLAB, neurons).max(least).min((leg / width) as usize);
@@ -263,7 +266,7 @@ mod tests {
         // Of a few busy neurons among others.
         let few = |most, mean| Grid::new(1000.0, (most, mean), 2000, 256.0).map(|grid| grid.width);
         assert_eq!(few(16_000.0, 4000.0), few(16_000.0, 16_000.0));
-        assert_eq!(few(16_000.0, 400.0), few(400.0, 400.0));
+        assert_eq!((few(16_000.0, 4000.0), few(16_000.0, 400.0)), (Some(0.25), Some(0.5)));
         assert_eq!(few(16_000.0, 10.0), None);
     }
 
