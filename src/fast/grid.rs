@@ -120,7 +120,8 @@ impl Grid {
         let pays = |width: f64| (duration / width).ceil() <= MOST_BUCKETS * mean;
         // Where few neurons receive most, buckets that suit these may not pay for the others.
         let (mut width, widest) = (wide(most), wide(mean));
-        while width < widest && !pays(width) {
+        // One that underflowed to zero stays so.
+        while 0.0 < width && width < widest && !pays(width) {
             width *= 2.0;
         }
         let buckets = (duration / width).ceil();
@@ -263,6 +264,7 @@ mod tests {
         assert!(Grid::new(1000.0, (100.0, 100.0), 10, 256.0).is_some());
         assert_eq!(Grid::new(1e300, (1000.0, 1000.0), 10, 256.0), None);
         assert_eq!(Grid::new(1e-300, (0.0, 0.0), 10, 256.0), None);
+        assert_eq!(Grid::new(1e-323, (1e3, 1e-3), 10, 4e-321), None);
         // Of a few busy neurons among others.
         let few = |most, mean| Grid::new(1000.0, (most, mean), 2000, 256.0).map(|grid| grid.width);
         assert_eq!(few(16_000.0, 4000.0), few(16_000.0, 16_000.0));
