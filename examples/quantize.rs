@@ -6,8 +6,8 @@
 //! cargo run --release --example quantize -- --quick
 //! ```
 //!
-//! Trains the Yin-Yang task, with learned delays unless told otherwise, rounds, and evaluates exactly. Fine-tuning steps exact parameters by
-//! the gradients of the rounded network (a heuristic: `Quantization::straight_through`). Writes
+//! Trains the Yin-Yang task, with learned delays unless told otherwise, rounds, and evaluates exactly. Fine-tuning steps
+//! exact parameters by the gradients of the rounded network (a heuristic: `Quantization::straight_through`). Writes
 //! `target/quantize/accuracy.svg`.
 
 #[path = "recipe/mod.rs"]

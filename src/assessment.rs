@@ -26,7 +26,7 @@ pub struct Assessment<F = f64> {
     pub sensitivity: Sensitivity<F>,
     /// Whether it is.
     pub differentiate: bool,
-    /// Whether a part has said what the prediction is, or that there is none.
+    /// Whether a part that classifies has been asked for the prediction.
     decided: bool,
     reading: Reading<F>,
     /// dL/dy.
@@ -124,7 +124,7 @@ impl<F: Real> Assessment<F> {
         evaluation.readout.extend_from_slice(reading.values());
         if !*decided && evaluation.prediction.is_none() {
             evaluation.prediction = loss.predict(reading);
-            *decided = evaluation.prediction.is_some() || loss.classifies();
+            *decided = loss.classifies();
         }
         if *differentiate {
             readout.pull_back(&recording, gradient, &mut sensitivity.layers[layer])?;

@@ -36,7 +36,7 @@ pub(crate) trait Judged<F: Real>: Sync {
 
     fn input(&self, sample: usize) -> &SpikeTrains;
 
-    /// See [`Goal::assess`].
+    /// See [`Goal::assess`]; also refuses a loss that is no number.
     fn assess(
         &self,
         sample: usize,
@@ -67,7 +67,8 @@ where
         trace: &Trace<F>,
         assessment: &mut Assessment<F>,
     ) -> Result<(), Error> {
-        self.1.assess(network, trace, self.0[sample].target.borrow(), assessment)
+        self.1.assess(network, trace, self.0[sample].target.borrow(), assessment)?;
+        assessment.check()
     }
 }
 
@@ -139,7 +140,6 @@ pub(crate) fn backward<F: Real>(
         network.forward_into(samples.input(sample), duration, trace)?;
         assessment.begin(Some(trace));
         samples.assess(sample, network, trace, assessment)?;
-        assessment.check()?;
         let (health, sensitivity) = (&mut chunk.summary.health, &mut assessment.sensitivity);
         options.prepare(trace, counted.as_ref(), sensitivity, health);
         network.adjoint_deferred(trace, sensitivity, &mut chunk.gradients, deferred)?;
@@ -185,8 +185,7 @@ pub(crate) fn evaluate<F: Real>(
         let Worker { trace, assessment, .. } = worker;
         network.forward_into(samples.input(sample), duration, trace)?;
         assessment.begin(None);
-        samples.assess(sample, network, trace, assessment)?;
-        assessment.check()
+        samples.assess(sample, network, trace, assessment)
     })?;
     Ok(total.summary)
 }

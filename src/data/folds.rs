@@ -9,12 +9,7 @@ impl Dataset {
     /// # Errors
     /// Less than two folds, or more than samples.
     pub fn k_fold(&self, k: usize, seed: u64) -> Result<Vec<(Self, Self)>, DataError> {
-        if k < 2 || k > self.len() {
-            let what =
-                format!("{k} folds of {} samples; from 2 to the number of samples", self.len());
-            return Err(DataError::Split { what });
-        }
-        let mut folds = vec![Vec::new(); k];
+        let mut folds = empty(k, self.len(), "samples")?;
         // Dealt out like cards, class after class, so that folds differ by one sample at most.
         for (card, index) in self.shuffled_classes(seed).into_iter().flatten().enumerate() {
             folds[card % k].push(index);
@@ -29,14 +24,9 @@ impl Dataset {
     /// A sample without a group, less than two folds, or more than groups.
     pub fn k_fold_groups(&self, k: usize, seed: u64) -> Result<Vec<(Self, Self)>, DataError> {
         let groups = self.shuffled_groups(seed)?;
-        if k < 2 || k > groups.len() {
-            let what =
-                format!("{k} folds of {} groups; from 2 to the number of groups", groups.len());
-            return Err(DataError::Split { what });
-        }
-        let mut folds = vec![Vec::new(); k];
+        let mut folds = empty(k, groups.len(), "groups")?;
         for group in groups {
-            let least = folds.iter_mut().min_by_key(|fold: &&mut Vec<usize>| fold.len());
+            let least = folds.iter_mut().min_by_key(|fold| fold.len());
             least.into_iter().for_each(|fold| fold.extend_from_slice(&group));
         }
         self.pairs(folds)
@@ -52,6 +42,15 @@ impl Dataset {
             })
             .collect()
     }
+}
+
+/// So many folds for so many `what`, of which each is to get one at least.
+fn empty(k: usize, count: usize, what: &str) -> Result<Vec<Vec<usize>>, DataError> {
+    if k < 2 || k > count {
+        let what = format!("{k} folds of {count} {what}; from 2 to the number of {what}");
+        return Err(DataError::Split { what });
+    }
+    Ok(vec![Vec::new(); k])
 }
 
 #[cfg(test)]

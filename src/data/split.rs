@@ -100,10 +100,8 @@ impl Dataset {
 
     /// The samples of each class that occurs, in random order.
     pub(super) fn shuffled_classes(&self, seed: u64) -> Vec<Vec<usize>> {
-        let mut classes: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        (0..self.len()).for_each(|k| classes.entry(self.label(k)).or_default().push(k));
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut classes: Vec<Vec<usize>> = classes.into_values().collect();
+        let mut classes = self.alike(|k| self.label(k));
         classes.iter_mut().for_each(|members| members.shuffle(&mut rng));
         classes
     }
@@ -111,11 +109,16 @@ impl Dataset {
     /// The samples of each group, groups in random order.
     pub(super) fn shuffled_groups(&self, seed: u64) -> Result<Vec<Vec<usize>>, DataError> {
         self.check_groups()?;
-        let mut groups: BTreeMap<Option<u32>, Vec<usize>> = BTreeMap::new();
-        (0..self.len()).for_each(|k| groups.entry(self.group(k)).or_default().push(k));
-        let mut groups: Vec<Vec<usize>> = groups.into_values().collect();
+        let mut groups = self.alike(|k| self.group(k));
         groups.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
         Ok(groups)
+    }
+
+    /// The samples with the same key, by keys in order.
+    fn alike<K: Ord>(&self, key: impl Fn(usize) -> K) -> Vec<Vec<usize>> {
+        let mut alike: BTreeMap<K, Vec<usize>> = BTreeMap::new();
+        (0..self.len()).for_each(|k| alike.entry(key(k)).or_default().push(k));
+        alike.into_values().collect()
     }
 
     /// A subset in the order of the set.

@@ -139,6 +139,9 @@ impl<F: Real, T: LinearLayer<F>> Layer<F> for T {
     fn fires(&self) -> bool {
         self.neurons().fire()
     }
+    fn fixed(&self) -> Option<Vec<f64>> {
+        Some(self.neurons().fixed().collect())
+    }
     fn linear(&self) -> Option<&LinearNeurons<F>> {
         Some(self.neurons())
     }

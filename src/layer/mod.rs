@@ -295,9 +295,10 @@ pub trait Layer<F: Real>: DynClone + Debug + Send + Sync {
     /// Takes over changed parameters, projected on their bounds.
     fn update(&mut self) {}
 
-    /// The constants that are not trained (the default: none), by whose hash checkpoints refuse a network with others.
-    fn fixed(&self) -> Vec<f64> {
-        Vec::new()
+    /// The constants that are not trained, by whose hash checkpoints refuse a network with others; `None` (the default) if
+    /// checkpoints are not to compare them.
+    fn fixed(&self) -> Option<Vec<f64>> {
+        None
     }
 
     /// The neurons, if they are linear; the fast engines need no more.

@@ -3,11 +3,8 @@
 /// Strongly connected groups of `layers` nodes under `edges` (from, to), sources first: layers that reach each other share a
 /// group (Kosaraju's algorithm).
 pub(super) fn groups(layers: usize, edges: &[(usize, usize)]) -> Vec<Vec<usize>> {
-    let (mut onwards, mut back) = (vec![Vec::new(); layers], vec![Vec::new(); layers]);
-    for &(from, to) in edges {
-        onwards[from].push(to);
-        back[to].push(from);
-    }
+    let onwards = lists(layers, edges.iter().copied());
+    let back = lists(layers, edges.iter().map(|&(from, to)| (to, from)));
     // From the last on: mostly layers that do not reach each other keep their order.
     let mut finished = Vec::new();
     let mut seen = vec![false; layers];
@@ -25,6 +22,13 @@ pub(super) fn groups(layers: usize, edges: &[(usize, usize)]) -> Vec<Vec<usize>>
         }
     }
     groups
+}
+
+/// Of every node those that its edges lead to.
+fn lists(nodes: usize, edges: impl Iterator<Item = (usize, usize)>) -> Vec<Vec<usize>> {
+    let mut lists = vec![Vec::new(); nodes];
+    edges.for_each(|(from, to)| lists[from].push(to));
+    lists
 }
 
 /// Appends what is reached from a node and was not seen, itself last and each after all that it leads to.
@@ -47,8 +51,7 @@ fn visit(node: usize, edges: &[Vec<usize>], seen: &mut [bool], finished: &mut Ve
 
 /// Which layers are reached from some of them.
 pub(super) fn reached(from: Vec<bool>, edges: impl Iterator<Item = (usize, usize)>) -> Vec<bool> {
-    let mut onwards = vec![Vec::new(); from.len()];
-    edges.for_each(|(from, to)| onwards[from].push(to));
+    let onwards = lists(from.len(), edges);
     let mut seen = vec![false; from.len()];
     for node in (0..from.len()).filter(|&node| from[node]) {
         visit(node, &onwards, &mut seen, &mut Vec::new());

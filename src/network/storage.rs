@@ -23,7 +23,7 @@ pub struct StorageLayout {
     pub delays: BTreeMap<String, DelayKind>,
     /// A hash of what is not trained, by the name of its projection or layer: fixed weights and delays, which
     /// synapses share a delay, ranges of weights, which receptor they reach, constants. Of a layer from outside of the
-    /// crate it is that of [`Layer::fixed`](crate::Layer::fixed), if it has any.
+    /// crate it is that of [`Layer::fixed`](crate::Layer::fixed), if it tells them.
     pub fixed: BTreeMap<String, u64>,
 }
 
@@ -140,16 +140,10 @@ fn fixed<F: Real>(network: &SpikingNetwork<F>) -> BTreeMap<String, u64> {
         let receptor = [projection.receptor as f64];
         (projection.name.clone(), hash(values.chain(ranges).chain(groups).chain(receptor)))
     });
-    let constants = network.layers.iter().filter_map(|named| {
-        let own = match named.layer.linear() {
-            Some(neurons) => hash(neurons.fixed()),
-            None => {
-                let values = named.layer.fixed();
-                (!values.is_empty()).then(|| hash(values.into_iter()))?
-            }
-        };
-        Some((named.name.clone(), own))
-    });
+    let constants = network
+        .layers
+        .iter()
+        .filter_map(|layer| Some((layer.name.clone(), hash(layer.layer.fixed()?.into_iter()))));
     projections.chain(constants).collect()
 }
 

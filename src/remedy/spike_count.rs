@@ -23,8 +23,8 @@ use crate::{BatchSummary, LayerSensitivity, Network, Real, Trace};
 /// [`SpikeCountRegularizer::per_trial`] takes each trial's own count instead, at no cost. A single trial is a
 /// batch of one.
 ///
-/// The paper subtracts (k / B) (mean - count) from lambda_V = -(dL/dV) / tau_mem, for B samples of a batch; gradients here are means over
-/// those, so strength = k tau_mem. Its regulariser acts on both sides of one count of 14: `.upper(14.0, s).lower(14.0, s)`.
+/// The paper subtracts (k / B) (mean - count) from lambda_V = -(dL/dV) / tau_mem, for B samples of a batch; gradients here
+/// are means over those, so strength = k tau_mem. Its regulariser acts on both sides of one count of 14: `.upper(14.0, s).lower(14.0, s)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[must_use]

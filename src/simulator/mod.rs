@@ -80,8 +80,9 @@ pub struct Spike {
 ///
 /// So the spikes are those of [`Engine::Plain`](crate::Engine::Plain), bit for bit, and how the events are cut into
 /// portions changes nothing. Only where a crossing falls on an arrival to the last digit may rounding decide
-/// otherwise which comes first, or whether a neuron fires whose bias is within some roundings of its threshold. (A model from outside the crate has to keep to its side: the time that
-/// [`Layer::next_spike`](crate::Layer::next_spike) finds must not depend on the horizon.)
+/// otherwise which comes first, or whether a neuron fires whose bias is within some roundings of its threshold. (A model
+/// from outside the crate has to keep to its side: the time that [`Layer::next_spike`](crate::Layer::next_spike) finds must
+/// not depend on the horizon.)
 ///
 /// # Limits
 ///

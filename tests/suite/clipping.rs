@@ -1,6 +1,6 @@
 //! Gradients that are clipped.
 
-use crate::remedies::{DURATION, random_network, single};
+use crate::small::{DURATION, random_network, single};
 use approx::assert_relative_eq;
 use eventprop::remedy::GradientClip;
 use eventprop::{

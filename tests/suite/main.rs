@@ -39,6 +39,7 @@ mod rewiring;
 mod serde;
 mod silence;
 mod simulator;
+mod small;
 mod sparse;
 mod spike_counts;
 mod streams;

@@ -89,8 +89,8 @@ impl Layer<f64> for Membranes {
     fn parameters_mut(&mut self) -> Vec<ParameterMut<'_, f64>> {
         vec![ParameterMut { kind: LEAK, values: &mut self.leak, bounds: Bounds::none() }]
     }
-    fn fixed(&self) -> Vec<f64> {
-        vec![self.tau]
+    fn fixed(&self) -> Option<Vec<f64>> {
+        Some(vec![self.tau])
     }
 }
 
@@ -222,7 +222,7 @@ fn a_loss_that_is_no_number_is_refused_whoever_says_so() {
 
 /// Synapses that say of themselves what they are told to.
 #[derive(Debug, Clone)]
-struct Raw {
+pub struct Raw {
     first: [usize; 2],
     sources: Option<Vec<u32>>,
     weights: Vec<f64>,
@@ -232,7 +232,7 @@ struct Raw {
 
 impl Raw {
     /// Of each of two targets with both of two sources.
-    fn good() -> Self {
+    pub fn good() -> Self {
         let (weights, delays) = (vec![0.5; 2], vec![1.0; 2]);
         Self { first: [0, 2], sources: Some(vec![0, 1]), weights, delays, synapses: 4 }
     }

@@ -275,53 +275,12 @@ fn bad_values_and_foreign_synapses_are_refused() {
     assert!(matches!(error, QuantizeError::Synapses { .. }), "{error}");
 
     let mut net = NetworkBuilder::new();
-    let input = net.input("input", 1);
-    let output = net.layer("output", Lif::new(1));
-    net.connect(input, output, foreign::Recipe);
+    let input = net.input("input", 2);
+    let output = net.layer("output", Lif::new(2));
+    net.connect(input, output, crate::outside::Raw::good());
     let net = net.build(&mut ChaCha8Rng::seed_from_u64(0)).unwrap();
     let error = Quantization::new().apply(&net).unwrap_err();
     assert_eq!(error, QuantizeError::Foreign { projection: "input->output".into() });
-}
-
-mod foreign {
-    use eventprop::*;
-
-    pub struct Recipe;
-
-    impl Connectivity<f64> for Recipe {
-        fn connect(
-            self,
-            _: usize,
-            _: usize,
-            _: &mut dyn rand::Rng,
-        ) -> Result<Box<dyn DelayedSynapses<f64>>, SynapseError> {
-            Ok(Box::new(One))
-        }
-    }
-
-    #[derive(Debug, Clone)]
-    struct One;
-
-    impl DelayedSynapses<f64> for One {
-        fn shape(&self) -> (usize, usize) {
-            (1, 1)
-        }
-        fn synapses(&self) -> usize {
-            1
-        }
-        fn row(&self, _: usize) -> Row<'_, f64> {
-            Row { first: 0, sources: Presynaptic::All, weights: &[1.0], delays: &[0.3] }
-        }
-        fn parameters(&self) -> Vec<Parameter<'_, f64>> {
-            Vec::new()
-        }
-        fn parameters_mut(&mut self) -> Vec<ParameterMut<'_, f64>> {
-            Vec::new()
-        }
-        fn update(&mut self) {}
-        fn pull_back(&self, _: &[f64], _: &[f64], _: &mut [f64]) {}
-        fn raise_weights(&mut self, _: usize, _: f64) {}
-    }
 }
 
 fn target_times() -> Objective<SpikeTimes, SpikeTimeSquares> {

@@ -1,6 +1,6 @@
 //! Silent neurons, and the remedies that raise their weights.
 
-use crate::remedies::{DURATION, Nothing};
+use crate::small::{DURATION, Nothing};
 use approx::assert_relative_eq;
 use eventprop::remedy::{SilentNeuronLift, WeightBump};
 use eventprop::{

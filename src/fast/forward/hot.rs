@@ -25,11 +25,16 @@ pub(super) struct Hot<F, const N: usize> {
 /// Hot neurons from which on those about to fire wait in a queue.
 const MANY: usize = 512;
 
-/// Neurons about to fire: the bits of the time, the slot, and the number among the hot ones; the first comes first. Those whose
-/// future has changed stay until they come.
-pub(super) type Firing = BinaryHeap<Reverse<(u64, usize, usize)>>;
+/// Neurons about to fire: the key of each and its number among the hot ones; the first comes first. Those whose future has
+/// changed stay until they come.
+pub(super) type Firing = BinaryHeap<Reverse<((u64, usize), usize)>>;
 
 impl<F: Real, const N: usize> Hot<F, N> {
+    /// By what those about to fire are ordered: the time, whose bits sort as it does, and the slot.
+    fn key(&self) -> (u64, usize) {
+        (self.ahead.time.to_bits(), self.slot)
+    }
+
     /// Looks how far it comes; `which` is its number, for the queue if there is one.
     fn look_ahead(
         &mut self,
@@ -39,7 +44,7 @@ impl<F: Real, const N: usize> Hot<F, N> {
     ) {
         self.fires = self.ahead.on(bank, &self.arrivals, end, duration);
         if let Some(queue) = queue.filter(|_| self.fires) {
-            queue.push(Reverse((self.ahead.time.to_bits(), self.slot, which)));
+            queue.push(Reverse((self.key(), which)));
         }
     }
 }
@@ -48,23 +53,17 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
     /// The hot neuron that fires next.
     pub(super) fn first_to_fire(&mut self) -> Option<usize> {
         let Space { hot, firing, .. } = &mut *self.space;
-        let hot = &mut hot[..self.hots];
+        let waiting = hot[..self.hots].iter().enumerate().filter(|(_, hot)| hot.fires);
         if self.hots <= MANY {
             // Where each spike reaches all, all have changed, and to look through them costs the least.
-            let times = hot.iter().enumerate().filter(|(_, hot)| hot.fires);
-            let first = times.min_by_key(|(_, hot)| (hot.ahead.time.to_bits(), hot.slot));
-            return first.map(|(which, _)| which);
+            return waiting.min_by_key(|(_, hot)| hot.key()).map(|(which, _)| which);
         }
         if !std::mem::replace(&mut self.queued, true) {
-            let entry = |(which, hot): (usize, &Hot<F, N>)| {
-                hot.fires.then(|| Reverse((hot.ahead.time.to_bits(), hot.slot, which)))
-            };
-            firing.extend(hot.iter().enumerate().filter_map(entry));
+            firing.extend(waiting.map(|(which, hot)| Reverse((hot.key(), which))));
         }
-        while let Some(&Reverse((time, slot, which))) = firing.peek() {
-            let hot = &hot[which];
+        while let Some(&Reverse((key, which))) = firing.peek() {
             // Others have been overtaken by what has happened since.
-            if hot.fires && (hot.ahead.time.to_bits(), hot.slot) == (time, slot) {
+            if hot[which].fires && hot[which].key() == key {
                 return Some(which);
             }
             firing.pop();

@@ -51,7 +51,7 @@ impl Checkpoint {
     ) -> Result<Self, CheckpointError> {
         let storage = network.storage();
         let Self { mut tensors, delays, fixed, .. } = Self::of(network, &storage);
-        let all = parameters(network).len();
+        let all: usize = network.layout().iter().map(|block| block.len).sum();
         if let Some(best) = &run.best {
             put(&mut tensors, &storage, BEST, best);
         }

@@ -105,30 +105,26 @@ impl Tensor {
                 expected: format!("this network has {dtype:?} of shape {shape:?}"),
             });
         }
-        self.check_finite(name)?;
-        Ok(self.numbers().into_iter().map(F::of).collect())
+        Ok(self.finite(name)?.into_iter().map(F::of).collect())
     }
 
-    /// The values, if they are of a type that parameters have.
-    fn numbers(&self) -> Vec<f64> {
+    /// The values, if they are all finite; none of a type that parameters do not have.
+    fn finite(&self, name: &str) -> Result<Vec<f64>, CheckpointError> {
         let single = |b: &[u8]| b.try_into().map_or(f64::NAN, |b| f64::from(f32::from_le_bytes(b)));
         let double = |b: &[u8]| b.try_into().map_or(f64::NAN, f64::from_le_bytes);
-        match self.dtype {
+        let values: Vec<f64> = match self.dtype {
             Dtype::F32 => self.data.chunks_exact(4).map(single).collect(),
             Dtype::F64 => self.data.chunks_exact(8).map(double).collect(),
             _ => Vec::new(),
-        }
-    }
-
-    fn check_finite(&self, name: &str) -> Result<(), CheckpointError> {
-        let values = self.numbers();
-        values.iter().position(|x| !x.is_finite()).map_or(Ok(()), |index| {
-            Err(CheckpointError::Tensor {
+        };
+        match values.iter().position(|x| !x.is_finite()) {
+            None => Ok(values),
+            Some(index) => Err(CheckpointError::Tensor {
                 name: name.to_owned(),
                 found: format!("has {} at position {index}", values[index]),
                 expected: "all values must be finite".to_owned(),
-            })
-        })
+            }),
+        }
     }
 }
 
@@ -140,7 +136,7 @@ impl Checkpoint {
 
     pub(super) fn to_bytes(&self) -> Result<Vec<u8>, CheckpointError> {
         // What could not be read is not written.
-        self.tensors.iter().try_for_each(|(name, tensor)| tensor.check_finite(name))?;
+        self.tensors.iter().try_for_each(|(name, tensor)| tensor.finite(name).map(drop))?;
         let metadata = Metadata {
             format: FORMAT.into(),
             version: VERSION,

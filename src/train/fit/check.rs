@@ -62,7 +62,7 @@ impl<F: Real> Fit<'_, F> {
 }
 
 /// Refuses parameters that a step made too large: the trial that comes next would, but a checkpoint might come first.
-pub(super) fn is_finite<F: Real>(network: &dyn Network<F>) -> Result<(), TrainError> {
+pub(super) fn finite<F: Real>(network: &dyn Network<F>) -> Result<(), TrainError> {
     for (owner, Parameter { kind, values, .. }) in network.parameters() {
         if let Some(index) = values.iter().position(|value| !value.is_finite()) {
             let (owner, value) = (owner.into(), values[index].as_f64());

@@ -227,7 +227,7 @@ impl<F: Real> Fit<'_, F> {
             }
             factors = settings.schedules.factors(run.batches, &run.history);
             step(run.optimizer, network, &gradients, factors)?;
-            check::is_finite(network)?;
+            check::finite(network)?;
             run.batches += 1;
             raise(run, Every::Batch, network, &mut summary)?;
             let start = labels.len();
