@@ -157,6 +157,50 @@ impl<F: Real> Own<F> {
         }
     }
 
+    /// Whether a neuron neither fires nor is released within a time in which nothing arrives: V never exceeds the drive unless
+    /// it falls, and the drive is no more than what excites now.
+    pub fn stays_below<const R: usize>(
+        &self,
+        bank: &ModeBank<F>,
+        state: &State<F, R>,
+        beyond: &Beyond<F>,
+        dt: F,
+    ) -> bool {
+        if beyond.held > F::zero() {
+            return beyond.held > dt && state.is_finite();
+        }
+        let excites: F = state.syn.iter().map(|current| current.max(F::zero())).sum();
+        let limit = self.threshold + beyond.raise * bank.raise_decay(dt);
+        let rounding = F::of(32.0) * F::epsilon() * (excites + self.bias.abs() + limit);
+        // Also false if it is not a number.
+        state.mem.max(excites + self.bias) + rounding < limit && state.is_finite()
+    }
+
+    /// Takes such a neuron through that time.
+    pub fn flow<const R: usize>(
+        &self,
+        bank: &ModeBank<F>,
+        state: &mut State<F, R>,
+        beyond: &mut Beyond<F>,
+        dt: F,
+    ) {
+        let mut change = bank.bias_gain(dt);
+        for r in 0..self.currents {
+            let (_, decay, response) = self.after(r, dt);
+            change += state.syn[r] * response;
+            state.syn[r] *= decay;
+        }
+        if beyond.held > F::zero() {
+            beyond.held -= dt;
+        } else {
+            state.mem = state.mem * (-self.rate_mem * dt).exp() + change;
+        }
+        beyond.raise *= bank.raise_decay(dt);
+        if beyond.raise < F::min_positive_value() {
+            beyond.raise = F::zero();
+        }
+    }
+
     /// Takes the adjoint back through a bucket without spikes and releases.
     #[inline]
     pub fn take_back<const R: usize, const K: usize>(

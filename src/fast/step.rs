@@ -56,6 +56,14 @@ impl<F: Real> Step<F> {
         !stays_below
     }
 
+    /// Whether a neuron cannot fire as long as nothing arrives, whatever the width: V never exceeds the drive unless it falls,
+    /// and the drive is no more than what excites now.
+    pub fn stays_below<const R: usize>(&self, state: &State<F, R>) -> bool {
+        let drive: F = state.syn.iter().map(|current| current.max(F::zero())).sum();
+        // Nothing that is not a number stays below.
+        state.mem < self.limit && drive < self.limit && state.is_finite()
+    }
+
     /// Takes a state through a bucket, given the modes of what arrives in it at its end.
     #[inline]
     pub fn take<const R: usize>(&self, arrived: &Modes<F, R>, state: &mut State<F, R>) {

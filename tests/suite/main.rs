@@ -34,6 +34,7 @@ mod quantize;
 mod readers;
 mod refused;
 mod remedies;
+mod rests;
 mod reuse;
 mod rewiring;
 mod serde;

@@ -8,6 +8,7 @@
 //! present slab is added at once, and may call a neuron back that was not expected to fire.
 
 mod hot;
+mod rest;
 
 use crate::fast::afferent::{Afferent, Flight};
 use crate::fast::fan::Fan;
@@ -195,6 +196,9 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
             self.window = self.plan.grid.window(slab, self.duration);
             self.space.states.iter_mut().for_each(State::forget_traces);
             self.deliver()?;
+            if self.rest() {
+                continue;
+            }
             for bucket in 0..self.window.buckets {
                 self.bucket = bucket;
                 self.step()?;
