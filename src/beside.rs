@@ -17,12 +17,24 @@ pub(crate) fn make_folder_of(file: &Path) -> io::Result<()> {
     file.parent().map_or(Ok(()), fs::create_dir_all)
 }
 
-/// Writes a file such that after a crash at any moment, or an error, it is the old one or the new one. Its folder is made.
+/// Whether this is a pipe, a device or the like, which no file can take the place of.
+pub(crate) fn is_stream(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
+}
+
+/// Writes a file such that after a crash at any moment, or an error, it is the old one or the new one, who may read it included.
+/// A link stays one. Its folder is made.
 pub(crate) fn write<E: From<io::Error>>(
     to: &Path,
     content: impl FnOnce(&mut BufWriter<File>) -> Result<(), E>,
 ) -> Result<(), E> {
     make_folder_of(to)?;
+    if is_stream(to) {
+        let mut file = BufWriter::new(File::options().write(true).open(to)?);
+        content(&mut file)?;
+        return Ok(file.flush()?);
+    }
+    let to = &fs::canonicalize(to).unwrap_or_else(|_| to.to_owned());
     let beside = path(to);
     let done = write_and_rename(&beside, to, content);
     if done.is_err() {
@@ -38,6 +50,9 @@ fn write_and_rename<E: From<io::Error>>(
     content: impl FnOnce(&mut BufWriter<File>) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut file = BufWriter::new(File::create(beside)?);
+    if let Ok(old) = fs::metadata(to) {
+        file.get_ref().set_permissions(old.permissions())?;
+    }
     content(&mut file)?;
     file.flush()?;
     file.get_ref().sync_all()?;
@@ -55,4 +70,40 @@ fn write_and_rename<E: From<io::Error>>(
         File::open(folder)?.sync_all()?;
     }
     Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    fn write(to: &Path, text: &str) {
+        super::write(to, |file| write!(file, "{text}")).unwrap();
+    }
+
+    #[test]
+    fn links_stay_links_and_private_files_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        write(&file, "old");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        symlink(&file, &link).unwrap();
+        write(&link, "new");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn devices_stay_devices() {
+        let folder = tempfile::tempdir().unwrap();
+        // By a link, so that nothing else is at stake.
+        let link = folder.path().join("null");
+        symlink("/dev/null", &link).unwrap();
+        assert!(is_stream(&link) && !is_stream(folder.path()));
+        write(&link, "nothing");
+        assert!(is_stream(Path::new("/dev/null")));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 }

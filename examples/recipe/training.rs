@@ -161,7 +161,10 @@ where
     pictures
         .save("curves", TrainingCurves::new().run(TrainingRun::of(way, &fitted.history)).draw())?;
     let names: Vec<&str> = parts.test.class_names().iter().map(String::as_str).collect();
-    pictures.save("confusion", Confusion::new(&names, &test.confusion)?.draw())?;
+    match Confusion::new(&names, &test.confusion) {
+        Ok(confusion) => pictures.save("confusion", confusion.draw())?,
+        Err(error) => eprintln!("no picture of the confusion matrix: {error}"),
+    }
     if !parts.test.is_empty() {
         let label = &parts.test.class_names()[parts.test.label(0)];
         let samples = [(format!("a test sample of `{label}`"), &parts.test.spikes(0)?, duration)];

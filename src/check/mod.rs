@@ -20,7 +20,9 @@ use std::sync::{Mutex, PoisonError};
 /// 1982), which also gives an estimate of their own error, until that is a hundredth of what passes.
 /// The loss is smooth only as long as the same spikes occur and the same arrivals precede each: a
 /// perturbation that changes this pattern however small it is gets skipped, and counted. So is one
-/// that moves another parameter too, such as a threshold that pushes a reset down.
+/// that moves another parameter too, such as a threshold that pushes a reset down, and one for which the loss has a
+/// derivative to each side but not the same, where the gradient is one of the two: an arrival at the very end of a refractory
+/// period.
 ///
 /// ```
 /// use eventprop::check::GradientCheck;
@@ -62,6 +64,25 @@ const CUTS: usize = 7;
 const CUT: f64 = 0.2;
 /// What the estimated error must be down to, as a part of what passes.
 const SMALL: f64 = 0.01;
+
+/// To which sides of a parameter the loss is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sides {
+    Both,
+    Lower,
+    Upper,
+}
+
+impl Sides {
+    /// What is left of a range.
+    fn within(self, center: f64, (lower, upper): (f64, f64)) -> (f64, f64) {
+        match self {
+            Self::Both => (lower, upper),
+            Self::Lower => (lower, center),
+            Self::Upper => (center, upper),
+        }
+    }
+}
 
 /// A check that means nothing.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
@@ -185,7 +206,8 @@ impl GradientCheck {
             };
             let kept = lock().pop();
             let mut moved = kept.unwrap_or_else(copy);
-            let found = self.settle(adjoint, &mut |step| {
+            let found = self.settle(adjoint, &mut |step, sides| {
+                let range = sides.within(center, range);
                 self.differentiate(step, (center, unmoved?), range, &mut |x| {
                     move_one(network, &mut *moved, place, x)?;
                     loss(&*moved, input)
@@ -196,8 +218,9 @@ impl GradientCheck {
         };
         let by_time = |index: usize, adjoint: f64| {
             let center = input.times()[index];
-            self.settle(adjoint, &mut |step| {
-                self.differentiate(step, (center, unmoved?), (0.0, f64::INFINITY), &mut |x| {
+            self.settle(adjoint, &mut |step, sides| {
+                let range = sides.within(center, (0.0, f64::INFINITY));
+                self.differentiate(step, (center, unmoved?), range, &mut |x| {
                     loss(network, &with_time(input, index, x)?)
                 })
             })
@@ -251,22 +274,39 @@ impl GradientCheck {
         Ok(())
     }
 
-    /// The finite difference to compare with. The loss may have a kink nearby that no pattern of spikes
+    /// The finite difference to compare with, `None` if there is none. The loss may have a kink nearby that no pattern of spikes
     /// shows (where an arrival meets the end of a refractory period, say): where the first one disagrees,
-    /// a finer one that agrees, and is exact enough to tell, takes its place.
+    /// a finer one that agrees, and is exact enough to tell, takes its place. If the kink is at this very point, and the gradient is
+    /// that of one side, there is none.
     fn settle(
         &self,
         adjoint: f64,
-        difference: &mut dyn FnMut(f64) -> Option<(f64, f64)>,
+        difference: &mut dyn FnMut(f64, Sides) -> Option<(f64, f64)>,
     ) -> Option<(f64, f64)> {
-        let first = difference(self.step)?;
-        let agrees = |(numeric, numeric_error): &(f64, f64)| {
-            let allowed = self.allowed(adjoint.abs().max(numeric.abs()));
-            (adjoint - numeric).abs() <= allowed && *numeric_error <= allowed
+        let first = difference(self.step, Sides::Both)?;
+        let is_exact = |(numeric, error): &(f64, f64)| {
+            *error <= self.allowed(adjoint.abs().max(numeric.abs()))
         };
+        let agrees = |found: &(f64, f64)| {
+            let allowed = self.allowed(adjoint.abs().max(found.0.abs()));
+            (adjoint - found.0).abs() <= allowed && is_exact(found)
+        };
+        if agrees(&first) {
+            return Some(first);
+        }
         let finer = [CUT * CUT, CUT.powi(4)].map(|cut| cut * self.step);
-        let settled = || finer.into_iter().filter_map(difference).find(agrees);
-        if agrees(&first) { Some(first) } else { settled().or(Some(first)) }
+        for step in finer {
+            let found = difference(step, Sides::Both).filter(agrees);
+            if found.is_some() {
+                return found;
+            }
+        }
+        let is_kink = finer.into_iter().any(|step| {
+            let each = [Sides::Lower, Sides::Upper].map(|side| difference(step, side));
+            let [Some(lower), Some(upper)] = each else { return false };
+            is_exact(&lower) && is_exact(&upper) && agrees(&lower) != agrees(&upper)
+        });
+        (!is_kink).then_some(first)
     }
 
     /// The error that passes of a gradient of this size.
@@ -347,16 +387,20 @@ mod tests {
     #[test]
     fn a_kink_nearby_asks_for_finer_steps() {
         let check = GradientCheck::new();
-        let slope = |x: f64, step| {
+        let slope = |x: f64, step: (f64, Sides)| {
             let mut f = |x: f64| Some(if x > 1e-3 { 3.0 * x - 2e-3 } else { x });
             let center = f(x)?;
-            check.differentiate(step, (x, center), (-9.0, 9.0), &mut f)
+            check.differentiate(step.0, (x, center), step.1.within(x, (-9.0, 9.0)), &mut f)
         };
-        let (found, _) = check.settle(1.0, &mut |step| slope(0.0, step)).unwrap();
+        let settle = |adjoint, x| check.settle(adjoint, &mut |step, sides| slope(x, (step, sides)));
+        let (found, _) = settle(1.0, 0.0).unwrap();
         assert_relative_eq!(found, 1.0, max_relative = 1e-9);
         // It does not make a wrong gradient right.
-        let (found, _) = check.settle(1.01, &mut |step| slope(0.0, step)).unwrap();
+        let (found, _) = settle(1.01, 0.0).unwrap();
         assert!((found - 1.01).abs() > 1e-4);
+        // At the kink itself there is no derivative to compare with, and a wrong gradient is that of neither side.
+        assert_eq!((settle(1.0, 1e-3), settle(3.0, 1e-3)), (None, None));
+        assert_relative_eq!(settle(2.5, 1e-3).unwrap().0, 2.0, max_relative = 1e-9);
     }
 
     #[test]

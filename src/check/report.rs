@@ -103,7 +103,13 @@ impl CheckReport {
     /// loss, or lower the absolute [tolerance](GradientCheck::tolerance). A class of which nothing could be compared does not
     /// count: see [`CheckReport::unchecked`].
     pub fn passed(&self) -> bool {
-        self.checked() > self.small() && self.classes.iter().all(|c| c.mismatches.is_empty())
+        self.checked() > self.small() && self.mismatches().next().is_none()
+    }
+
+    /// All that disagree, with their classes. In a test of random networks ask for none of them, as a trial whose gradients are all
+    /// zero does not [pass](CheckReport::passed), and see to it that some do pass.
+    pub fn mismatches(&self) -> impl Iterator<Item = (&CheckClass, &Mismatch)> {
+        self.classes.iter().flat_map(|class| class.mismatches.iter().map(move |m| (class, m)))
     }
 
     /// The classes that were looked at, but of which no gradient could be compared: all were skipped or undecided.

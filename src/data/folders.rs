@@ -21,7 +21,7 @@ impl Dataset {
     /// polarity in one bit and the time in us in 23; y = 240 is no event, but says that the camera's clock lost 2^13 us).
     /// The channel of an event is
     /// `polarity + 2 (x + width y)`, so there are `2 width height` of them; N-MNIST is 34 x 34. Classes and
-    /// recordings are sorted by name, numbers as numbers. Files stay where they are; all are read once, to check
+    /// recordings are sorted by name, numbers as numbers; hidden folders are none. Files stay where they are; all are read once, to check
     /// them and to find the duration, the least whole number of ms above all events.
     ///
     /// # Errors
@@ -45,7 +45,9 @@ fn open(path: &Path, width: usize, height: usize) -> Result<Dataset, DataError> 
     }
     let mut class_names = Vec::new();
     let (mut files, mut about) = (Vec::new(), Vec::new());
-    for class in sorted(path)?.into_iter().filter(|p| p.is_dir()) {
+    // Hidden folders are those of other programs.
+    let is_class = |p: &PathBuf| p.is_dir() && !name(p).starts_with('.');
+    for class in sorted(path)?.into_iter().filter(is_class) {
         let label = class_names.len() as u32;
         class_names.push(name(&class));
         let recordings =

@@ -4,7 +4,7 @@ use super::{DataError, Dataset};
 
 impl Dataset {
     /// `k` pairs of a set for training and one for validation: each sample is in one of the latter. Classes are
-    /// spread evenly.
+    /// spread evenly. A sample that is in a [subset](Dataset::subset) twice counts as two.
     ///
     /// # Errors
     /// Less than two folds, or more than samples.

@@ -61,7 +61,10 @@ pub(crate) fn count_arrivals<F: Real>(
             counts.lost += (0..posts).map(|post| sources.lost(post, last)).sum::<usize>();
         }
         if let Some(near) = near {
-            counts.near_ties += (0..posts).map(|post| sources.near_ties(post, near)).sum::<usize>();
+            let neurons = network.layers[projection.target].layer.linear();
+            let rest = |post| neurons?.bank(post).rest().map(Real::as_f64);
+            let near_ties = |post| sources.near_ties(post, rest(post), near);
+            counts.near_ties += (0..posts).map(near_ties).sum::<usize>();
         }
     }
     counts
@@ -101,8 +104,8 @@ impl<F: Real> Sources<'_, F> {
         row.iter().map(|synapse| lost(synapse.pre, synapse.delay.as_f64())).sum()
     }
 
-    /// Arrivals at a neuron as close as `near` to one of its spikes that did not send it.
-    fn near_ties(&self, post: usize, near: f64) -> usize {
+    /// Arrivals at a neuron as close as `near` to one of its spikes that did not send it, or to the end of the `rest` after one.
+    fn near_ties(&self, post: usize, rest: Option<f64>, near: f64) -> usize {
         let Projection { origin, target, synapses, .. } = self.projection;
         let own = self.trace.layers[*target].spikes.channel(post);
         if own.is_empty() {
@@ -111,19 +114,35 @@ impl<F: Real> Sources<'_, F> {
         let mut count = 0;
         for synapse in synapses.row(post).iter() {
             let to_itself = *origin == Origin::Layer(*target) && synapse.pre == post;
-            let mut next = 0;
+            let mut spikes = Cursor { times: own, next: 0 };
+            let mut releases = Cursor { times: own, next: 0 };
             for (number, time) in self.train(synapse.pre).iter().enumerate() {
                 let time = time + synapse.delay.as_f64();
                 if time >= self.trace.duration {
                     break;
                 }
-                while own.get(next).is_some_and(|spike| *spike < time - near) {
-                    next += 1;
-                }
-                let mut close = (next..own.len()).take_while(|&spike| own[spike] <= time + near);
-                count += usize::from(close.any(|spike| !(to_itself && spike == number)));
+                let sent = |spike: usize| to_itself && spike == number;
+                let is_near = spikes.within(time, near).any(|spike| !sent(spike))
+                    || rest.is_some_and(|rest| releases.within(time - rest, near).next().is_some());
+                count += usize::from(is_near);
             }
         }
         count
+    }
+}
+
+/// Finds times close to others that grow.
+struct Cursor<'a> {
+    times: &'a [f64],
+    next: usize,
+}
+
+impl Cursor<'_> {
+    /// The numbers of those as close as `near`.
+    fn within(&mut self, time: f64, near: f64) -> impl Iterator<Item = usize> {
+        while self.times.get(self.next).is_some_and(|other| *other < time - near) {
+            self.next += 1;
+        }
+        (self.next..self.times.len()).take_while(move |&k| self.times[k] <= time + near)
     }
 }

@@ -54,7 +54,7 @@ pub struct Health<F = f64> {
     pub largest_gradients: Vec<F>,
     /// See [`Trace::ties`].
     pub ties: usize,
-    /// Arrivals as close to a spike of their target, not sent by it, as was asked for with
+    /// Arrivals as close to a spike of their target, not sent by it, or to the end of its refractory period, as was asked for with
     /// [`BackwardOptions::near_ties`](crate::BackwardOptions::near_ties). Ties are among them. There
     /// another order of events, and so another gradient, is near.
     pub near_ties: usize,

@@ -54,7 +54,9 @@ pub enum OptimizeError {
     )]
     State,
     /// A relative learning rate is for parameters that the network does not have.
-    #[error("a relative learning rate is for {group}, but the network has only: {known}")]
+    #[error(
+        "a relative learning rate is for {group}, but the network has only: {known} (weights and delays onto a layer are those of its projections)"
+    )]
     NoSuchGroup {
         /// What the rate is for.
         group: String,

@@ -114,8 +114,8 @@ impl Comparison {
     }
 
     fn small_print(&self) -> Option<String> {
-        let runs =
-            self.series.iter().flat_map(|(_, points)| points).map(|(_, values)| values.len());
+        let drawn = |values: &[f64]| values.iter().filter(|value| value.is_finite()).count();
+        let runs = self.series.iter().flat_map(|(_, points)| points).map(|(_, v)| drawn(v));
         let (least, most) = (runs.clone().min()?, runs.max()?);
         let count = if least == most { most.to_string() } else { format!("{least} to {most}") };
         (most > 1).then(|| {

@@ -24,16 +24,23 @@ pub struct Confusion {
     counts: Vec<Vec<u64>>,
 }
 
+/// The most classes: a cell each for all pairs of them.
+const MOST: usize = 400;
+
 impl Confusion {
     /// From counts, such as those of [`Metrics::confusion`](train::Metrics::confusion). Readings that are no class with a
     /// name go with those that are none.
     ///
     /// # Errors
-    /// If there is no class, or one of a sample has no name.
+    /// If there is no class or more than 400, or one of a sample has no name.
     pub fn new<T: ToString>(names: &[T], found: &train::Confusion) -> Result<Self, PlotError> {
         let n = names.len();
         if n == 0 {
             return Err(PlotError::Empty { picture: "a confusion matrix", what: "class" });
+        }
+        if n > MOST {
+            let (picture, what) = ("a confusion matrix", "classes");
+            return Err(PlotError::TooMany { picture, what, found: n, most: MOST });
         }
         let mut counts = vec![vec![0_u64; n + 1]; n];
         for (index, (class, prediction, samples)) in found.counts().enumerate() {

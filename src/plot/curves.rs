@@ -58,14 +58,15 @@ impl TrainingRun {
     }
 
     fn legend(&self) -> String {
-        match self.accuracy[1].last() {
+        match self.accuracy[1].last().filter(|last| !last.is_nan()) {
             Some(last) => format!("{} ({:.1} % at the end)", self.name, 100.0 * last),
             None => self.name.clone(),
         }
     }
 }
 
-/// Error and loss by epoch, on logarithmic axes: late progress shows as much as early progress.
+/// Error and loss by epoch, on logarithmic axes: late progress shows as much as early progress. An error or a loss of 0 is drawn a
+/// bit below the smallest other.
 ///
 /// ```
 /// use eventprop::plot::{TrainingCurves, TrainingRun};

@@ -28,6 +28,18 @@ pub enum PlotError {
         /// How many there must be.
         expected: usize,
     },
+    /// More than anybody could tell apart.
+    #[error("a picture of {picture} has room for {most} of {what}, but there are {found}")]
+    TooMany {
+        /// The picture.
+        picture: &'static str,
+        /// What there is too much of.
+        what: &'static str,
+        /// How many there are.
+        found: usize,
+        /// How many there may be.
+        most: usize,
+    },
     /// The length of a trial has no meaning.
     #[error("the trial takes {duration} ms, but must take a finite time above 0")]
     Duration {
@@ -57,6 +69,14 @@ pub enum PlotError {
     /// No trial has a layer of that name.
     #[error("channels of the layer `{name}` are named, but no trial has such a layer")]
     NoSuchName {
+        /// The name.
+        name: String,
+    },
+    /// A layer without a place among those of the other trials.
+    #[error(
+        "a trial has a layer `{name}`, which the trial with the most layers lacks or has less often"
+    )]
+    OtherLayer {
         /// The name.
         name: String,
     },

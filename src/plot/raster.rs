@@ -40,6 +40,16 @@ impl<'a> Trial<'a> {
         Self { title: title.into(), ..self }
     }
 
+    /// Which of another trial's layers each of its own is, by their names; of the same name the first that is left.
+    fn places(&self, other: &Self) -> Result<Vec<usize>, PlotError> {
+        let mut left: Vec<usize> = (0..other.layers.len()).collect();
+        let place = |(name, _): &(String, &SpikeTrains)| {
+            let at = left.iter().position(|&k| other.layers[k].0 == *name);
+            at.map(|at| left.remove(at)).ok_or_else(|| PlotError::OtherLayer { name: name.clone() })
+        };
+        self.layers.iter().map(place).collect()
+    }
+
     /// One more layer below the last one.
     pub fn layer(mut self, name: impl Into<String>, spikes: &'a SpikeTrains) -> Self {
         self.layers.push((name.into(), spikes));
@@ -91,14 +101,15 @@ impl<'a> Raster<'a> {
         self
     }
 
-    /// Draws it. Spikes that fall on one pixel are drawn once, so the size of the picture is bounded.
+    /// Draws it, with the layers of the first trial that has the most; those of the others go by their names. Spikes that fall on one pixel are drawn once, so the size of the picture is bounded.
     ///
     /// # Errors
-    /// If there is no trial, a trial without layers, or a duration that is not a finite time above 0; names of a layer that no
-    /// trial has, or of more or fewer channels than it has.
+    /// If there is no trial, a trial without layers or with others, or a duration that is not a finite time above 0; names of a
+    /// layer that no trial has, or of more or fewer channels than it has.
     pub fn draw(&self) -> Result<Picture, PlotError> {
         let empty = |what| PlotError::Empty { picture: "a raster", what };
-        let longest = self.trials.iter().max_by_key(|t| t.layers.len());
+        // The first of several.
+        let longest = self.trials.iter().rev().max_by_key(|t| t.layers.len());
         let longest = longest.ok_or_else(|| empty("trial"))?;
         for Trial { duration, layers, .. } in &self.trials {
             if !(duration.is_finite() && *duration > 0.0) {
@@ -120,6 +131,8 @@ impl<'a> Raster<'a> {
                 return Err(PlotError::Count { what, found, expected: other.channels() });
             }
         }
+        let places = self.trials.iter().map(|trial| trial.places(longest));
+        let places = places.collect::<Result<Vec<_>, _>>()?;
         let bands = self.bands(longest);
         let names = longest.layers.iter().flat_map(|(layer, _)| self.names_of(layer).0);
         let left = 75 + names.map(|name| width(name, SMALL) + 15).max().unwrap_or(0);
@@ -142,14 +155,15 @@ impl<'a> Raster<'a> {
                 }
             }
             let (_, body) = root.split_horizontally(left - 15);
-            for (trial, area) in self.trials.iter().zip(body.split_evenly((1, columns))) {
+            let areas = body.split_evenly((1, columns));
+            for ((trial, places), area) in self.trials.iter().zip(&places).zip(areas) {
                 title(&area, &trial.title, (15, 45))?;
                 let time = Scale::linear("time (ms)", 0.0..trial.duration, 5.0);
                 let frame = axes(&area, [top, 30, 80, 0], time, Scale::bare(), false)?;
                 let (x, y) = area.get_base_pixel();
                 let place = |t: f64| frame.backend_coord(&(t, 0.0)).0 - x;
                 let origin = frame.backend_coord(&(0.0, 1.0)).1 - y;
-                for (k, (layer, spikes)) in trial.layers.iter().enumerate() {
+                for (&k, (layer, spikes)) in places.iter().zip(&trial.layers) {
                     let band = (origin + bands[k].0, origin + bands[k].1);
                     let back = [(place(0.0), band.0), (place(trial.duration), band.1)];
                     area.draw(&Rectangle::new(back, pale(GREY, 0.92).filled()))?;

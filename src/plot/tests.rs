@@ -152,6 +152,44 @@ fn nothing_to_draw_is_an_error() {
 }
 
 #[test]
+fn a_confusion_matrix_that_nobody_could_read_is_refused() {
+    let names: Vec<usize> = (0..401).collect();
+    let error = Confusion::of(&names, &[400], &[Some(3)]).unwrap_err();
+    assert!(matches!(error, PlotError::TooMany { found: 401, most: 400, .. }), "{error}");
+    assert!(Confusion::of(&names[..400], &[399], &[Some(3)]).is_ok());
+}
+
+#[test]
+fn layers_of_trials_go_by_their_names() {
+    let (a, b) = (input(), SpikeTrains::from_channels([[3.0], [4.0]]).unwrap());
+    let both = || Trial::new(50.0).layer("a", &a).layer("b", &b);
+    let draw = |trial| Raster::new().trial(both()).trial(trial).draw();
+    let in_order = draw(both()).unwrap();
+    let reversed = draw(Trial::new(50.0).layer("b", &b).layer("a", &a)).unwrap();
+    let marks = |picture: &Picture| {
+        let mut lines: Vec<_> = picture.svg().lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(marks(&in_order), marks(&reversed));
+    // One layer alone keeps its place.
+    let (one, other) = (draw(Trial::new(50.0).layer("b", &b)).unwrap(), in_order.svg());
+    assert!(one.svg().lines().all(|line| other.contains(line)));
+    for trial in [Trial::new(50.0).layer("c", &a), Trial::new(50.0).layer("a", &a).layer("a", &a)] {
+        assert!(matches!(draw(trial), Err(PlotError::OtherLayer { .. })));
+    }
+}
+
+#[test]
+fn figures_in_words_count_what_there_is() {
+    let run = TrainingRun::new("run").validation_accuracy([0.5, f64::NAN]);
+    let picture = TrainingCurves::new().run(run).draw().unwrap();
+    assert!(!picture.svg().contains("NaN"));
+    let chart = Comparison::new("x", "y").series("s", [(1.0, vec![1.0, f64::NAN, 2.0])]);
+    assert!(chart.draw().unwrap().svg().contains("of 2 runs"));
+}
+
+#[test]
 fn confusion_counts_and_refuses() {
     let names = ["a", "b"];
     let of = |labels: &[usize], found: &[Option<usize>]| Confusion::of(&names, labels, found);

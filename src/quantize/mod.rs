@@ -10,7 +10,7 @@ pub use error::QuantizeError;
 pub use report::{MovedSynapse, QuantizationReport, QuantizedProjection, Rounding};
 use straight_through::StraightThrough;
 
-use crate::{DelayedSynapses, Network, Real, SpikingNetwork, Synapse, Synapses};
+use crate::{DelayedSynapses, Network, Real, SpikingNetwork, Synapses};
 
 /// The most steps of a grid of delays: its points have 16 bits, as on hardware, and the search for few of them stays short.
 const MOST_STEPS: u32 = 65_536;
@@ -149,6 +149,9 @@ impl Quantization {
     /// # Errors
     /// As [`Quantization::apply`].
     ///
+    /// What is fixed is rounded once, so that a checkpoint of the one network may not fit the other. A network that already acts
+    /// rounded goes on from what is rounded.
+    ///
     /// ```
     /// # use eventprop::{Adam, CrossEntropy, Dense, FirstSpikeTime, Lif, Network, NetworkBuilder, Objective, Optimizer, Quantization, SpikeTrains};
     /// # use rand::{SeedableRng, rngs::ChaCha8Rng};
@@ -199,8 +202,7 @@ impl Quantization {
                 .validate()
                 .map_err(|cause| QuantizeError::Synapses { projection: name(), cause })?;
             if let (Some(step), None) = (self.step, self.max_steps) {
-                let rows = (0..synapses.shape().0).flat_map(|post| synapses.row(post).iter());
-                let longest = rows.map(|Synapse { delay, .. }| delay.as_f64()).fold(0.0, f64::max);
+                let longest = synapses.longest_term().as_f64();
                 if longest / step > f64::from(MOST_STEPS) {
                     let (projection, most) = (name(), MOST_STEPS);
                     return Err(QuantizeError::TooFine { projection, delay: longest, step, most });

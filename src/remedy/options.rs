@@ -49,7 +49,8 @@ impl<F: Real> BackwardOptions<F> {
         self
     }
 
-    /// Counts arrivals within `tolerance` ms of a spike of their target in [`Health::near_ties`]. It has to
+    /// Counts arrivals within `tolerance` ms of a spike of their target, or of the end of its refractory period, in
+    /// [`Health::near_ties`]. It has to
     /// look at every arrival, which the rest of the report does not.
     pub fn near_ties(mut self, tolerance: f64) -> Self {
         self.near = Some(tolerance);

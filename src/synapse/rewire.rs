@@ -7,7 +7,8 @@ use crate::{ParameterKind, Real};
 /// A change of connections: see [`SpikingNetwork::rewire`](crate::SpikingNetwork::rewire).
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Rewiring<F = f64> {
-    /// The numbers of the synapses to remove, in any order, as in [`Synapse::index`](crate::Synapse::index).
+    /// The numbers of the synapses to remove, in any order, as in [`Synapse::index`](crate::Synapse::index). One that is there twice
+    /// counts once.
     pub remove: Vec<usize>,
     /// The synapses to add. A pair of neurons that is connected already gets a parallel synapse.
     pub add: Vec<NewSynapse<F>>,

@@ -62,6 +62,13 @@ impl<F: Real> Synapses<F> {
         changed
     }
 
+    /// The longest delay of any term.
+    pub(crate) fn longest_term(&self) -> F {
+        let terms = self.delays.iter();
+        let delays = terms.flat_map(|term| (0..term.values.len()).map(|k| term.delay(k)));
+        delays.fold(F::zero(), F::max)
+    }
+
     /// The groups of all terms that have any.
     pub(crate) fn groups(&self) -> impl Iterator<Item = u32> {
         self.delays.iter().flat_map(|term| term.groups.iter().copied())

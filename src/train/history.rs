@@ -39,10 +39,11 @@ impl History {
         best.map(|(report, _)| report)
     }
 
-    /// The epochs since the best by a metric.
+    /// The epochs since the best by a metric; those without the samples that it needs tell nothing, and do not count.
     pub(super) fn since_best(&self, metric: Metric) -> usize {
         let best = self.best(metric).map_or(0, |best| best.epoch.saturating_add(1));
-        self.epochs.len().saturating_sub(best)
+        let tells = |e: &&EpochReport| e.validation.is_some() || !metric.needs_validation();
+        self.epochs.iter().skip(best).filter(tells).count()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Logs of epochs, in files.
 
 use super::{EpochReport, History, Metrics, Observer, Start, Verdict};
+use crate::beside;
 use crate::{Network, Real};
 use std::fs::File;
 use std::io::{self, Write};
@@ -39,13 +40,22 @@ impl Log {
     }
 
     fn begin(&mut self, history: &History) -> io::Result<()> {
-        crate::beside::write(&self.path, |file| {
+        let write = |file: &mut dyn Write| {
             if let Some(header) = self.header {
                 writeln!(file, "{header}")?;
             }
             history.epochs.iter().try_for_each(|report| writeln!(file, "{}", (self.line)(report)?))
-        })?;
-        self.file = Some(File::options().append(true).open(&self.path)?);
+        };
+        let is_stream = beside::is_stream(&self.path);
+        if !is_stream {
+            beside::write(&self.path, |file| write(file))?;
+        }
+        let mut file = File::options().append(true).open(&self.path)?;
+        if is_stream {
+            // Opened once: whoever reads a pipe sees its end when it is closed.
+            write(&mut file)?;
+        }
+        self.file = Some(file);
         Ok(())
     }
 

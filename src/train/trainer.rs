@@ -102,7 +102,7 @@ impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
         &self.goal
     }
 
-    /// How many epochs there are, those before a resume included.
+    /// How many epochs there are, those before a resume included: if there were as many already, none is run.
     pub fn epochs(mut self, epochs: usize) -> Self {
         self.settings.epochs = epochs;
         self

@@ -45,6 +45,29 @@ fn looked_at(report: &CheckReport) -> Vec<Vec<usize>> {
 }
 
 #[test]
+fn where_a_delay_equals_the_refractory_period_there_is_nothing_to_compare_with() {
+    let report = |delay: f64| {
+        let mut net = NetworkBuilder::new();
+        let input = net.input("input", 1);
+        let layer = net.layer("layer", Lif::new(1).tau_mem(10.0).refractory(2.0));
+        let output = net.layer("output", LeakyIntegrator::new(2));
+        net.connect(input, layer, Dense::weights(20.0).delays(1.0));
+        net.connect(layer, layer, Dense::weights(-1.5).delays(delay));
+        net.connect(layer, output, Dense::weights(ndarray::array![[1.0], [-0.5]]));
+        let net = net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap();
+        let input = SpikeTrains::from_channels([[1.0, 9.0]]).unwrap();
+        GradientCheck::new().run(&net, &input, DURATION, &objective(), &1).unwrap()
+    };
+    for delay in [1.9, 2.1] {
+        assert!(report(delay).passed() && report(delay).skipped() == 0, "{}", report(delay));
+    }
+    let tie = report(2.0);
+    assert!(tie.passed() && tie.mismatches().next().is_none(), "{tie}");
+    let skipped: Vec<_> = tie.classes.iter().filter(|c| c.skipped > 0).map(|c| &c.name).collect();
+    assert_eq!(skipped, ["layer->layer delay"]);
+}
+
+#[test]
 fn some_gradients_are_enough_if_one_says_so() {
     let all = report(&GradientCheck::new());
     let every = |len: usize| (0..len).collect::<Vec<_>>();

@@ -2,7 +2,9 @@
 #![cfg(feature = "files")]
 
 use crate::task::{data, network, objective, trainer};
-use eventprop::train::{Checkpoint, CheckpointError, Checkpoints, History, TrainError, Trainer};
+use eventprop::train::{
+    Checkpoint, CheckpointError, Checkpoints, History, Metric, TrainError, Trainer,
+};
 use eventprop::{
     Delays, Dense, Lif, Network, NetworkBuilder, ParameterKind, Quantization, Sgd, SpikingNetwork,
 };
@@ -71,6 +73,21 @@ fn a_fold_does_not_go_on_from_the_checkpoint_of_another() {
     assert_eq!(fit(0).unwrap(), fit(0).unwrap());
     let error = fit(1).unwrap_err().to_string();
     assert!(error.contains("hash of training samples"), "{error}");
+}
+
+#[test]
+fn epochs_without_validation_do_not_count_for_an_early_stop_that_is_added() {
+    let folder = tempfile::tempdir().unwrap();
+    let fit = |trainer: Trainer<_, _>, validation| {
+        let trainer = trainer.checkpoints(Checkpoints::new(folder.path()).resume(true));
+        let history = trainer.fit(&mut network(), &data(24, 1), validation, &mut []);
+        history.unwrap().epochs.len()
+    };
+    let trainer = |epochs| Trainer::new(objective(), Sgd::new(0.0)).epochs(epochs);
+    assert_eq!(fit(trainer(5), None), 5);
+    // The first with validation is the best, as nothing changes; three more are no better.
+    let validation = data(9, 2);
+    assert_eq!(fit(trainer(20).stop_early(Metric::ValidationLoss, 3), Some(&validation)), 9);
 }
 
 #[test]

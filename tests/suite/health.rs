@@ -140,6 +140,29 @@ fn near_ties_are_those_within_the_tolerance() {
     assert_eq!(off.near_ties, 0, "nobody asked");
 }
 
+#[test]
+fn an_arrival_at_the_end_of_a_refractory_period_is_a_near_tie() {
+    let build = |delay| {
+        let mut net = NetworkBuilder::new();
+        let input = net.input("input", 1);
+        let layer = net.layer("layer", Lif::new(1).refractory(2.0));
+        net.connect(input, layer, Dense::weights(20.0).delays(1.0));
+        net.connect(layer, layer, Dense::weights(-1.5).delays(delay));
+        net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap()
+    };
+    let input = SpikeTrains::from_channels([[1.0]]).unwrap();
+    let near = |delay, tolerance| {
+        let net: SpikingNetwork = build(delay);
+        let trace = net.forward(&input, 30.0).unwrap();
+        assert!(!trace.spikes(0).is_empty());
+        let count = health(&net, &trace, tolerance).near_ties;
+        (count, trace.ties(), trace.spikes(0).len())
+    };
+    let (count, ties, spikes) = near(2.0, 1e-9);
+    assert_eq!((count, ties), (spikes, 0), "each returns when its neuron is released");
+    assert_eq!((near(1.5, 0.4).0, near(1.5, 0.6).0, near(2.5, 0.4).0), (0, near(1.5, 0.6).2, 0));
+}
+
 /// Loads for the light, the fast and the plain engine, in trials that end while spikes are in flight.
 fn loads() -> Vec<(SpikingNetwork, Vec<SpikeTrains>)> {
     let mut rng = ChaCha8Rng::seed_from_u64(9);

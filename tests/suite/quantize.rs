@@ -268,6 +268,20 @@ fn bad_options_are_refused() {
 }
 
 #[test]
+fn each_term_of_a_delay_has_steps_of_its_own() {
+    let mut net = NetworkBuilder::new();
+    let input = net.input("input", 1);
+    let output = net.layer("output", Lif::new(1));
+    let synapses = Dense::weights(1.0).delays(Delays::axonal(40.0)).delays(Delays::dendritic(40.0));
+    net.connect(input, output, synapses);
+    let net: SpikingNetwork = net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap();
+    let (rounded, _) = Quantization::new().delay_step(0.001).apply(&net).unwrap();
+    let delays: Vec<f64> =
+        rounded.synapses("input->output").unwrap().row(0).iter().map(|s| s.delay).collect();
+    assert_eq!(delays, [80.0]);
+}
+
+#[test]
 fn bad_values_and_foreign_synapses_are_refused() {
     let mut net = row([1.0; 4], [1.0; 4], 2.0);
     net.parameters_mut()[0].1.values[2] = f64::NAN;

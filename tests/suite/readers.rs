@@ -166,6 +166,7 @@ mod five_byte {
             ("10/11.bin", &event(2, 20)),
             ("9/1.bin", &[]),
             ("9/readme.txt", b"no recording"),
+            (".ipynb_checkpoints/1.bin", &event(3, 30)),
             ("readme.txt", b"no class"),
         ]);
         let data = Dataset::open_five_byte(folder.path(), 34, 34).unwrap();

@@ -36,6 +36,9 @@ pub(super) struct Run<'a, F> {
 impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O, F> {
     /// Trains a network, and returns the reports of all epochs. The trainer and its optimiser stay as they are.
     ///
+    /// A second call is another run: from epoch 0 on, with the optimiser as it was given, and the same order and augmentation of
+    /// samples unless the seed is another.
+    ///
     /// Validation samples decide on early stop, plateaus and the best epoch, and are never learned from. A stop that is
     /// asked for takes effect after the present epoch.
     ///
