@@ -12,5 +12,6 @@ mod recipe;
 mod speech;
 
 fn main() -> std::process::ExitCode {
-    recipe::exit(speech::run("shd"))
+    let recipe = speech::Recipe { name: "shd", tau_mem: 40.0, tau_syn: 20.0, batch: 32 };
+    recipe::exit(speech::run(&recipe))
 }

@@ -12,5 +12,6 @@ mod recipe;
 mod speech;
 
 fn main() -> std::process::ExitCode {
-    recipe::exit(speech::run("ssc"))
+    let recipe = speech::Recipe { name: "ssc", tau_mem: 20.0, tau_syn: 10.0, batch: 16 };
+    recipe::exit(speech::run(&recipe))
 }

@@ -25,6 +25,17 @@ pub struct Args {
     held_out: Option<u32>,
 }
 
+/// What the recipes do not have in common.
+pub struct Recipe {
+    /// Files are `NAME_train.h5` and so on, in the folder that the command line names.
+    pub name: &'static str,
+    /// Time constants in ms of the hidden neurons and their synapses.
+    pub tau_mem: f64,
+    pub tau_syn: f64,
+    /// Samples per step.
+    pub batch: usize,
+}
+
 /// Channels that neighbours are merged to, if there are more.
 const CHANNELS: usize = 35;
 /// One event in so many of a channel is kept: about 1000 of the 8000 of a word say as much.
@@ -33,8 +44,8 @@ const DURATION: f64 = 1000.0;
 /// Times in ms for which what the outputs of a class hear counts.
 const WINDOWS: &[f64] = &[100.0, 300.0, 1000.0];
 
-/// Runs the recipe on the files `NAME_train.h5` and so on in the folder that the command line names.
-pub fn run(name: &str) -> Result<()> {
+pub fn run(recipe: &Recipe) -> Result<()> {
+    let name = recipe.name;
     let Args { options, data, checkpoints, recurrent, held_out } = Args::parse();
     let mut report = Report::new();
     let parts = Parts::hdf5(&data.data, name, (options.seed, held_out), |data| {
@@ -55,8 +66,8 @@ pub fn run(name: &str) -> Result<()> {
         hidden: 128,
         recurrent,
         spikes: 20.0,
-        tau_mem: 40.0,
-        tau_syn: 20.0,
+        tau_mem: recipe.tau_mem,
+        tau_syn: recipe.tau_syn,
         lags: 3,
         delays: 300.0,
         longest: 500.0,
@@ -69,7 +80,7 @@ pub fn run(name: &str) -> Result<()> {
     let objective = Objective::new(Windows(WINDOWS), CrossEntropy::temperature(0.1));
     let trainer = Trainer::new(objective, Adam::new(0.005).delay_rate(6.0))
         .epochs(epochs)
-        .batch(32)
+        .batch(recipe.batch)
         .schedule(Schedule::Cosine { epochs, end: 0.02 })
         .augment(Augmentation::default().shift(1).stretch(0.15))
         .backward(limited_slopes());

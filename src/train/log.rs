@@ -8,8 +8,10 @@ use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+/// Number and name of a layer that can fire.
+type Layer = (usize, String);
 /// How an epoch is written.
-type Line = fn(&EpochReport) -> io::Result<String>;
+type Line = fn(&[Layer], &EpochReport) -> io::Result<String>;
 
 /// Writes a line for each epoch, to a file of its own.
 ///
@@ -18,33 +20,37 @@ type Line = fn(&EpochReport) -> io::Result<String>;
 #[derive(Debug)]
 pub struct Log {
     path: PathBuf,
-    header: Option<&'static str>,
+    header: Option<fn(&[Layer]) -> String>,
     line: Line,
+    layers: Vec<Layer>,
     file: Option<File>,
 }
 
 impl Log {
-    /// Comma-separated values: loss, accuracy, and spikes per neuron, in training and validation; the factors of the rates;
-    /// lost arrivals and lifted neurons of training. Spikes are a mean over all layers, those that never fire included.
+    /// Comma-separated values: loss, accuracy, and spikes per neuron and trial of each layer that can fire, in training and
+    /// validation; the factors of the rates; lost arrivals and lifted neurons of training.
     pub fn csv(path: impl Into<PathBuf>) -> Self {
-        let header = "epoch,train_loss,train_accuracy,train_spikes_per_neuron,validation_loss,validation_accuracy,\
-            validation_spikes_per_neuron,weight_rate_factor,delay_rate_factor,constant_rate_factor,lost_arrivals,lifted";
-        Self { path: path.into(), header: Some(header), line: csv, file: None }
+        Self::new(path.into(), Some(header), csv)
     }
 
     /// The whole [`EpochReport`] as one line of JSON.
     #[cfg(feature = "files")]
     pub fn json_lines(path: impl Into<PathBuf>) -> Self {
-        let line = |report: &EpochReport| serde_json::to_string(report).map_err(io::Error::from);
-        Self { path: path.into(), header: None, line, file: None }
+        let line: Line = |_, report| serde_json::to_string(report).map_err(io::Error::from);
+        Self::new(path.into(), None, line)
+    }
+
+    fn new(path: PathBuf, header: Option<fn(&[Layer]) -> String>, line: Line) -> Self {
+        Self { path, header, line, layers: Vec::new(), file: None }
     }
 
     fn begin(&mut self, history: &History) -> io::Result<()> {
         let write = |file: &mut dyn Write| {
             if let Some(header) = self.header {
-                writeln!(file, "{header}")?;
+                writeln!(file, "{}", header(&self.layers))?;
             }
-            history.epochs.iter().try_for_each(|report| writeln!(file, "{}", (self.line)(report)?))
+            let mut lines = history.epochs.iter().map(|report| (self.line)(&self.layers, report));
+            lines.try_for_each(|line| writeln!(file, "{}", line?))
         };
         let is_stream = beside::is_stream(&self.path);
         if !is_stream {
@@ -60,7 +66,7 @@ impl Log {
     }
 
     fn append(&mut self, report: &EpochReport) -> io::Result<()> {
-        let line = format!("{}\n", (self.line)(report)?);
+        let line = format!("{}\n", (self.line)(&self.layers, report)?);
         self.file.as_mut().map_or(Ok(()), |file| file.write_all(line.as_bytes()))
     }
 
@@ -73,7 +79,9 @@ impl Log {
 }
 
 impl<F: Real> Observer<F> for Log {
-    fn start(&mut self, start: &Start<'_>, _: &dyn Network<F>) -> Verdict {
+    fn start(&mut self, start: &Start<'_>, network: &dyn Network<F>) -> Verdict {
+        let fires = (0..network.layers()).filter(|&layer| network.fires(layer));
+        self.layers = fires.map(|layer| (layer, network.layer_info(layer).0.to_owned())).collect();
         let result = self.begin(start.history);
         self.named(result)
     }
@@ -84,19 +92,36 @@ impl<F: Real> Observer<F> for Log {
     }
 }
 
+fn header(layers: &[Layer]) -> String {
+    let part = |part: &str| {
+        let spikes = layers.iter().map(|(_, name)| quoted(format!("{part}_spikes_{name}")));
+        let columns = ["loss", "accuracy"].map(|column| format!("{part}_{column}"));
+        columns.into_iter().chain(spikes).collect::<Vec<_>>().join(",")
+    };
+    let (train, validation) = (part("train"), part("validation"));
+    let factors = "weight_rate_factor,delay_rate_factor,constant_rate_factor";
+    format!("epoch,{train},{validation},{factors},lost_arrivals,lifted")
+}
+
+/// A field that means itself whatever is in it.
+fn quoted(field: String) -> String {
+    if field.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", field.replace('"', "\"\""))
+    } else {
+        field
+    }
+}
+
 #[allow(clippy::unnecessary_wraps)] // As JSON has it.
-fn csv(report: &EpochReport) -> io::Result<String> {
+fn csv(layers: &[Layer], report: &EpochReport) -> io::Result<String> {
     let columns = |m: &Metrics| {
-        let neurons: usize = m.spikes.iter().map(Vec::len).sum();
-        let spikes: u64 = m.spikes.iter().flatten().sum();
-        let mean = spikes as f64 / (neurons.max(1) as f64 * m.samples.max(1) as f64);
-        format!("{},{},{mean}", m.loss, m.accuracy())
+        let spikes = layers.iter().map(|(layer, _)| m.spikes_per_neuron(*layer));
+        let numbers = [m.loss, m.accuracy()].into_iter().chain(spikes);
+        numbers.map(|number| number.to_string()).collect::<Vec<_>>().join(",")
     };
     let EpochReport { epoch, factors: [weights, delays, constants], train, validation } = report;
-    let validation = validation.as_ref().map_or_else(|| ",,".to_owned(), columns);
+    let validation = validation.as_ref().map_or_else(|| ",".repeat(layers.len() + 1), columns);
     let (lost, lifted) = (train.health.lost_arrivals, train.health.lifted);
-    Ok(format!(
-        "{epoch},{},{validation},{weights},{delays},{constants},{lost},{lifted}",
-        columns(train)
-    ))
+    let train = columns(train);
+    Ok(format!("{epoch},{train},{validation},{weights},{delays},{constants},{lost},{lifted}"))
 }

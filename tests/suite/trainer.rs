@@ -298,9 +298,13 @@ fn logs_have_each_epoch_once() {
     let lines: Vec<Vec<&str>> = text.lines().map(|l| l.split(',').collect()).collect();
     assert_eq!(lines.len(), 4);
     assert!(lines.iter().all(|line| line.len() == lines[0].len()));
-    let column = lines[0].iter().position(|&name| name == "validation_loss").unwrap();
+    let column_of = |wanted| lines[0].iter().position(|&name| name == wanted).unwrap();
+    let (column, spikes) = (column_of("validation_loss"), column_of("train_spikes_hidden"));
+    // The integrators never fire, and have no column.
+    assert_eq!(lines[0].iter().filter(|name| name.contains("_spikes_")).count(), 2);
     for (line, report) in lines[1..].iter().zip(&history.epochs) {
         assert_eq!(line[0], report.epoch.to_string());
+        assert_eq!(line[spikes].parse(), Ok(report.train.spikes_per_neuron(0)));
         let loss: f64 = line[column].parse().unwrap();
         assert_eq!(Some(loss), Metric::ValidationLoss.of(report));
     }
