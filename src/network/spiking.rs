@@ -195,8 +195,7 @@ impl<F: Real> SpikingNetwork<F> {
     /// # let mut net = net.build(&mut ChaCha8Rng::seed_from_u64(1))?;
     /// # let mut adam = Adam::new(0.01);
     /// let synapses = net.synapses("input->output").unwrap();
-    /// let rows = (0..synapses.shape().0).flat_map(|post| synapses.row(post).iter());
-    /// let weak = rows.filter(|s| s.weight.abs() < 0.1).map(|s| s.index).collect();
+    /// let weak = synapses.iter().filter(|(_, s)| s.weight.abs() < 0.1).map(|(_, s)| s.index).collect();
     /// let map = net.rewire("input->output", &Rewiring { remove: weak, add: Vec::new() })?;
     /// adam.remap(&map)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -326,7 +325,7 @@ impl<F: Real> Network<F> for SpikingNetwork<F> {
         {
             weights.clear();
             delays.clear();
-            for synapse in (0..synapses.shape().0).flat_map(|post| synapses.row(post).iter()) {
+            for (_, synapse) in synapses.iter() {
                 let [weight, delay] = derivatives(synapse);
                 weights.push(weight);
                 delays.push(delay);

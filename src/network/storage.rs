@@ -90,9 +90,7 @@ pub(super) fn of<F: Real>(network: &SpikingNetwork<F>) -> StorageLayout {
             }
         }
         if !dense {
-            let edges = || {
-                (0..posts).flat_map(|post| synapses.row(post).iter().map(move |s| (post, s.pre)))
-            };
+            let edges = || synapses.iter().map(|(post, synapse)| (post, synapse.pre));
             storage.push_index(
                 format!("{prefix}.post"),
                 edges().map(|(post, _)| post as u32).collect(),
@@ -132,8 +130,7 @@ fn fixed<F: Real>(network: &SpikingNetwork<F>) -> BTreeMap<String, u64> {
             }
         }
         synapses.update();
-        let rows = (0..synapses.shape().0).flat_map(|post| synapses.row(post).iter());
-        let values = rows.flat_map(|s| [s.weight, s.delay].map(F::as_f64));
+        let values = synapses.iter().flat_map(|(_, s)| [s.weight, s.delay].map(F::as_f64));
         // Which synapses share a delay, too.
         let stored = projection.synapses.to_stored();
         let groups: Vec<f64> = stored.iter().flat_map(Synapses::groups).map(f64::from).collect();

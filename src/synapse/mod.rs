@@ -106,6 +106,12 @@ pub trait DelayedSynapses<F: Real>: DynClone + Debug + Send + Sync {
     /// The synapses onto target neuron `post`.
     fn row(&self, post: usize) -> Row<'_, F>;
 
+    /// All synapses, row by row, each with its target neuron.
+    fn iter(&self) -> Box<dyn Iterator<Item = (usize, Synapse<F>)> + '_> {
+        let row = move |post| self.row(post).iter().map(move |synapse| (post, synapse));
+        Box::new((0..self.shape().0).flat_map(row))
+    }
+
     /// The trainable parameters. Their number changes by [`DelayedSynapses::rewire`] only.
     fn parameters(&self) -> Vec<Parameter<'_, F>>;
 
