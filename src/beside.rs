@@ -23,7 +23,7 @@ pub(crate) fn is_stream(path: &Path) -> bool {
 }
 
 /// Writes a file such that after a crash at any moment, or an error, it is the old one or the new one, who may read it included.
-/// A link stays one. Its folder is made.
+/// A link stays one, and a file that is read-only as it is. Its folder is made.
 pub(crate) fn write<E: From<io::Error>>(
     to: &Path,
     content: impl FnOnce(&mut BufWriter<File>) -> Result<(), E>,
@@ -35,6 +35,9 @@ pub(crate) fn write<E: From<io::Error>>(
         return Ok(file.flush()?);
     }
     let to = &fs::canonicalize(to).unwrap_or_else(|_| to.to_owned());
+    if fs::metadata(to).is_ok_and(|old| old.permissions().readonly()) {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is read-only").into());
+    }
     let beside = path(to);
     let done = write_and_rename(&beside, to, content);
     if done.is_err() {
@@ -93,6 +96,17 @@ mod tests {
         assert_eq!(fs::read_to_string(&file).unwrap(), "new");
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn what_is_write_protected_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        write(&file, "old");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o444)).unwrap();
+        let error = super::write(&file, |file| write!(file, "new")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        assert_eq!(fs::read_to_string(&file).unwrap(), "old");
     }
 
     #[test]
