@@ -101,7 +101,8 @@ impl<'a> Raster<'a> {
         self
     }
 
-    /// Draws it, with the layers of the first trial that has the most; those of the others go by their names. Spikes that fall on one pixel are drawn once, so the size of the picture is bounded.
+    /// Draws it, with the layers of the first trial that has the most; those of the others go by their names. Spikes that fall on
+    /// one pixel are drawn once, so the size of the picture is bounded.
     ///
     /// # Errors
     /// If there is no trial, a trial without layers or with others, or a duration that is not a finite time above 0; names of a

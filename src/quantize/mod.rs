@@ -146,11 +146,11 @@ impl Quantization {
     /// changes. What is stored or exported of such a network is the rounded one, but checkpoints hold the
     /// exact parameters, with which training goes on.
     ///
-    /// # Errors
-    /// As [`Quantization::apply`].
-    ///
     /// What is fixed is rounded once, so that a checkpoint of the one network may not fit the other. A network that already acts
     /// rounded goes on from what is rounded.
+    ///
+    /// # Errors
+    /// As [`Quantization::apply`].
     ///
     /// ```
     /// # use eventprop::{Adam, CrossEntropy, Dense, FirstSpikeTime, Lif, Network, NetworkBuilder, Objective, Optimizer, Quantization, SpikeTrains};
