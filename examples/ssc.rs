@@ -12,6 +12,7 @@ mod recipe;
 mod speech;
 
 fn main() -> std::process::ExitCode {
-    let recipe = speech::Recipe { name: "ssc", tau_mem: 20.0, tau_syn: 10.0, batch: 16 };
+    let recipe =
+        speech::Recipe { name: "ssc", tau_mem: 20.0, tau_syn: 10.0, delay_rate: 1.0, batch: 16 };
     recipe::exit(speech::run(&recipe))
 }

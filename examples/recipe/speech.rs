@@ -32,6 +32,8 @@ pub struct Recipe {
     /// Time constants in ms of the hidden neurons and their synapses.
     pub tau_mem: f64,
     pub tau_syn: f64,
+    /// The rate of delays in ms.
+    pub delay_rate: f64,
     /// Samples per step.
     pub batch: usize,
 }
@@ -78,7 +80,7 @@ pub fn run(recipe: &Recipe) -> Result<()> {
 
     let epochs = options.epochs(30, 2);
     let objective = Objective::new(Windows(WINDOWS), CrossEntropy::temperature(0.1));
-    let trainer = Trainer::new(objective, Adam::new(0.005).delay_rate(6.0))
+    let trainer = Trainer::new(objective, Adam::new(0.005).delay_rate(recipe.delay_rate))
         .epochs(epochs)
         .batch(recipe.batch)
         .schedule(Schedule::Cosine { epochs, end: 0.02 })
