@@ -1,6 +1,6 @@
 //! Files that are written, most of them beside and then in their place.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,11 @@ pub(crate) fn make_folder_of(file: &Path) -> io::Result<()> {
 
 /// Whether this is a pipe, a device or the like, which no file can take the place of.
 pub(crate) fn is_stream(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
+    fs::metadata(path).is_ok_and(|found| is_neither(&found))
+}
+
+fn is_neither(found: &Metadata) -> bool {
+    !found.is_file() && !found.is_dir()
 }
 
 /// Writes a file such that after a crash at any moment, or an error, it is the old one or the new one, who may read it included.
@@ -29,17 +33,19 @@ pub(crate) fn write<E: From<io::Error>>(
     content: impl FnOnce(&mut BufWriter<File>) -> Result<(), E>,
 ) -> Result<(), E> {
     make_folder_of(to)?;
-    if is_stream(to) {
+    let old = fs::metadata(to).ok();
+    if old.as_ref().is_some_and(is_neither) {
         let mut file = BufWriter::new(File::options().write(true).open(to)?);
         content(&mut file)?;
         return Ok(file.flush()?);
     }
-    let to = &fs::canonicalize(to).unwrap_or_else(|_| to.to_owned());
-    if fs::metadata(to).is_ok_and(|old| old.permissions().readonly()) {
+    let old = old.map(|old| old.permissions());
+    if old.as_ref().is_some_and(Permissions::readonly) {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is read-only").into());
     }
+    let to = &fs::canonicalize(to).unwrap_or_else(|_| to.to_owned());
     let beside = path(to);
-    let done = write_and_rename(&beside, to, content);
+    let done = write_and_rename(&beside, to, old, content);
     if done.is_err() {
         // What is left of it is of no use; the first error is the one to tell.
         let _ = fs::remove_file(&beside);
@@ -50,11 +56,12 @@ pub(crate) fn write<E: From<io::Error>>(
 fn write_and_rename<E: From<io::Error>>(
     beside: &Path,
     to: &Path,
+    permissions: Option<Permissions>,
     content: impl FnOnce(&mut BufWriter<File>) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut file = BufWriter::new(File::create(beside)?);
-    if let Ok(old) = fs::metadata(to) {
-        file.get_ref().set_permissions(old.permissions())?;
+    if let Some(permissions) = permissions {
+        file.get_ref().set_permissions(permissions)?;
     }
     content(&mut file)?;
     file.flush()?;

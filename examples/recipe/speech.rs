@@ -46,6 +46,7 @@ const DURATION: f64 = 1000.0;
 /// Times in ms for which what the outputs of a class hear counts.
 const WINDOWS: &[f64] = &[100.0, 300.0, 1000.0];
 
+/// Runs one.
 pub fn run(recipe: &Recipe) -> Result<()> {
     let name = recipe.name;
     let Args { options, data, checkpoints, recurrent, held_out } = Args::parse();

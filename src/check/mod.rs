@@ -295,11 +295,10 @@ impl GradientCheck {
             return Some(first);
         }
         let finer = [CUT * CUT, CUT.powi(4)].map(|cut| cut * self.step);
-        for step in finer {
-            let found = difference(step, Sides::Both).filter(agrees);
-            if found.is_some() {
-                return found;
-            }
+        let settled =
+            finer.into_iter().filter_map(|step| difference(step, Sides::Both)).find(agrees);
+        if settled.is_some() {
+            return settled;
         }
         let is_kink = finer.into_iter().any(|step| {
             let each = [Sides::Lower, Sides::Upper].map(|side| difference(step, side));

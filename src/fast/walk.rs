@@ -136,7 +136,8 @@ impl<F: Real, const N: usize> Walk<F, N> {
         self.next += 1;
     }
 
-    fn flow_to(&mut self, bank: &ModeBank<F>, time: f64) {
+    /// Goes on to a time before which nothing happens but that V may be released.
+    pub fn flow_to(&mut self, bank: &ModeBank<F>, time: f64) {
         if let (Some(at), Some(rest), Some((last, _))) =
             (bank.hold_at(), bank.rest(), self.last_spike)
         {

@@ -80,16 +80,32 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
         self.window.start + (self.bucket + 1) as f64 * self.plan.grid.width
     }
 
+    fn bank(&self, slot: usize) -> &ModeBank<F> {
+        let population = self.population(slot);
+        population.bank(self.block.neuron(population, slot))
+    }
+
+    /// A neuron at the start of the present bucket, on its way from there.
+    pub(super) fn depart(&self, slot: usize) -> Walk<F, N> {
+        let start = self.window.start + self.bucket as f64 * self.plan.grid.width;
+        let Space { states, beyond, neurons, .. } = &*self.space;
+        let beyond = if OWN { beyond[slot] } else { Beyond::none() };
+        Walk::new(self.bank(slot), (&states[slot], &beyond), start, neurons[slot].last_spike)
+    }
+
+    /// Keeps how far it has come.
+    pub(super) fn arrive(&mut self, slot: usize, mut walk: Walk<F, N>) {
+        walk.tell_release(&mut self.space.fired);
+        self.space.states[slot] = walk.state(self.bank(slot));
+        if OWN {
+            self.space.beyond[slot] = walk.beyond(self.bank(slot));
+        }
+    }
+
     /// Adds a neuron to those that are to be stepped through the present bucket.
     pub(super) fn warm(&mut self, slot: usize) {
-        let plan = self.plan;
-        let start = self.window.start + self.bucket as f64 * plan.grid.width;
-        let Space { states, beyond, neurons, hot: all, .. } = &mut *self.space;
-        let neuron = &mut neurons[slot];
-        let population = &plan.populations[neuron.population as usize];
-        let bank = population.bank(self.block.neuron(population, slot));
-        let beyond = if OWN { beyond[slot] } else { Beyond::none() };
-        let now = Walk::new(bank, (&states[slot], &beyond), start, neuron.last_spike);
+        let now = self.depart(slot);
+        let Space { neurons, hot: all, .. } = &mut *self.space;
         if self.hots == all.len() {
             all.push(Hot { slot, arrivals: Vec::new(), now, ahead: now, fires: false });
         }
@@ -99,7 +115,7 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
         hot.ahead = now;
         hot.arrivals.clear();
         self.hots += 1;
-        neuron.hot = self.hots as u32;
+        neurons[slot].hot = self.hots as u32;
     }
 
     /// Steps those that were added from number `first` on through the bucket, from its start.
@@ -239,26 +255,17 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
     /// Ends a bucket for those that were stepped through it.
     pub(super) fn cool(&mut self) -> Result<(), SimulationError> {
         for k in 0..self.hots {
-            let Space { hot, states, beyond, neurons, fired, .. } = &mut *self.space;
-            let Hot { slot, ahead, .. } = &mut hot[k];
-            let slot = *slot;
-            let population = &self.plan.populations[neurons[slot].population as usize];
-            let bank = population.bank(self.block.neuron(population, slot));
-            ahead.tell_release(fired);
-            let (state, time) = (ahead.state(bank), ahead.time);
-            states[slot] = state;
-            if OWN {
-                beyond[slot] = ahead.beyond(bank);
-            }
-            neurons[slot].hot = 0;
+            let Hot { slot, ahead, .. } = self.space.hot[k];
+            self.arrive(slot, ahead);
+            self.space.neurons[slot].hot = 0;
             self.ties += ahead.ties;
             // What is not a number is hot from then on.
-            if !state.is_finite() {
+            if !self.space.states[slot].is_finite() {
                 let population = self.population(slot);
                 return Err(SimulationError::Overflow {
                     layer: self.network.layers[population.layer].name.clone(),
                     neuron: self.block.neuron(population, slot),
-                    time,
+                    time: ahead.time,
                 });
             }
         }

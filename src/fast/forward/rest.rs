@@ -22,32 +22,33 @@ impl<F: Real, const R: usize, const N: usize, const OWN: bool> Run<'_, F, R, N, 
 
     /// Whether no neuron of a population can fire in the slab if nothing arrives.
     fn stays_silent(&self, population: &Population<F>) -> bool {
-        let (slots, span) = (self.block.slots(population), F::of(self.plan.grid.span));
-        let mut states = self.space.states[slots.clone()].iter();
+        let (mut slots, states) = (self.block.slots(population), &self.space.states);
         if OWN {
-            let owns = self.block.owns(population);
-            let all = states.zip(&self.space.beyond[slots.clone()]).zip(slots).enumerate();
-            return all.into_iter().all(|(k, ((state, beyond), slot))| {
+            let (owns, first) = (self.block.owns(population), slots.start);
+            let span = F::of(self.plan.grid.span);
+            return slots.all(|slot| {
                 let bank = population.bank(self.block.neuron(population, slot));
-                owns.of(k).stays_below(bank, state, beyond, span)
+                let beyond = &self.space.beyond[slot];
+                owns.of(slot - first).stays_below(bank, &states[slot], beyond, span)
             });
         }
-        population.step.as_ref().is_some_and(|step| states.all(|state| step.stays_below(state)))
+        let step = population.step.as_ref();
+        step.is_some_and(|step| states[slots].iter().all(|state| step.stays_below(state)))
     }
 
     fn skip(&mut self, population: &Population<F>) {
-        let (slots, span) = (self.block.slots(population), self.plan.grid.span);
-        let states = &mut self.space.states[slots.clone()];
-        if OWN {
-            let owns = self.block.owns(population);
-            let all = states.iter_mut().zip(&mut self.space.beyond[slots.clone()]).zip(slots);
-            for (k, ((state, beyond), slot)) in all.enumerate() {
-                let bank = population.bank(self.block.neuron(population, slot));
-                owns.of(k).flow(bank, state, beyond, F::of(span));
-            }
-            return;
+        let slots = self.block.slots(population);
+        if !OWN {
+            let step = Step::new(population.bank(0), self.plan.grid.span);
+            let states = &mut self.space.states[slots];
+            return states.iter_mut().for_each(|state| step.take(&Modes::zero(), state));
         }
-        let step = Step::new(population.bank(0), span);
-        states.iter_mut().for_each(|state| step.take(&Modes::zero(), state));
+        self.bucket = 0;
+        let end = self.window.end_of(self.window.buckets - 1);
+        for slot in slots {
+            let mut walk = self.depart(slot);
+            walk.flow_to(population.bank(self.block.neuron(population, slot)), end);
+            self.arrive(slot, walk);
+        }
     }
 }

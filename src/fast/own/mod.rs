@@ -179,31 +179,6 @@ impl<F: Real> Own<F> {
         // Also false if it is not a number.
         state.mem.max(excites + self.bias) + rounding < limit && state.is_finite()
     }
-
-    /// Takes such a neuron through that time.
-    pub fn flow<const R: usize>(
-        &self,
-        bank: &ModeBank<F>,
-        state: &mut State<F, R>,
-        beyond: &mut Beyond<F>,
-        dt: F,
-    ) {
-        let mut change = bank.bias_gain(dt);
-        for r in 0..self.currents {
-            let (_, decay, response) = self.after(r, dt);
-            change += state.syn[r] * response;
-            state.syn[r] *= decay;
-        }
-        if beyond.held > F::zero() {
-            beyond.held -= dt;
-        } else {
-            state.mem = state.mem * (-self.rate_mem * dt).exp() + change;
-        }
-        beyond.raise *= bank.raise_decay(dt);
-        if beyond.raise < F::min_positive_value() {
-            beyond.raise = F::zero();
-        }
-    }
 }
 
 /// The constants of a population: of each neuron, or of all if they are alike.
