@@ -2,7 +2,10 @@
 
 use crate::agree::{least_slope, random_trains, same_gradients, same_spikes};
 use crate::support::Neurons;
-use eventprop::{Dense, Engine, Network, NetworkBuilder, Sensitivity, SpikeTrains};
+use eventprop::{
+    Dense, Engine, Lif, Network, NetworkBuilder, Sensitivity, SpikeTrains, SpikingNetwork,
+};
+use ndarray::Array2;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Normal, Uniform};
 
@@ -48,7 +51,7 @@ fn spikes_and_gradients_after_a_pause_depend_on_all_that_was_before() {
         let fast = net.build(&mut rng).unwrap();
         let plain = fast.clone().with_engine(Engine::Plain);
         let input = bursts(&mut rng);
-        let run = |net: &eventprop::SpikingNetwork| {
+        let run = |net: &SpikingNetwork| {
             let trace = net.forward(&input, 130.0).unwrap();
             let mut sensitivity = Sensitivity::none(&trace);
             sensitivity.layers[0].spike_times.fill(1.0);
@@ -63,5 +66,39 @@ fn spikes_and_gradients_after_a_pause_depend_on_all_that_was_before() {
         same_spikes(&trace, &expected, 1e-11 * (1.0 + 1e-2 / slope)).unwrap();
         let relative = 1e-8 * (1.0 + 1e-6 / (slope * slope));
         same_gradients(&found, &wanted, |largest| relative * largest).unwrap();
+    }
+}
+
+/// One neuron fires, long after all that arrives, by its bias or by a slow current; the others never do.
+#[test]
+fn one_neuron_that_fires_wakes_the_group() {
+    for by_bias in [false, true] {
+        for number in [0, 131, NEURONS - 1] {
+            let alone = |value: f64| {
+                let mut values = vec![0.0; NEURONS];
+                values[number] = value;
+                values
+            };
+            let mut net = NetworkBuilder::new();
+            let input = net.input("input", 1);
+            let lif = Lif::new(NEURONS);
+            let (lif, weight) = if by_bias {
+                (lif.tau_mem(100.0).tau_syn(2.0).bias(alone(1.2)), 0.0)
+            } else {
+                (lif.tau_mem(2.0).tau_syn(100.0), 4.0)
+            };
+            let hidden = net.layer("hidden", lif);
+            let weights = Array2::from_shape_vec((NEURONS, 1), alone(weight)).unwrap();
+            net.connect(input, hidden, Dense::weights(weights).delays(1.0));
+            // What it sends comes after the end.
+            net.connect(hidden, hidden, Dense::weights(0.1).delays(500.0));
+            let fast = net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap();
+            let plain = fast.clone().with_engine(Engine::Plain);
+            let input = SpikeTrains::from_events(1, [(0.5, 0)]).unwrap();
+            let run = |net: &SpikingNetwork| net.forward(&input, 400.0).unwrap();
+            let (found, expected) = (run(&fast), run(&plain));
+            assert!(expected.spikes(0).channel(number).iter().any(|&time| time > 100.0));
+            same_spikes(&found, &expected, 1e-9).unwrap();
+        }
     }
 }
