@@ -3,6 +3,7 @@
 use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Where a file is written before it takes its place. What a crash left there is written over, so it is a name that nobody
 /// else gives.
@@ -26,7 +27,7 @@ fn is_neither(found: &Metadata) -> bool {
     !found.is_file() && !found.is_dir()
 }
 
-/// Writes a file such that after a crash at any moment, or an error, it is the old one or the new one, who may read it included.
+/// Writes a file such that after a crash at any moment, or an error, it is the old one or the new one, with the permissions of the old one.
 /// A link stays one, and a file that is read-only as it is. Its folder is made.
 pub(crate) fn write<E: From<io::Error>>(
     to: &Path,
@@ -39,7 +40,8 @@ pub(crate) fn write<E: From<io::Error>>(
         content(&mut file)?;
         return Ok(file.flush()?);
     }
-    let old = old.map(|old| old.permissions());
+    // WASI has no permissions: there every file looks read-only.
+    let old = old.filter(|_| cfg!(not(target_os = "wasi"))).map(|old| old.permissions());
     if old.as_ref().is_some_and(Permissions::readonly) {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is read-only").into());
     }
@@ -67,7 +69,7 @@ fn write_and_rename<E: From<io::Error>>(
     file.flush()?;
     file.get_ref().sync_all()?;
     drop(file);
-    fs::rename(beside, to).map_err(|error| match error.kind() {
+    replace(beside, to).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => {
             let what = "it was written beside first, and that file is gone: does another program write it too?";
             io::Error::new(error.kind(), what)
@@ -77,9 +79,29 @@ fn write_and_rename<E: From<io::Error>>(
     // So that the new name survives as well; only Unix opens folders.
     if cfg!(unix) {
         let folder = to.parent().filter(|f| *f != Path::new("")).unwrap_or(Path::new("."));
-        File::open(folder)?.sync_all()?;
+        match File::open(folder).and_then(|folder| folder.sync_all()) {
+            Err(error) if !UNSYNCED.contains(&error.kind()) => return Err(error.into()),
+            _ => {}
+        }
     }
     Ok(())
+}
+
+/// What a folder answers that may be written to and not read, and file systems that do not sync folders. The file is in its
+/// place all the same.
+const UNSYNCED: [io::ErrorKind; 3] =
+    [io::ErrorKind::PermissionDenied, io::ErrorKind::InvalidInput, io::ErrorKind::Unsupported];
+
+fn replace(beside: &Path, to: &Path) -> io::Result<()> {
+    // On Windows a file stays where it is while another program looks at it, which for most is a moment.
+    let mut patience = if cfg!(windows) { 10 } else { 0 };
+    loop {
+        match fs::rename(beside, to) {
+            Err(_) if patience > 0 => patience -= 1,
+            done => return done,
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 #[cfg(all(test, unix))]

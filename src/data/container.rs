@@ -193,6 +193,7 @@ fn integer_size(name: &str, dtype: Dtype) -> Result<usize, DataError> {
 
 fn integers(file: &mut File, name: &str, place: Place) -> Result<Vec<u64>, DataError> {
     let size = integer_size(name, place.dtype)?;
+    check_memory(place.len as u64, size + size_of::<u64>())?;
     let mut bytes = vec![0; place.len * size];
     file.seek(SeekFrom::Start(place.start))?;
     file.read_exact(&mut bytes)?;
@@ -203,6 +204,12 @@ fn integers(file: &mut File, name: &str, place: Place) -> Result<Vec<u64>, DataE
         values.push(value.ok_or_else(refuse)?);
     }
     Ok(values)
+}
+
+/// A file may be larger than the memory, above all where addresses have 32 bits.
+fn check_memory(numbers: u64, bytes_each: usize) -> Result<(), DataError> {
+    crate::memory::check(numbers.into(), bytes_each)
+        .map_err(|bytes| DataError::format(format!("{bytes} bytes of memory cannot be had for it")))
 }
 
 /// A number of an integer tensor, little endian; `None` if negative.
@@ -233,6 +240,7 @@ impl InFile {
     /// The bytes of numbers `from..to` of a tensor.
     fn bytes(&self, place: Place, from: u64, to: u64) -> Result<Vec<u8>, DataError> {
         let size = (place.dtype.bitsize() / 8) as u64;
+        check_memory(to - from, size as usize)?;
         let mut bytes = vec![0; ((to - from) * size) as usize];
         // A panic elsewhere leaves no trace in a file that is only read after seeking.
         let mut file = self.file.lock().unwrap_or_else(|e| e.into_inner());

@@ -70,12 +70,13 @@ impl Pattern {
         }
     }
 
-    /// From (target, source) pairs that are in order.
+    /// From (target, source) pairs that are in order, about `count` of them.
     pub fn from_sorted(
         (post, pre): (usize, usize),
+        count: usize,
         edges: impl IntoIterator<Item = (usize, usize)>,
     ) -> Self {
-        let (mut starts, mut sources) = (vec![0; post + 1], Vec::new());
+        let (mut starts, mut sources) = (vec![0; post + 1], Vec::with_capacity(count));
         for (target, source) in edges {
             starts[target + 1] += 1;
             sources.push(source as u32);
@@ -155,10 +156,9 @@ impl Choice {
         let all = post as u128 * pre as u128;
         let most = match &self {
             Self::All => all,
-            // No more than the mean and many deviations are ever drawn; checked again below.
-            Self::Probability(p) => (all as f64 * p) as u128,
+            Self::Probability(p) => most_drawn(all, *p),
             Self::FanIn(n) => post as u128 * *n as u128,
-            Self::Mask(mask) => mask.len() as u128,
+            Self::Mask(mask) => mask.iter().filter(|on| **on).count() as u128,
             Self::Edges(edges) => edges.len() as u128,
         };
         // Sources and row starts are numbered as well.
@@ -184,39 +184,47 @@ impl Choice {
         if copies == 1 && matches!(chosen, Self::All) {
             return Ok((Pattern::Dense { post, pre }, None));
         }
-        // Sparse ones are listed as pairs, then as starts and sources.
-        check_memory(most as usize, size_of::<(usize, usize)>() + size_of::<u32>())?;
+        // What is given in any order is put in order by lists of places.
+        let places = if matches!(chosen, Self::Edges(_)) { 2 * size_of::<usize>() } else { 0 };
+        let most = most as usize;
+        check_memory(most, size_of::<u32>() + places)?;
         check_memory(post, size_of::<usize>())?;
-        let edges: Vec<(usize, usize)> = match chosen {
-            Self::All => (0..post).flat_map(|j| (0..pre).map(move |i| (j, i))).collect(),
-            Self::Probability(p) => thin(all as u64, p, rng)
-                .map(|k| ((k / pre as u64) as usize, (k % pre as u64) as usize))
-                .collect(),
+        let edges: Box<dyn Iterator<Item = (usize, usize)>> = match chosen {
+            Self::All => Box::new((0..post).flat_map(|j| (0..pre).map(move |i| (j, i)))),
+            Self::Probability(p) => Box::new(
+                thin(all as u64, p, rng)
+                    .map(|k| ((k / pre as u64) as usize, (k % pre as u64) as usize)),
+            ),
             Self::FanIn(fan_in) => {
-                let row = |post| {
+                let row = move |post| {
                     let mut sources = rand::seq::index::sample(rng, pre, fan_in).into_vec();
                     sources.sort_unstable();
                     sources.into_iter().map(move |pre| (post, pre))
                 };
-                (0..post).flat_map(row).collect()
+                Box::new((0..post).flat_map(row))
             }
-            Self::Mask(mask) => {
-                mask.indexed_iter().filter(|(_, on)| **on).map(|(edge, _)| edge).collect()
+            Self::Mask(ref mask) => {
+                Box::new(mask.indexed_iter().filter(|(_, on)| **on).map(|(edge, _)| edge))
             }
             Self::Edges(edges) => {
                 edges.iter().try_for_each(|&(post, pre)| check_edge(post, pre, shape))?;
                 let mut order: Vec<usize> = (0..edges.len()).collect();
                 order.sort_by_key(|&k| edges[k]);
                 let sorted = order.iter().flat_map(|&k| std::iter::repeat_n(edges[k], copies));
-                let pattern = Pattern::from_sorted(shape, sorted);
+                let pattern = Pattern::from_sorted(shape, most, sorted);
                 let place = |&k: &usize| (0..copies).map(move |copy| k * copies + copy);
                 return Ok((pattern, Some(order.iter().flat_map(place).collect())));
             }
         };
-        check_count(edges.len() as u128 * copies as u128)?;
-        let repeated = edges.iter().flat_map(|&edge| std::iter::repeat_n(edge, copies));
-        Ok((Pattern::from_sorted(shape, repeated), None))
+        let repeated = edges.flat_map(|edge| std::iter::repeat_n(edge, copies));
+        Ok((Pattern::from_sorted(shape, most, repeated), None))
     }
+}
+
+/// More of so many than are ever drawn with this probability: twelve deviations above the mean.
+fn most_drawn(all: u128, probability: f64) -> u128 {
+    let mean = all as f64 * probability;
+    ((mean + 12.0 * mean.sqrt() + 12.0) as u128).min(all)
 }
 
 /// Each of the numbers below `count` with this probability, ascending. The gaps between them are drawn.

@@ -60,7 +60,7 @@ pub(super) fn rewired<F: Real>(
     let mut all: Vec<((usize, usize), From)> = old.chain(new).collect();
     // A stable sort: parallel synapses stay in the order of their age.
     all.sort_by_key(|&(edge, _)| edge);
-    let pattern = Pattern::from_sorted(shape, all.iter().map(|&(edge, _)| edge));
+    let pattern = Pattern::from_sorted(shape, all.len(), all.iter().map(|&(edge, _)| edge));
     let gather = |old: &[F], new: &dyn Fn(usize) -> F| -> Vec<F> {
         let value = |&(_, from): &(_, From)| match from {
             From::Old(k) => old[k],

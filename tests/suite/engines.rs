@@ -149,8 +149,8 @@ fn relative(plain: &Trace, least_slope: f64) -> f64 {
     1e-12 * terms(plain) * (1.0 + 1e-2 / least_slope)
 }
 
-/// Compares the engines by one objective; the largest gradient, or `cancelled`, if that is larger: how large terms may be that
-/// cancel. The highest potential of a neuron that fires is the threshold, so its gradient is a sum of terms like those by
+/// Compares the engines by one objective; returns the largest gradient, or `cancelled`, if that is larger: how large terms may be
+/// that cancel. The highest potential of a neuron that fires is the threshold, so its gradient is a sum of terms like those by
 /// other readings, and zero.
 fn compare<G: Goal<f64>>(
     load: &Load,
@@ -175,10 +175,12 @@ fn compare<G: Goal<f64>>(
         return Ok(cancelled);
     };
     prop_assert!((a.loss - b.loss).abs() <= 1e-9 * (1.0 + b.loss.abs()));
-    // Rounding is relative to the largest of a block, or to the terms that cancelled.
+    // Rounding is relative to the largest of a block, or to terms that cancelled: of a delay, they may be those of a weight.
     let relative = relative_of_gradients(least_slope);
+    let cancelled =
+        plain.values().iter().fold(cancelled, |most, gradient| most.max(gradient.abs()));
     same_gradients(fast, plain, |largest| terms * (relative * largest + 2e-12 * cancelled))?;
-    Ok(plain.values().iter().fold(cancelled, |largest, gradient| largest.max(gradient.abs())))
+    Ok(cancelled)
 }
 
 fn compare_all(load: &Load) -> Result<(), TestCaseError> {

@@ -38,6 +38,8 @@ impl Graph {
 
     /// Reads the bytes of a file.
     ///
+    /// The reader of HDF5 beneath panics at some damaged files, which is caught: not where panics abort.
+    ///
     /// # Errors
     /// See [`Graph::read`].
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, NirError> {
