@@ -1,5 +1,6 @@
 //! NumPy's `.npy` files: arrays of numbers, format versions 1 and 2.
 
+use crate::memory;
 use ndarray::{ArrayD, IxDyn, ShapeBuilder};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -46,6 +47,9 @@ pub enum NpyProblem {
     /// Numbers of another type.
     #[error("numbers of type `{0}` are not supported; floats of 4 or 8 bytes and integers are")]
     Type(String),
+    /// More numbers than there is memory for.
+    #[error("its numbers take {0} bytes of memory, which cannot be had")]
+    Memory(u128),
 }
 
 /// How numbers are stored.
@@ -164,7 +168,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<ArrayD<f64>, NpyProblem> {
     if found > expected {
         return Err(NpyProblem::Trailing(found - expected));
     }
-    let values = bytes[end as usize..].chunks_exact(each).map(read).collect();
+    let values = bytes[end as usize..].chunks_exact(each);
+    memory::check(values.len() as u128, size_of::<f64>()).map_err(NpyProblem::Memory)?;
+    let values = values.map(read).collect();
     ArrayD::from_shape_vec(IxDyn(&shape).set_f(fortran), values)
         .map_err(|_| NpyProblem::Header("shape"))
 }
