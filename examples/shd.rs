@@ -12,7 +12,5 @@ mod recipe;
 mod speech;
 
 fn main() -> std::process::ExitCode {
-    let recipe =
-        speech::Recipe { name: "shd", tau_mem: 40.0, tau_syn: 20.0, delay_rate: 6.0, batch: 32 };
-    recipe::exit(speech::run(&recipe))
+    recipe::exit(speech::run("shd"))
 }

@@ -12,7 +12,5 @@ mod recipe;
 mod speech;
 
 fn main() -> std::process::ExitCode {
-    let recipe =
-        speech::Recipe { name: "ssc", tau_mem: 20.0, tau_syn: 10.0, delay_rate: 1.0, batch: 16 };
-    recipe::exit(speech::run(&recipe))
+    recipe::exit(speech::run("ssc"))
 }

@@ -25,19 +25,6 @@ pub struct Args {
     held_out: Option<u32>,
 }
 
-/// What the recipes do not have in common.
-pub struct Recipe {
-    /// Files are `NAME_train.h5` and so on, in the folder that the command line names.
-    pub name: &'static str,
-    /// Time constants in ms of the hidden neurons and their synapses.
-    pub tau_mem: f64,
-    pub tau_syn: f64,
-    /// The rate of delays in ms.
-    pub delay_rate: f64,
-    /// Samples per step.
-    pub batch: usize,
-}
-
 /// Channels that neighbours are merged to, if there are more.
 const CHANNELS: usize = 35;
 /// One event in so many of a channel is kept: about 1000 of the 8000 of a word say as much.
@@ -46,9 +33,8 @@ const DURATION: f64 = 1000.0;
 /// Times in ms for which what the outputs of a class hear counts.
 const WINDOWS: &[f64] = &[100.0, 300.0, 1000.0];
 
-/// Runs one.
-pub fn run(recipe: &Recipe) -> Result<()> {
-    let name = recipe.name;
+/// Runs one. Files are `NAME_train.h5` and so on, in the folder that the command line names.
+pub fn run(name: &str) -> Result<()> {
     let Args { options, data, checkpoints, recurrent, held_out } = Args::parse();
     let mut report = Report::new();
     let parts = Parts::hdf5(&data.data, name, (options.seed, held_out), |data| {
@@ -69,8 +55,8 @@ pub fn run(recipe: &Recipe) -> Result<()> {
         hidden: 128,
         recurrent,
         spikes: 20.0,
-        tau_mem: recipe.tau_mem,
-        tau_syn: recipe.tau_syn,
+        tau_mem: 20.0,
+        tau_syn: 10.0,
         lags: 3,
         delays: 300.0,
         longest: 500.0,
@@ -81,9 +67,9 @@ pub fn run(recipe: &Recipe) -> Result<()> {
 
     let epochs = options.epochs(30, 2);
     let objective = Objective::new(Windows(WINDOWS), CrossEntropy::temperature(0.1));
-    let trainer = Trainer::new(objective, Adam::new(0.005).delay_rate(recipe.delay_rate))
+    let trainer = Trainer::new(objective, Adam::new(0.005).delay_rate(1.0))
         .epochs(epochs)
-        .batch(recipe.batch)
+        .batch(16)
         .schedule(Schedule::Cosine { epochs, end: 0.02 })
         .augment(Augmentation::default().shift(1).stretch(0.15))
         .backward(limited_slopes());
