@@ -27,8 +27,8 @@ fn is_neither(found: &Metadata) -> bool {
     !found.is_file() && !found.is_dir()
 }
 
-/// Writes a file such that after a crash at any moment, or an error, it is the old one or the new one, with the permissions of the old one.
-/// A link stays one, and a file that is read-only as it is. Its folder is made.
+/// Writes a file such that after a crash at any moment, or an error, it is the old one or the new one, with the permissions
+/// of the old one. A link stays one, and a file that is read-only as it is. Its folder is made.
 pub(crate) fn write<E: From<io::Error>>(
     to: &Path,
     content: impl FnOnce(&mut BufWriter<File>) -> Result<(), E>,

@@ -33,7 +33,7 @@ const DURATION: f64 = 1000.0;
 /// Times in ms for which what the outputs of a class hear counts.
 const WINDOWS: &[f64] = &[100.0, 300.0, 1000.0];
 
-/// Runs one. Files are `NAME_train.h5` and so on, in the folder that the command line names.
+/// Runs a recipe. Files are `NAME_train.h5` and so on, in the folder that the command line names.
 pub fn run(name: &str) -> Result<()> {
     let Args { options, data, checkpoints, recurrent, held_out } = Args::parse();
     let mut report = Report::new();

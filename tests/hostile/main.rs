@@ -312,6 +312,8 @@ fn within_limited_memory() {
     assert!(
         matches!(net.build(&mut rng()), Err(BuildError::Memory { bytes }) if bytes == (size_of::<usize>() as u128) << 30)
     );
+    // What is drawn takes no more than was checked: a list of pairs would not fit.
+    one_projection((9_000, 9_000), Sparse::probability(1.0).weights(1.0)).unwrap();
     // What was refused takes nothing from what fits.
     let net = one_projection((1000, 10_000), dense()).unwrap();
     assert!(net.forward(&SpikeTrains::silent(10_000), 10.0).unwrap().spikes(0).is_empty());

@@ -128,8 +128,10 @@ fn what_has_no_meaning_is_refused() {
     let huge = usize::MAX;
     // What can be addressed with 32 bits can be numbered.
     if usize::BITS > 32 {
-        for recipe in [Sparse::probability(1e-300), Sparse::edges([(0, 0)]).copies(huge)] {
-            says(refused(huge, 3, recipe.weights(1.0)), &["at most 4294967295"]);
+        for (pre, recipe) in
+            [(huge, Sparse::probability(1e-300)), (2, Sparse::edges([(0, 0)]).copies(huge))]
+        {
+            says(refused(pre, 3, recipe.weights(1.0)), &["at most 4294967295"]);
         }
     }
     for (pre, recipe) in [
