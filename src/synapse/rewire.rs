@@ -1,6 +1,6 @@
 //! Removing and adding synapses.
 
-use super::pattern::{check_count, check_edge};
+use super::pattern::{check_count, check_edge, check_memory};
 use super::{DelayPer, DelayTerm, DelayedSynapses, Pattern, SynapseError, Synapses, Weights};
 use crate::{ParameterKind, Real};
 
@@ -54,19 +54,22 @@ pub(super) fn rewired<F: Real>(
     check(synapses, change, last)?;
     let mut kept = vec![true; synapses.synapses()];
     change.remove.iter().for_each(|&k| kept[k] = false);
-    let old = synapses.pattern.edges().enumerate().filter(|&(k, _)| kept[k]);
-    let old = old.map(|(k, edge)| (edge, From::Old(k)));
-    let new = change.add.iter().enumerate().map(|(k, s)| ((s.post, s.pre), From::New(k)));
-    let mut all: Vec<((usize, usize), From)> = old.chain(new).collect();
-    // A stable sort: parallel synapses stay in the order of their age.
-    all.sort_by_key(|&(edge, _)| edge);
-    let pattern = Pattern::from_sorted(shape, all.len(), all.iter().map(|&(edge, _)| edge));
+    let count = kept.iter().filter(|kept| **kept).count() + change.add.len();
+    check_memory(count, bytes_each(synapses))?;
+    let edge = |k: usize| (change.add[k].post, change.add[k].pre);
+    let mut added: Vec<usize> = (0..change.add.len()).collect();
+    added.sort_by_key(|&k| edge(k));
+    let old = || synapses.pattern.edges().enumerate().filter(|&(k, _)| kept[k]);
+    let all = || merged(old(), added.iter().map(|&k| (k, edge(k))));
+    let pattern = Pattern::from_sorted(shape, count, all().map(|(_, edge)| edge));
     let gather = |old: &[F], new: &dyn Fn(usize) -> F| -> Vec<F> {
-        let value = |&(_, from): &(_, From)| match from {
+        let value = |from| match from {
             From::Old(k) => old[k],
             From::New(k) => new(k),
         };
-        all.iter().map(value).collect()
+        let mut values = Vec::with_capacity(count);
+        values.extend(all().map(|(from, _)| value(from)));
+        values
     };
     let values = gather(&synapses.weights.values, &|k| change.add[k].weight);
     let Weights { learned, min, max, .. } = synapses.weights;
@@ -74,12 +77,13 @@ pub(super) fn rewired<F: Real>(
     let mut origins = Vec::new();
     let mut first = 0;
     let mut moved = |per_synapse: bool, len: usize| {
-        let of_synapse = |&(_, from): &(_, From)| match from {
+        let of_synapse = |from| match from {
             From::Old(k) => Some(first + k),
             From::New(_) => None,
         };
         if per_synapse {
-            origins.extend(all.iter().map(of_synapse));
+            origins.reserve_exact(count);
+            origins.extend(all().map(|(from, _)| of_synapse(from)));
         } else {
             origins.extend((first..first + len).map(Some));
         }
@@ -103,14 +107,37 @@ pub(super) fn rewired<F: Real>(
             term.values = gather(&term.values, &|k| term.parameter(delay(k)));
         } else if own(term) {
             // None are added to groups.
-            let group = |&(_, from): &(_, From)| match from {
-                From::Old(k) => Some(term.groups[k]),
-                From::New(_) => None,
-            };
-            term.groups = all.iter().filter_map(group).collect();
+            // None are added to groups.
+            term.groups = old().map(|(k, _)| term.groups[k]).collect();
         }
     }
     Ok(Rewired { pattern, weights, delays, origins })
+}
+
+/// Both lists of synapses in the order of a pattern. Of parallel ones those of before come first.
+fn merged(
+    old: impl Iterator<Item = (usize, (usize, usize))>,
+    new: impl Iterator<Item = (usize, (usize, usize))>,
+) -> impl Iterator<Item = (From, (usize, usize))> {
+    let (mut old, mut new) = (old.peekable(), new.peekable());
+    std::iter::from_fn(move || {
+        let first = old.peek().map(|&(_, edge)| edge);
+        match new.next_if(|&(_, edge)| first.is_none_or(|first| edge < first)) {
+            Some((k, edge)) => Some((From::New(k), edge)),
+            None => old.next().map(|(k, edge)| (From::Old(k), edge)),
+        }
+    })
+}
+
+/// The memory that a synapse takes once it is rewired, with the origins of its parameters.
+fn bytes_each<F: Real>(synapses: &Synapses<F>) -> usize {
+    let terms = synapses.delays.iter().filter(|term| term.per == DelayPer::Synapse);
+    let origin = |learned: bool| if learned { size_of::<Option<usize>>() } else { 0 };
+    let delays = terms.map(|term| match term.groups.is_empty() {
+        true => size_of::<F>() + origin(term.learned),
+        false => size_of::<u32>(),
+    });
+    size_of::<u32>() + size_of::<F>() + origin(synapses.weights.learned) + delays.sum::<usize>()
 }
 
 fn check<F: Real>(

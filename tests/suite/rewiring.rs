@@ -139,6 +139,20 @@ fn a_rewired_network_is_one_that_was_built_so() {
 }
 
 #[test]
+fn parallel_synapses_are_in_the_order_of_their_age() {
+    let recipe = Sparse::edges([(0, 1), (1, 0), (1, 0)]).weights(vec![1.0, 2.0, 3.0]).delays(1.0);
+    let mut net = between(2, 2, recipe).unwrap();
+    let new = |post, pre, weight| NewSynapse { post, pre, weight, delay: weight };
+    let add = vec![new(1, 1, 9.0), new(1, 0, 5.0), new(0, 0, 4.0), new(1, 0, 6.0), new(1, 0, 5.5)];
+    let _ = net.rewire("input->output", &Rewiring { remove: vec![1], add }).unwrap();
+    let rows: Vec<_> =
+        rows(&net).into_iter().map(|(post, pre, weight, _)| (post, pre, weight)).collect();
+    let expected =
+        [(0, 0, 4.0), (0, 1, 1.0), (1, 0, 3.0), (1, 0, 5.0), (1, 0, 6.0), (1, 0, 5.5), (1, 1, 9.0)];
+    assert_eq!(rows, expected);
+}
+
+#[test]
 fn changes_that_do_not_fit_change_nothing() {
     let new = |post, pre, weight, delay| Rewiring {
         remove: vec![],
