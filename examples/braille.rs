@@ -12,7 +12,7 @@ mod recipe;
 use clap::Parser;
 use eventprop::data::Augmentation;
 use eventprop::train::{Schedule, Trainer};
-use eventprop::{Adam, CrossEntropy, ExpWeightedMeanVoltage, Objective};
+use eventprop::{Adam, CrossEntropy, ExpWeightedMeanVoltage, Goal, Objective};
 use recipe::{Checkpoints, DataPath, Options, Parts, Report, Result, Shape, Windows};
 
 /// Trains a network to read Braille letters.
@@ -73,13 +73,14 @@ fn run() -> Result<()> {
     let epochs = options.epochs(if slow { 60 } else { 30 }, 2);
     let (given, parts) = ((&options, &checkpoints), (&parts, duration));
     if slow {
-        let objective = Objective::new(Windows(WINDOWS), CrossEntropy::temperature(0.1));
+        let objective = Objective::new(Windows(WINDOWS), CrossEntropy::new().temperature(0.1));
         let trainer = trainer(objective, epochs, (0.02, 12.0), 0.02)
             .augment(Augmentation::default().jitter(30.0).drop(0.3))
             .backward(recipe::limited_slopes());
         recipe::trained("braille", &mut net, trainer, parts, given, &mut report)?;
     } else {
-        let objective = Objective::new(ExpWeightedMeanVoltage, CrossEntropy::temperature(0.01));
+        let objective =
+            Objective::new(ExpWeightedMeanVoltage, CrossEntropy::new().temperature(0.01));
         let trainer = trainer(objective, epochs, (0.01, 1.0), 0.05);
         recipe::trained("braille", &mut net, trainer, parts, given, &mut report)?;
     }
@@ -89,7 +90,12 @@ fn run() -> Result<()> {
 
 /// What slow neurons and others have in common: all but the rates of weights and of delays, in ms, and the share of them in
 /// the end.
-fn trainer<G>(goal: G, epochs: usize, (weights, delays): (f64, f64), end: f64) -> Trainer<G, Adam> {
+fn trainer<G: Goal<f64, Target = usize>>(
+    goal: G,
+    epochs: usize,
+    (weights, delays): (f64, f64),
+    end: f64,
+) -> Trainer<G, Adam> {
     Trainer::new(goal, Adam::new(weights).delay_rate(delays))
         .epochs(epochs)
         .batch(16)

@@ -138,7 +138,7 @@ pub fn check() -> Result<CheckReport, Box<dyn std::error::Error>> {
     net.connect(hidden, output, Dense::weights(Normal::new(0.0, 1.0)?).delays(1.0));
     let net = net.build(&mut ChaCha8Rng::seed_from_u64(1))?;
     let input = SpikeTrains::from_channels([[1.0, 8.0, 23.0], [2.0, 12.5, 14.0]])?;
-    let objective = Objective::new(MeanVoltage, CrossEntropy::temperature(0.1));
+    let objective = Objective::new(MeanVoltage, CrossEntropy::new().temperature(0.1));
     Ok(GradientCheck::new().run(&net, &input, 60.0, &objective, &1)?)
 }
 

@@ -58,7 +58,7 @@ fn run() -> Result<()> {
     let parts = Parts { train: draw(1000, 0)?, validation: draw(500, 1)?, test: draw(500, 2)? };
     let mut net = network(&options, parts.train.classes())?;
     let epochs = options.epochs(40, 5);
-    let objective = Objective::new(MeanVoltage, CrossEntropy::temperature(0.02));
+    let objective = Objective::new(MeanVoltage, CrossEntropy::new().temperature(0.02));
     // Heuristic: a neuron that the two spikes never reach together has no gradient, so its weights are raised.
     let trainer = Trainer::new(objective, Adam::new(0.02).delay_rate(2.0))
         .epochs(epochs)

@@ -48,7 +48,7 @@ fn train(
 }
 
 fn accuracy(net: &SpikingNetwork, data: &Dataset) -> Result<f64> {
-    Ok(evaluate(net, data, &task(), DURATION)?.accuracy())
+    Ok(evaluate(net, data, DURATION, &task())?.accuracy())
 }
 
 /// One setting, and the accuracy before and after fine-tuning.

@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         SpikeTrains::from_channels([[2.0], [8.0]])?, // class 0
         SpikeTrains::from_channels([[8.0], [2.0]])?, // class 1
     ];
-    let objective = Objective::new(MaxVoltage, CrossEntropy::temperature(0.1));
+    let objective = Objective::new(MaxVoltage, CrossEntropy::new().temperature(0.1));
     let mut adam = Adam::new(0.02).delay_rate(0.2);
 
     let mut accuracy = 0.0;

@@ -28,12 +28,12 @@ fn network() -> Result<SpikingNetwork, eventprop::BuildError> {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let data = Dataset::sequences(&[&[0, 1], &[1, 0]], 10.0)?;
-    let objective = Objective::new(MaxVoltage, CrossEntropy::temperature(0.1));
+    let objective = Objective::new(MaxVoltage, CrossEntropy::new().temperature(0.1));
     let duration = 60.0;
     let mut net = network()?;
     println!(
         "before: {:.0} % right",
-        100.0 * evaluate(&net, &data, &objective, duration)?.accuracy()
+        100.0 * evaluate(&net, &data, duration, &objective)?.accuracy()
     );
     let trainer = Trainer::new(objective, Adam::new(0.0).delay_rate(1.0))
         .batch(1)
@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for neuron in 0..2 {
         println!("delays onto output {neuron}: {:.2?} ms", synapses.row(neuron).delays);
     }
-    let accuracy = evaluate(&net, &data, &objective, duration)?.accuracy();
+    let accuracy = evaluate(&net, &data, duration, &objective)?.accuracy();
     println!("result: accuracy={accuracy} presentations={PRESENTATIONS}");
     Ok(())
 }

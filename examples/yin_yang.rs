@@ -65,7 +65,7 @@ fn run() -> Result<()> {
             Delays::Fixed => "fixed delays",
             Delays::None => "without delays",
         };
-        report.add_accuracy(name, evaluate(&net, &data.test, &task(), DURATION)?.accuracy());
+        report.add_accuracy(name, evaluate(&net, &data.test, DURATION, &task())?.accuracy());
         runs.push((way, net, fitted));
         if stop.load(Ordering::Relaxed) {
             break;

@@ -23,6 +23,10 @@ pub enum Error {
     /// A network was refused.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// A network could not be saved or loaded.
+    #[cfg(feature = "files")]
+    #[error(transparent)]
+    NetworkFile(#[from] crate::NetworkFileError),
     /// Synapses were refused.
     #[error(transparent)]
     Synapses(#[from] SynapseError),

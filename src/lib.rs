@@ -160,8 +160,10 @@ pub use error::Error;
 pub use health::{ArrivalCounts, AtSpike, Health, LayerHealth};
 pub use layer::*;
 pub use loss::*;
+#[cfg(feature = "files")]
+pub use network::NetworkFileError;
 pub use network::{
-    BuildError, Engine, Network, NetworkBuilder, PopulationId, SpikingNetwork, StorageLayout,
+    BuildError, Engine, Network, NetworkBuilder, Source, SpikingNetwork, StorageLayout,
 };
 pub use objective::*;
 pub use optimize::{Adam, OptimizeError, Optimizer, OptimizerState, ParameterGroup, Rates, Sgd};

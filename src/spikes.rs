@@ -1,6 +1,7 @@
 //! Spike trains, the only thing that travels between layers.
 
 use crate::memory;
+use std::borrow::Borrow;
 use thiserror::Error;
 
 /// Why spike trains were refused.
@@ -112,17 +113,26 @@ impl SpikeTrains {
 
     /// Trains from one list of times (ms) per channel.
     ///
+    /// ```
+    /// use eventprop::SpikeTrains;
+    ///
+    /// let lists: Vec<Vec<f64>> = vec![vec![2.0, 9.5], vec![], vec![8.0]];
+    /// let spikes = SpikeTrains::from_channels(&lists)?;
+    /// assert_eq!((spikes.channels(), spikes.len()), (3, 3));
+    /// # Ok::<(), eventprop::SpikeTrainsError>(())
+    /// ```
+    ///
     /// # Errors
     /// A time that is not finite or negative, or lists that do not ascend: lists are taken as they
     /// are, never sorted. See [`SpikeTrains::from_events`] for events in any order.
     pub fn from_channels<C>(channels: impl IntoIterator<Item = C>) -> Result<Self, SpikeTrainsError>
     where
-        C: IntoIterator<Item = f64>,
+        C: IntoIterator<Item: Borrow<f64>>,
     {
         let mut offsets = vec![0];
         let mut times = Vec::new();
         for channel in channels {
-            times.extend(channel);
+            times.extend(channel.into_iter().map(|time| *time.borrow()));
             offsets.push(times.len());
         }
         Self::from_csr(offsets, times)

@@ -154,7 +154,7 @@ fn norse_finds_the_same_spikes_to_its_time_step() {
             let neurons = Lif::new(4).tau_mem([20.0, 15.0][layer]).tau_syn([5.0, 8.0][layer]);
             let next = net.layer(format!("layer_{layer}"), neurons.threshold([1.0, 0.8][layer]));
             net.connect(last, next, Dense::weights(Normal::new(mean, 0.1 * mean).unwrap()));
-            last = next;
+            last = next.into();
         }
         let net = build(net);
         let trace = net.forward(&input, 50.0).unwrap();

@@ -24,9 +24,9 @@ fn types_of_networks_and_objectives() {
     values!(
         // Data and network.
         SpikeTrains, SpikingNetwork, SpikingNetwork<f32>, Lif, LeakyIntegrator, Constant,
-        LinearNeurons, ModeBank, StoredLayer<f64>, Box<dyn Layer<f64>>, Synapses,
+        LinearNeurons, StoredLayer<f64>, Box<dyn Layer<f64>>, Synapses,
         Box<dyn DelayedSynapses<f64>>, Row<'static, f64>, Synapse<f64>, Presynaptic<'static>,
-        DelayPer, Dense, Sparse, Rewiring, NewSynapse, Engine, PopulationId, Simulator, Spike,
+        DelayPer, Dense, Sparse, Rewiring, NewSynapse, Engine, Source, Simulator, Spike,
         // Objectives.
         Trace, Reading, Peak, PeakKind, Sensitivity, LayerSensitivity, PotentialSensitivity,
         Objective<MeanVoltage, CrossEntropy>,

@@ -66,7 +66,7 @@ pub fn run(name: &str) -> Result<()> {
     let mut net = shape.network(&options, &parts.train, DURATION)?;
 
     let epochs = options.epochs(30, 2);
-    let objective = Objective::new(Windows(WINDOWS), CrossEntropy::temperature(0.1));
+    let objective = Objective::new(Windows(WINDOWS), CrossEntropy::new().temperature(0.1));
     let trainer = Trainer::new(objective, Adam::new(0.005).delay_rate(1.0))
         .epochs(epochs)
         .batch(16)

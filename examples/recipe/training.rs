@@ -146,7 +146,7 @@ where
     let given = (options.seed, checkpoints, super::on_ctrl_c()?);
     let fitted = fit(net, trainer, (parts, duration), given, &folder.join("epochs.csv"))?;
 
-    let test = train::evaluate(net, &parts.test, &goal, duration)?;
+    let test = train::evaluate(net, &parts.test, duration, &goal)?;
     let (epochs, way) = (fitted.history.epochs.len(), options.delays().name());
     report.add_accuracy("test accuracy", test.accuracy());
     report.add_accuracy("validation accuracy", fitted.validation_accuracy());

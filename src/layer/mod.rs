@@ -8,7 +8,7 @@ mod lif;
 mod linear;
 mod population;
 
-pub use bank::ModeBank;
+pub(crate) use bank::ModeBank;
 pub use constants::Constant;
 pub(crate) use exponentials::{decay_and_difference, decreasing_difference};
 pub use leaky_integrator::LeakyIntegrator;

@@ -10,7 +10,7 @@ use crate::{Reading, Real};
 /// ```
 /// use eventprop::{ClassWeights, CrossEntropy, MaxVoltage, Objective};
 /// // Nine samples of class 0 for each of class 1.
-/// let loss = ClassWeights::new(CrossEntropy::temperature(0.1), [1.0, 9.0]);
+/// let loss = ClassWeights::new(CrossEntropy::new().temperature(0.1), [1.0, 9.0]);
 /// let objective = Objective::new(MaxVoltage, loss);
 /// # let _ = objective;
 /// ```

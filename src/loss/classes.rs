@@ -41,10 +41,11 @@ impl<F: Real> CrossEntropy<F> {
         Self::default()
     }
 
-    /// With y / temperature as logits; the temperature is in the unit of y. The lower it is, the less a lead
+    /// Takes y / temperature for y; the temperature is in the unit of y, and 1 by default. The lower it is, the less a lead
     /// must be to count as one. Above 0.
-    pub fn temperature(temperature: F) -> Self {
-        Self { temperature, least: false }
+    pub fn temperature(mut self, temperature: F) -> Self {
+        self.temperature = temperature;
+        self
     }
 
     /// With -y / tau0 as logits, for y and tau0 > 0 in ms: the first to fire wins (Mészáros et al. 2025, TTFS).
@@ -157,7 +158,7 @@ mod tests {
     fn gradients_agree_with_differences() {
         let y: [&[f64]; 3] = [&[0.3], &[-1.2], &[2.0]];
         check_gradient(&CrossEntropy::new(), &y, &1);
-        check_gradient(&CrossEntropy::temperature(0.3), &y, &0);
+        check_gradient(&CrossEntropy::new().temperature(0.3), &y, &0);
         check_gradient(&CrossEntropy::first_to_fire(2.0), &y, &2);
         check_gradient(&TimeInvariant::new(0.5), &y, &1);
     }
@@ -182,7 +183,7 @@ mod tests {
     #[test]
     fn a_temperature_divides_the_logits() {
         let mut gradient = [0.0; 2];
-        let hot = CrossEntropy::temperature(4.0);
+        let hot = CrossEntropy::new().temperature(4.0);
         // log(1 + exp(-2 / 4)), and its derivative.
         let loss = hot.evaluate(&numbers(&[3.0, 1.0]), &0, &mut gradient).unwrap();
         assert_relative_eq!(loss, (-0.5f64).exp().ln_1p(), max_relative = 1e-15);
@@ -216,7 +217,7 @@ mod tests {
         assert!(TimeInvariant::new(1.0).evaluate(&y, &7, &mut g).is_err());
         assert!(TimeInvariant::new(f64::NAN).evaluate(&y, &1, &mut g).is_err());
         for value in [0.0, -1.0, 1e-320, f64::INFINITY, f64::NAN] {
-            assert!(CrossEntropy::temperature(value).evaluate(&y, &1, &mut g).is_err());
+            assert!(CrossEntropy::new().temperature(value).evaluate(&y, &1, &mut g).is_err());
         }
         let (what, rule) = ("tau0", "finite and above 0");
         let error = Err(LossError::Constant { what, value: -1.0, rule });

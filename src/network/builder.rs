@@ -29,19 +29,21 @@ pub enum BuildError {
         /// The name.
         name: String,
     },
-    /// An id that did not come from this builder.
-    #[error("population {index} is not one of this network's {populations}")]
-    UnknownPopulation {
-        /// The id's number.
-        index: usize,
-        /// The number of populations.
-        populations: usize,
+    /// A projection from an input that is not there.
+    #[error("there is no input {input}; the network has {inputs}, counted from 0")]
+    UnknownInput {
+        /// Its number.
+        input: usize,
+        /// How many there are.
+        inputs: usize,
     },
-    /// A projection onto an input.
-    #[error("input `{name}` cannot be the target of a projection")]
-    InputAsTarget {
-        /// The input's name.
-        name: String,
+    /// A projection from or onto a layer that is not there.
+    #[error("there is no layer {layer}; the network has {layers}, counted from 0")]
+    UnknownLayer {
+        /// Its number.
+        layer: usize,
+        /// How many there are.
+        layers: usize,
     },
     /// A layer in which nothing could happen.
     #[error(
@@ -93,31 +95,28 @@ pub enum BuildError {
     },
 }
 
-/// An input or a layer of the network that is being built.
+/// Where a projection comes from, for [`NetworkBuilder::connect`]. The number of a layer may stand for the layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct PopulationId(usize);
+pub enum Source {
+    /// An input, of those of the builder, counted from 0.
+    Input(usize),
+    /// A layer, likewise.
+    Layer(usize),
+}
+
+impl From<usize> for Source {
+    fn from(layer: usize) -> Self {
+        Self::Layer(layer)
+    }
+}
 
 type Recipe<F> = Box<
     dyn FnOnce(usize, usize, &mut dyn Rng) -> Result<Box<dyn DelayedSynapses<F>>, SynapseError>,
 >;
 
-enum Population<F: Real> {
-    Input { size: usize },
-    Layer(Box<dyn Layer<F>>),
-}
-
-impl<F: Real> Population<F> {
-    fn size(&self) -> usize {
-        match self {
-            Self::Input { size } => *size,
-            Self::Layer(layer) => layer.size(),
-        }
-    }
-}
-
 struct Plan<F: Real> {
-    pre: PopulationId,
-    post: PopulationId,
+    pre: Source,
+    post: usize,
     tau_syn: Option<F>,
     recipe: Recipe<F>,
 }
@@ -142,24 +141,25 @@ struct Plan<F: Real> {
 /// ```
 #[must_use]
 pub struct NetworkBuilder<F: Real = f64> {
-    populations: Vec<(String, Population<F>)>,
+    inputs: Vec<(String, usize)>,
+    layers: Vec<NamedLayer<F>>,
     plans: Vec<Plan<F>>,
     max_spikes: Option<usize>,
 }
 
 impl<F: Real> Default for NetworkBuilder<F> {
     fn default() -> Self {
-        Self { populations: Vec::new(), plans: Vec::new(), max_spikes: None }
+        Self { inputs: Vec::new(), layers: Vec::new(), plans: Vec::new(), max_spikes: None }
     }
 }
 
 impl<F: Real> fmt::Debug for NetworkBuilder<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = |id: PopulationId| self.populations.get(id.0).map_or("?", |(name, _)| name);
-        let projections: Vec<_> = self.plans.iter().map(|p| (name(p.pre), name(p.post))).collect();
-        let populations: Vec<_> = self.populations.iter().map(|(n, p)| (n, p.size())).collect();
+        let layers: Vec<_> = self.layers.iter().map(|l| (&l.name, l.layer.size())).collect();
+        let projections: Vec<_> = self.plans.iter().map(|p| (p.pre, p.post)).collect();
         f.debug_struct("NetworkBuilder")
-            .field("populations", &populations)
+            .field("inputs", &self.inputs)
+            .field("layers", &layers)
             .field("projections", &projections)
             .field("max_spikes", &self.max_spikes)
             .finish()
@@ -174,33 +174,27 @@ impl<F: Real> NetworkBuilder<F> {
 
     /// Adds an input of `size` channels. Several inputs are consecutive channels of the spike trains
     /// given to [`Network::forward`](crate::Network::forward), in the order of addition.
-    pub fn input(&mut self, name: impl Into<String>, size: usize) -> PopulationId {
-        self.add(name.into(), Population::Input { size })
+    pub fn input(&mut self, name: impl Into<String>, size: usize) -> Source {
+        self.inputs.push((name.into(), size));
+        Source::Input(self.inputs.len() - 1)
     }
 
-    /// Adds a layer. The one added last is the network's output, unless an objective names another.
-    pub fn layer(
-        &mut self,
-        name: impl Into<String>,
-        layer: impl Layer<F> + 'static,
-    ) -> PopulationId {
-        self.add(name.into(), Population::Layer(Box::new(layer)))
+    /// Adds a layer and returns its number, by which traces and objectives know it: 0 for the first. The one added last is the
+    /// network's output, unless an objective names another.
+    pub fn layer(&mut self, name: impl Into<String>, layer: impl Layer<F> + 'static) -> usize {
+        self.layers.push(NamedLayer { name: name.into(), layer: Box::new(layer) });
+        self.layers.len() - 1
     }
 
-    fn add(&mut self, name: String, population: Population<F>) -> PopulationId {
-        self.populations.push((name, population));
-        PopulationId(self.populations.len() - 1)
-    }
-
-    /// Connects two populations, or a layer with itself, by a projection named `pre->post`; a second one between the same
+    /// Connects an input or a layer with a layer, maybe itself, by a projection named `pre->post`; a second one between the same
     /// two is `pre->post#2`, and so on. What goes by name, as rates and rewiring do, goes by one of these.
     pub fn connect(
         &mut self,
-        pre: PopulationId,
-        post: PopulationId,
+        pre: impl Into<Source>,
+        post: usize,
         connectivity: impl Connectivity<F> + 'static,
     ) -> &mut Self {
-        let tau_syn = connectivity.tau_syn();
+        let (pre, tau_syn) = (pre.into(), connectivity.tau_syn());
         let recipe: Recipe<F> =
             Box::new(move |post, pre, rng| connectivity.connect(post, pre, rng));
         self.plans.push(Plan { pre, post, tau_syn, recipe });
@@ -223,49 +217,41 @@ impl<F: Real> NetworkBuilder<F> {
     /// # Errors
     /// See [`BuildError`].
     pub fn build(self, mut rng: &mut impl Rng) -> Result<SpikingNetwork<F>, BuildError> {
-        let sizes: Vec<usize> = self.populations.iter().map(|(_, p)| p.size()).collect();
-        let names: Vec<String> = self.populations.iter().map(|(n, _)| n.clone()).collect();
-        let mut origins = Vec::new();
-        let (mut inputs, mut layers) = (Vec::new(), Vec::new());
-        let mut channels: usize = 0;
-        for (name, population) in self.populations {
-            match population {
-                Population::Input { size } => {
-                    origins.push(Origin::Input { first: channels });
-                    channels = channels.saturating_add(size);
-                    inputs.push((name, size));
-                }
-                Population::Layer(layer) => {
-                    origins.push(Origin::Layer(layers.len()));
-                    layers.push(NamedLayer { name, layer });
-                }
-            }
-        }
+        let Self { inputs, mut layers, plans, max_spikes } = self;
+        let count = layers.len();
+        let unknown = |layer| BuildError::UnknownLayer { layer, layers: count };
         let mut projections: Vec<Projection<F>> = Vec::new();
-        for plan in self.plans {
-            for PopulationId(index) in [plan.pre, plan.post] {
-                if index >= sizes.len() {
-                    return Err(BuildError::UnknownPopulation { index, populations: sizes.len() });
+        for plan in plans {
+            let (from, sources, origin) = match plan.pre {
+                Source::Input(input) => {
+                    let unknown = || BuildError::UnknownInput { input, inputs: inputs.len() };
+                    let (name, size) = inputs.get(input).ok_or_else(unknown)?;
+                    let before = inputs[..input].iter();
+                    let first = before.fold(0, |sum: usize, (_, size)| sum.saturating_add(*size));
+                    (name, *size, Origin::Input { first })
                 }
-            }
-            let (pre, post) = (plan.pre.0, plan.post.0);
-            let Origin::Layer(target) = origins[post] else {
-                return Err(BuildError::InputAsTarget { name: names[post].clone() });
+                Source::Layer(layer) => {
+                    let source = layers.get(layer).ok_or_else(|| unknown(layer))?;
+                    (&source.name, source.layer.size(), Origin::Layer(layer))
+                }
             };
-            let base = format!("{}->{}", names[pre], names[post]);
+            let target = plan.post;
+            let NamedLayer { name: to, layer } =
+                layers.get(target).ok_or_else(|| unknown(target))?;
+            let base = format!("{from}->{to}");
             let free = |name: &String| projections.iter().all(|p| p.name != *name);
             let mut numbered = (2..).map(|n| format!("{base}#{n}"));
             let name = std::iter::once(base.clone()).chain(&mut numbered).find(free);
             let name = name.unwrap_or(base);
-            let synapses = (plan.recipe)(sizes[post], sizes[pre], &mut rng)
+            let synapses = (plan.recipe)(layer.size(), sources, &mut rng)
                 .map_err(|cause| BuildError::Synapses { name: name.clone(), cause })?;
             let NamedLayer { name: layer_name, layer } = &mut layers[target];
             let receptor = layer
                 .receptor(plan.tau_syn)
                 .map_err(|cause| BuildError::Layer { name: layer_name.clone(), cause })?;
-            projections.push(Projection { name, origin: origins[pre], target, receptor, synapses });
+            projections.push(Projection { name, origin, target, receptor, synapses });
         }
-        assemble(inputs, layers, projections, self.max_spikes)
+        assemble(inputs, layers, projections, max_spikes)
     }
 }
 
@@ -305,15 +291,13 @@ pub(super) fn assemble<F: Real>(
     let channels = inputs.iter().fold(0, |sum: usize, (_, size)| sum.saturating_add(*size));
     for projection in &projections {
         let name = || projection.name.clone();
-        let unknown = |index, populations| BuildError::UnknownPopulation { index, populations };
-        let target = layers
-            .get(projection.target)
-            .ok_or_else(|| unknown(projection.target, layers.len()))?;
+        let unknown = |layer| BuildError::UnknownLayer { layer, layers: layers.len() };
+        let target = layers.get(projection.target).ok_or_else(|| unknown(projection.target))?;
         let found = projection.synapses.shape();
         let (pre, missing) = match projection.origin {
             Origin::Layer(l) => match layers.get(l) {
                 Some(source) => (source.layer.size(), false),
-                None => return Err(unknown(l, layers.len())),
+                None => return Err(unknown(l)),
             },
             Origin::Input { first } => {
                 (found.1, found.1 == 0 || first.saturating_add(found.1) > channels)

@@ -1,6 +1,8 @@
 //! Networks: graphs of layers and projections.
 
 mod builder;
+#[cfg(feature = "files")]
+mod file;
 mod groups;
 mod scratch;
 mod spiking;
@@ -10,7 +12,9 @@ mod store;
 mod summary;
 mod taken;
 
-pub use builder::{BuildError, NetworkBuilder, PopulationId};
+pub use builder::{BuildError, NetworkBuilder, Source};
+#[cfg(feature = "files")]
+pub use file::NetworkFileError;
 pub(crate) use scratch::Scratch;
 pub use spiking::{Engine, SpikingNetwork};
 pub(crate) use spiking::{NamedLayer, Origin, Projection};

@@ -46,7 +46,7 @@ mod tests {
         let hidden = net.layer("hidden", Lif::new(3).tau_mem(Constant::trainable([20.0; 3])));
         let output = net.layer("output", LeakyIntegrator::new(2));
         net.connect(input, hidden, Dense::weights(1.0).delays(Delays::axonal(2.0)));
-        net.connect(hidden, output, Sparse::edges([(0, 1), (1, 1)]).weights(1.0).fixed_weights());
+        net.connect(hidden, output, Sparse::edges([(1, 0), (1, 1)]).weights(1.0).fixed_weights());
         let net = net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap();
         let lines = [
             "input `input`: channels 4",

@@ -38,7 +38,7 @@ impl Dense {
 /// use eventprop::{Delays, Sparse};
 /// use rand_distr::Uniform;
 /// let tenth = Sparse::probability(0.1).weights(0.5).delays(Uniform::new(0.0, 20.0)?);
-/// let chosen = Sparse::edges([(0, 2), (1, 0), (1, 0)]).weights(vec![0.5, 0.3, -0.3]);
+/// let chosen = Sparse::edges([(2, 0), (0, 1), (0, 1)]).weights(vec![0.5, 0.3, -0.3]);
 /// let taps = Sparse::fan_in(5).copies(3).weights(0.5).delays(Uniform::new(0.0, 20.0)?);
 /// # let _: [eventprop::SynapseRecipe; 3] = [tenth, chosen, taps];
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -66,9 +66,10 @@ impl Sparse {
         Self { choice: Choice::Mask(mask), copies: 1 }
     }
 
-    /// These pairs (target, source), in any order. A pair that occurs twice has two synapses.
+    /// These pairs (source, target), in any order. A pair that occurs twice has two synapses.
     pub fn edges(edges: impl IntoIterator<Item = (usize, usize)>) -> Self {
-        Self { choice: Choice::Edges(edges.into_iter().collect()), copies: 1 }
+        let edges = edges.into_iter().map(|(pre, post)| (post, pre)).collect();
+        Self { choice: Choice::Edges(edges), copies: 1 }
     }
 
     /// This many parallel synapses in place of each one, to learn several delays between two neurons.

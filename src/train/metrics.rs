@@ -132,10 +132,10 @@ impl Metrics {
 pub fn evaluate<F: Real>(
     network: &dyn Network<F>,
     data: &Dataset,
-    goal: &dyn Goal<F, Target = usize>,
     duration: f64,
+    goal: &dyn Goal<F, Target = usize>,
 ) -> Result<Metrics, TrainError> {
-    evaluate_by(&Processes::one(), network, data, goal, duration)
+    evaluate_by(&Processes::one(), network, data, duration, goal)
 }
 
 /// Which class a network takes each sample of a set for, in trials of `duration` ms; `None` as in
@@ -146,10 +146,10 @@ pub fn evaluate<F: Real>(
 pub fn predict<F: Real>(
     network: &dyn Network<F>,
     data: &Dataset,
-    goal: &dyn Goal<F, Target = usize>,
     duration: f64,
+    goal: &dyn Goal<F, Target = usize>,
 ) -> Result<Vec<Option<usize>>, TrainError> {
-    Ok(summarize(&Processes::one(), network, data, goal, duration)?.predictions)
+    Ok(summarize(&Processes::one(), network, data, duration, goal)?.predictions)
 }
 
 /// See [`evaluate`]; by several processes.
@@ -157,10 +157,10 @@ pub(super) fn evaluate_by<F: Real>(
     processes: &Processes<'_>,
     network: &dyn Network<F>,
     data: &Dataset,
-    goal: &dyn Goal<F, Target = usize>,
     duration: f64,
+    goal: &dyn Goal<F, Target = usize>,
 ) -> Result<Metrics, TrainError> {
-    let summary = summarize(processes, network, data, goal, duration)?;
+    let summary = summarize(processes, network, data, duration, goal)?;
     let labels: Vec<usize> = data.labels().collect();
     Ok(Metrics::new(&summary, &labels))
 }
@@ -169,8 +169,8 @@ fn summarize<F: Real>(
     processes: &Processes<'_>,
     network: &dyn Network<F>,
     data: &Dataset,
-    goal: &dyn Goal<F, Target = usize>,
     duration: f64,
+    goal: &dyn Goal<F, Target = usize>,
 ) -> Result<BatchSummary<F>, TrainError> {
     let mut whole: Option<BatchSummary<F>> = None;
     let all: Vec<usize> = (0..data.len()).collect();

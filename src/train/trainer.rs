@@ -3,7 +3,7 @@
 use super::remedies::Placed;
 use super::{Every, Metric, Raise, Schedule, Schedules, TrainError};
 use crate::data::{Augmentation, Dataset};
-use crate::{BackwardOptions, DelayPenalty, Optimizer, Real};
+use crate::{BackwardOptions, DelayPenalty, Goal, Optimizer, Real};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -75,7 +75,7 @@ pub(super) struct Settings<F> {
     pub checkpoints: Option<super::Checkpoints>,
 }
 
-impl<F: Real, G, O: Optimizer<F> + Clone> Trainer<G, O, F> {
+impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O, F> {
     /// Minimises a goal: 10 epochs in batches of 32, constant rates, seed 0.
     pub fn new(goal: G, optimizer: O) -> Self {
         let settings = Settings {

@@ -1,7 +1,7 @@
 //! Settings of networks, most of which make sense and some of which do not.
 
 use eventprop::{
-    BuildError, Constant, Delays, Dense, Init, LeakyIntegrator, Lif, NetworkBuilder, PopulationId,
+    BuildError, Constant, Delays, Dense, Init, LeakyIntegrator, Lif, NetworkBuilder, Source,
     Sparse, SpikingNetwork, SynapseRecipe,
 };
 use ndarray::Array2;
@@ -249,29 +249,29 @@ fn recipe(plan: &Plan) -> SynapseRecipe {
 /// Asks the library for it.
 pub fn build(plan: &Hostile) -> Result<SpikingNetwork, BuildError> {
     let mut net = NetworkBuilder::new();
-    let mut ids: Vec<PopulationId> = Vec::new();
+    let mut ids: Vec<Source> = Vec::new();
     for (name, size) in &plan.inputs {
         ids.push(net.input(name.to_string(), *size));
     }
     for layer in &plan.layers {
-        ids.push(match layer.fires {
+        let layer = match layer.fires {
             true => net.layer(layer.name.to_string(), lif(layer)),
             false => net.layer(layer.name.to_string(), integrator(layer)),
-        });
+        };
+        ids.push(layer.into());
     }
     // From another builder, where it is one of many.
     let mut foreign = NetworkBuilder::<f64>::new();
     let foreign = (0..9).map(|_| foreign.input("", 1)).last().unwrap();
-    let id = |k: usize, first: usize| match k {
+    let layers = plan.layers.len().max(1);
+    let pre = |k: usize| match k {
         FOREIGN => foreign,
-        // Layers may be missing.
-        k => ids[(first + k % (ids.len() - first).max(1)).min(ids.len() - 1)],
+        k => ids[k % ids.len()],
     };
-    let inputs = plan.inputs.len();
     for (k, plan) in plan.plans.iter().enumerate() {
-        // One after the other, so that most layers can be reached.
-        let post = if plan.post == FOREIGN { FOREIGN } else { k };
-        net.connect(id(plan.pre, 0), id(post, inputs), recipe(plan));
+        // One after the other, so that most layers can be reached. Layers may be missing.
+        let post = if plan.post == FOREIGN { FOREIGN } else { k % layers };
+        net.connect(pre(plan.pre), post, recipe(plan));
     }
     if let Some(most) = plan.max_spikes {
         net.max_spikes(most);

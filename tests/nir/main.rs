@@ -184,7 +184,7 @@ fn rich() -> SpikingNetwork {
     net.connect(
         two,
         hidden,
-        Sparse::edges([(1, 0), (2, 1)]).weights(vec![0.75, 1.25]).tau_syn(11.0),
+        Sparse::edges([(0, 1), (1, 2)]).weights(vec![0.75, 1.25]).tau_syn(11.0),
     );
     net.connect(hidden, output, Dense::weights(0.5));
     build(net)

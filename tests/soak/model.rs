@@ -328,13 +328,13 @@ impl Model {
                 let matrix = |values| Array2::from_shape_vec(shape, values).unwrap();
                 Dense::weights(matrix(weights)).delays(matrix(delays))
             } else {
-                Sparse::edges(edges.iter().map(|e| (e.post, e.pre))).weights(weights).delays(delays)
+                Sparse::edges(edges.iter().map(|e| (e.pre, e.post))).weights(weights).delays(delays)
             };
             let recipe = match tau_syn {
                 Some(tau) => recipe.tau_syn(*tau),
                 None => recipe,
             };
-            net.connect(from.map_or(input, |layer| layers[layer]), layers[*to], recipe);
+            net.connect(from.map_or(input, |layer| layers[layer].into()), layers[*to], recipe);
         }
         net.build(&mut ChaCha8Rng::seed_from_u64(0)).unwrap()
     }

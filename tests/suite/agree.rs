@@ -1,16 +1,12 @@
 //! What tests of engines have in common: outputs, input, and when two engines agree.
 
 use crate::support::Neurons;
-use eventprop::{Gradients, NetworkBuilder, PopulationId, Real, SpikeTrains, Trace};
+use eventprop::{Gradients, NetworkBuilder, Real, SpikeTrains, Trace};
 use proptest::prelude::*;
 use rand::{RngExt, rngs::ChaCha8Rng};
 
 /// Two neurons that a hidden layer drives, and that fire or not.
-pub fn output_layer<F: Real>(
-    net: &mut NetworkBuilder<F>,
-    neurons: &Neurons,
-    fires: bool,
-) -> PopulationId {
+pub fn output_layer<F: Real>(net: &mut NetworkBuilder<F>, neurons: &Neurons, fires: bool) -> usize {
     if fires {
         net.layer("output", neurons.driven().lif(2))
     } else {

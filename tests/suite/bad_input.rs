@@ -151,8 +151,18 @@ fn graphs() {
     let a = net.input("in", 1);
     let b = net.layer("out", Lif::new(1));
     net.connect(a, b, Dense::weights(1.0));
-    net.connect(b, a, Dense::weights(1.0));
-    assert!(matches!(net.build(&mut rng()), Err(BuildError::InputAsTarget { .. })));
+    net.connect(b, 1, Dense::weights(1.0));
+    let error = net.build(&mut rng()).unwrap_err();
+    assert_eq!(error, BuildError::UnknownLayer { layer: 1, layers: 1 });
+
+    let mut net = NetworkBuilder::<f64>::new();
+    net.input("in", 1);
+    let b = net.layer("out", Lif::new(1));
+    let mut other = NetworkBuilder::<f64>::new();
+    let foreign = ["a", "b"].map(|name| other.input(name, 1))[1];
+    net.connect(foreign, b, Dense::weights(1.0));
+    let error = net.build(&mut rng()).unwrap_err();
+    assert_eq!(error, BuildError::UnknownInput { input: 1, inputs: 1 });
 
     let mut net = NetworkBuilder::<f64>::new();
     let a = net.input("in", 0);

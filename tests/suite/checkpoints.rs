@@ -252,7 +252,7 @@ fn other_networks_are_refused_by_name() {
         let mut net = NetworkBuilder::<f64>::new();
         let input = net.input("input", 2);
         let output = net.layer("output", Lif::new(2).tau_syn(10.0));
-        for (k, pre) in [input, output].into_iter().enumerate() {
+        for (k, pre) in [input, output.into()].into_iter().enumerate() {
             let dense = Dense::weights(0.7).delays(1.0);
             net.connect(pre, output, if k == slow { dense.tau_syn(2.0) } else { dense });
         }

@@ -98,7 +98,7 @@ fn trained_constants_change_no_other_gradient() {
         let net = net.build(&mut ChaCha8Rng::seed_from_u64(3)).unwrap().with_engine(engine);
         let events = (0..600).map(|k| (f64::from(k) * 0.1 + 0.03, k as usize * 7 % 5));
         let trace = net.forward(&SpikeTrains::from_events(5, events).unwrap(), 70.0).unwrap();
-        let objective = Objective::new(MeanVoltage, CrossEntropy::temperature(0.1));
+        let objective = Objective::new(MeanVoltage, CrossEntropy::new().temperature(0.1));
         let (evaluation, gradients) = net.backward(&trace, &objective, &1).unwrap();
         (trace.spikes(0).clone(), evaluation, gradients)
     };

@@ -200,7 +200,7 @@ fn compare_all(load: &Load) -> Result<(), TestCaseError> {
     let counts = SpikeCount::new().voltage_heuristic(0.1);
     type Wanted = (SpikeTrains, Vec<f64>);
     let follow = Objective::new(potentials, MeanSquaredError);
-    let count = Objective::new(counts, CrossEntropy::temperature(9.0)).on_layer(0);
+    let count = Objective::new(counts, CrossEntropy::new().temperature(9.0)).on_layer(0);
     let imitate = Objective::new(SpikeTimes, VanRossum::new(8.0)).on_layer(0).weight(0.1);
     let parts = follow
         .target(|wanted: &Wanted| &wanted.1[..])

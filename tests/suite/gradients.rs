@@ -150,7 +150,7 @@ fn build(plan: &Plan) -> SpikingNetwork {
         if let Some(tau) = *tau_syn {
             dense = dense.tau_syn(tau);
         }
-        net.connect(from.map_or(input, |l| ids[l]), ids[*to], dense);
+        net.connect(from.map_or(input, |l| ids[l].into()), ids[*to], dense);
     }
     net.build(&mut ChaCha8Rng::seed_from_u64(0)).unwrap()
 }
@@ -248,9 +248,9 @@ fn with_any_output() -> impl Strategy<Value = Plan> {
 
 #[test]
 fn objectives_of_mean_potentials() {
-    let mean = Objective::new(MeanVoltage, CrossEntropy::temperature(0.2));
+    let mean = Objective::new(MeanVoltage, CrossEntropy::new().temperature(0.2));
     objective("mean", with_any_output(), mean, label);
-    let weighted = Objective::new(ExpWeightedMeanVoltage, CrossEntropy::temperature(0.2));
+    let weighted = Objective::new(ExpWeightedMeanVoltage, CrossEntropy::new().temperature(0.2));
     objective("weighted mean", with_any_output(), weighted, label);
 }
 
@@ -314,7 +314,7 @@ struct Wanted {
 /// Two parts read the last layer in ways of their own, one the first.
 #[test]
 fn objectives_of_several_parts() {
-    let classify = Objective::new(MeanVoltage, CrossEntropy::temperature(0.2));
+    let classify = Objective::new(MeanVoltage, CrossEntropy::new().temperature(0.2));
     let imitate = Objective::new(SpikeTimes, VanRossum::new(9.0)).on_layer(0).weight(0.3);
     let follow = Objective::new(VoltageAt::new([12.3, 33.1]), MeanSquaredError).weight(2.0);
     let parts = classify

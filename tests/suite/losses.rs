@@ -154,7 +154,7 @@ pub fn wanted() -> Wanted {
 }
 
 pub fn classify() -> Objective<MaxVoltage, CrossEntropy> {
-    Objective::new(MaxVoltage, CrossEntropy::temperature(0.1))
+    Objective::new(MaxVoltage, CrossEntropy::new().temperature(0.1))
 }
 
 pub fn imitate() -> Objective<SpikeTimes, VanRossum> {

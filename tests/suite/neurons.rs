@@ -229,15 +229,15 @@ fn gradients_of_first_spikes() {
 
 #[test]
 fn gradients_of_mean_potentials() {
-    let mean = Objective::new(MeanVoltage, CrossEntropy::temperature(0.2));
+    let mean = Objective::new(MeanVoltage, CrossEntropy::new().temperature(0.2));
     objective(("mean", 40), prop::bool::weighted(0.4), mean, &1);
-    let weighted = Objective::new(ExpWeightedMeanVoltage, CrossEntropy::temperature(0.2));
+    let weighted = Objective::new(ExpWeightedMeanVoltage, CrossEntropy::new().temperature(0.2));
     objective(("weighted mean", 40), prop::bool::weighted(0.4), weighted, &0);
 }
 
 #[test]
 fn gradients_of_the_maximum() {
-    let maximum = Objective::new(MaxVoltage, CrossEntropy::temperature(0.5));
+    let maximum = Objective::new(MaxVoltage, CrossEntropy::new().temperature(0.5));
     objective(("maximum", 40), prop::bool::weighted(0.4), maximum, &0);
 }
 

@@ -52,7 +52,7 @@ fn patterns_are_what_was_asked_for() {
         assert!(refused.contains(what), "{refused}");
     }
     // Values go with their edges, whatever the order of the list.
-    let recipe = Sparse::edges([(1, 0), (0, 1), (0, 0), (0, 1)])
+    let recipe = Sparse::edges([(0, 1), (1, 0), (0, 0), (1, 0)])
         .weights(vec![1.0, 2.0, 3.0, 4.0])
         .delays(vec![0.1, 0.2, 0.3, 0.4])
         .delays(Delays::per_synapse(vec![10.0, 20.0]).groups([0, 1, 1, 0]));
@@ -97,8 +97,8 @@ fn what_has_no_meaning_is_refused() {
         says(refused(2, 3, Sparse::probability(p).weights(1.0)), &["probability", "[0, 1]"]);
     }
     says(refused(2, 3, Sparse::fan_in(3).weights(1.0)), &["fan-in of 3", "2 sources", "copies"]);
-    says(refused(2, 3, Sparse::edges([(3, 0)]).weights(1.0)), &["post 3", "pre 0", "(3, 2)"]);
-    says(refused(2, 3, Sparse::edges([(0, usize::MAX)]).weights(1.0)), &["(3, 2)"]);
+    says(refused(2, 3, Sparse::edges([(0, 3)]).weights(1.0)), &["post 3", "pre 0", "(3, 2)"]);
+    says(refused(2, 3, Sparse::edges([(usize::MAX, 0)]).weights(1.0)), &["(3, 2)"]);
     let mask = Sparse::mask(Array2::from_elem((2, 3), true)).weights(1.0);
     says(refused(2, 3, mask), &["mask", "(2, 3)", "(3, 2)"]);
     says(refused(2, 3, Dense::weights(vec![1.0; 5])), &["5 weights", "6 are needed"]);

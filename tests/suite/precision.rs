@@ -123,11 +123,11 @@ fn run<F: Real>(plan: &Plan) -> Outcome<F> {
             net.backward_with(&trace, &Objective::new(FirstSpikeTime, loss), &1, &options)
         }
         Kind::Maximum => {
-            let loss = CrossEntropy::temperature(temperature);
+            let loss = CrossEntropy::new().temperature(temperature);
             net.backward_with(&trace, &Objective::new(MaxVoltage, loss), &1, &options)
         }
         _ => {
-            let loss = CrossEntropy::temperature(temperature);
+            let loss = CrossEntropy::new().temperature(temperature);
             net.backward_with(&trace, &Objective::new(MeanVoltage, loss), &1, &options)
         }
     }

@@ -118,7 +118,7 @@ fn predictions_of_classes_that_the_set_does_not_have_are_wrong() {
     let set = data(9, 1);
     for (class, correct) in [(2, 3), (3, 0), (usize::MAX, 0)] {
         let goal = Objective::new(MeanVoltage, Always(class));
-        let metrics = evaluate(&network(), &set, &goal, set.duration()).unwrap();
+        let metrics = evaluate(&network(), &set, set.duration(), &goal).unwrap();
         assert_eq!([0, 1, 2].map(|k| metrics.confusion.count(k, Some(class))), [3; 3]);
         assert_eq!(metrics.correct, correct);
         // So there is an accuracy to go by.

@@ -107,7 +107,7 @@ fn ranges_of_weights_hold_for_new_synapses() {
 
 #[test]
 fn a_rewired_network_is_one_that_was_built_so() {
-    let edges = vec![(0, 1), (1, 0), (0, 0), (0, 0)];
+    let edges = vec![(1, 0), (0, 1), (0, 0), (0, 0)];
     let delays = |values: Vec<f64>| {
         move |recipe: SynapseRecipe| recipe.delays(Delays::dendritic(vec![1.0, 2.0])).delays(values)
     };
@@ -120,7 +120,7 @@ fn a_rewired_network_is_one_that_was_built_so() {
     let add = vec![add(1, 1, 5.0, 0.5), add(0, 0, 6.0, 0.6)];
     let map = net.rewire("input->output", &Rewiring { remove: vec![0, 1], add }).unwrap();
     assert_eq!(map.origins().iter().filter(|o| o.is_none()).count(), 4);
-    let recipe = Sparse::edges([(0, 0), (0, 1), (1, 0), (1, 1)]).weights(vec![6.0, 1.0, 2.0, 5.0]);
+    let recipe = Sparse::edges([(0, 0), (1, 0), (0, 1), (1, 1)]).weights(vec![6.0, 1.0, 2.0, 5.0]);
     let built = between(2, 2, delays(vec![0.6, 0.1, 0.2, 0.5])(recipe)).unwrap();
     assert_eq!(rows(&net), rows(&built));
     assert_eq!(flat(&net), flat(&built));
@@ -140,7 +140,7 @@ fn a_rewired_network_is_one_that_was_built_so() {
 
 #[test]
 fn parallel_synapses_are_in_the_order_of_their_age() {
-    let recipe = Sparse::edges([(0, 1), (1, 0), (1, 0)]).weights(vec![1.0, 2.0, 3.0]).delays(1.0);
+    let recipe = Sparse::edges([(1, 0), (0, 1), (0, 1)]).weights(vec![1.0, 2.0, 3.0]).delays(1.0);
     let mut net = between(2, 2, recipe).unwrap();
     let new = |post, pre, weight| NewSynapse { post, pre, weight, delay: weight };
     let add = vec![new(1, 1, 9.0), new(1, 0, 5.0), new(0, 0, 4.0), new(1, 0, 6.0), new(1, 0, 5.5)];

@@ -64,6 +64,44 @@ fn a_network_survives_with_the_same_bits() {
 }
 
 #[test]
+#[cfg(feature = "files")]
+fn networks_are_saved_and_loaded() {
+    use eventprop::NetworkFileError;
+    use std::{fs, io::ErrorKind};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("runs/network.json");
+    let net = network();
+    net.save(&path).unwrap();
+    let back: SpikingNetwork = SpikingNetwork::load(&path).unwrap();
+    let spikes = |n: &SpikingNetwork| n.forward(&input(), 60.0).unwrap().spikes(0).to_owned();
+    assert_eq!(spikes(&back), spikes(&net));
+    assert_eq!(serde_json::to_value(&back).unwrap(), serde_json::to_value(&net).unwrap());
+    // What cannot be saved leaves the file that was there.
+    let mut lost = net.clone();
+    lost.parameters_mut()[0].1.values[0] = f64::NAN;
+    let error = lost.save(&path).unwrap_err().to_string();
+    assert!(error.contains("network.json") && error.contains("NaN"), "{error}");
+    let good = fs::read_to_string(&path).unwrap();
+    let loaded = |text: &str| {
+        fs::write(&path, text).unwrap();
+        SpikingNetwork::<f64>::load(&path)
+    };
+    assert!(loaded(&good).is_ok());
+    for end in [0, 1, good.len() / 2, good.len() - 1] {
+        let error = loaded(&good[..end]).unwrap_err();
+        assert!(matches!(error, NetworkFileError::Content { .. }), "{error}");
+    }
+    assert!(matches!(loaded("[1, 2]").unwrap_err(), NetworkFileError::Content { .. }));
+    let bare = serde_json::to_string(&net).unwrap();
+    let error = loaded(&bare).unwrap_err().to_string();
+    assert!(error.contains("eventprop_network"), "{error}");
+    let error = loaded(r#"{"eventprop_network":2,"neurons":[]}"#).unwrap_err();
+    assert!(matches!(error, NetworkFileError::Version { found: 2, expected: 1, .. }), "{error}");
+    let error = SpikingNetwork::<f64>::load(folder.path().join("none")).unwrap_err();
+    assert!(matches!(error, NetworkFileError::Io { kind: ErrorKind::NotFound, .. }), "{error}");
+}
+
+#[test]
 fn constants_may_be_infinite() {
     let mut net = NetworkBuilder::new();
     let input = net.input("input", 1);

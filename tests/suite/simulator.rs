@@ -180,7 +180,7 @@ fn build(case: &Case) -> (SpikingNetwork, SpikeTrains) {
         let (mean, spread) = if forwards { (0.5, 0.4) } else { (-0.1, 0.15) };
         let scale = case.strength * unit;
         let normal = Normal::new(mean * scale, spread * scale).unwrap();
-        let pre = from.map_or(input, |from| ids[from]);
+        let pre = from.map_or(input, |from| ids[from].into());
         let posts = case.layers[to].1;
         let pres = from.map_or(CHANNELS, |from| case.layers[from].1);
         if case.sparse && k % 2 == 1 {

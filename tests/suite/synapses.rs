@@ -46,7 +46,7 @@ fn recipe(
             // Duplicates, empty rows, unused sources.
             let edge = |_| (rng.random_range(0..post), rng.random_range(0..pre));
             edges = (0..post * pre).map(edge).collect();
-            Sparse::edges(edges.clone()).weights(weights)
+            Sparse::edges(edges.iter().map(|&(post, pre)| (pre, post))).weights(weights)
         }
         _ => Sparse::probability(1.0).copies(2).weights(weights),
     };
@@ -211,7 +211,7 @@ fn without_delays_they_are_zero_and_not_minus_zero() {
 fn gradients_are_exact() {
     run(150, plan(6..14, 60.0), |plan| {
         let (net, input) = build(plan);
-        let objective = Objective::new(MeanVoltage, CrossEntropy::temperature(0.2));
+        let objective = Objective::new(MeanVoltage, CrossEntropy::new().temperature(0.2));
         let report = GradientCheck::new().run(&net, &input, 60.0, &objective, &1);
         let Ok(report) = report else { return Err(TestCaseError::reject("too busy")) };
         prop_assert!(report.classes.iter().all(|c| c.mismatches.is_empty()), "{}", report);
@@ -314,7 +314,7 @@ fn single_precision_agrees_with_double() {
         let (loss, gradients) = net.backward(&trace, &objective, &[F::of(1.0); 2]).unwrap();
         (loss.loss.as_f64(), gradients.values().iter().map(|g| g.as_f64()).collect())
     }
-    let edges = || Sparse::edges([(0, 0), (1, 1), (1, 0), (1, 0)]);
+    let edges = || Sparse::edges([(0, 0), (1, 1), (0, 1), (0, 1)]);
     let (a, x) = run(edges().weights(6.0_f32).delays(Delays::axonal(3.0).smooth().max(8.0)));
     let (b, y) = run(edges().weights(6.0_f64).delays(Delays::axonal(3.0).smooth().max(8.0)));
     assert!((a - b).abs() < 1e-4 * b, "{a} against {b}");

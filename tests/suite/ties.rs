@@ -100,7 +100,7 @@ fn chain(n: usize, closed: Option<f64>) -> SpikingNetwork {
         let next = net.layer(format!("{k}"), Lif::new(1).tau_mem(8.0).tau_syn(5.0));
         net.connect(before, next, Dense::weights(4.0).delays(0.0));
         first.get_or_insert(next);
-        before = next;
+        before = next.into();
     }
     if let Some(weight) = closed {
         net.connect(before, first.unwrap(), Dense::weights(weight).delays(0.0));

@@ -95,9 +95,9 @@ fn what_is_chosen_at_run_time_trains_as_what_is_known_before() {
     assert_eq!(boxed.fit(&mut network(), &set, Some(&set), &mut []).unwrap(), one);
     assert_eq!(values(&known), values(&*chosen));
     assert_ne!(values(&known), before);
-    let metrics = evaluate(&*chosen, &set, boxed.goal(), set.duration()).unwrap();
+    let metrics = evaluate(&*chosen, &set, set.duration(), boxed.goal()).unwrap();
     assert_eq!(Some(&metrics), other.epochs[1].validation.as_ref());
-    let found = predict(&*chosen, &set, boxed.goal(), set.duration()).unwrap();
+    let found = predict(&*chosen, &set, set.duration(), boxed.goal()).unwrap();
     let right = found.iter().zip(set.labels()).filter(|(found, label)| **found == Some(*label));
     assert_eq!((found.len(), right.count()), (set.len(), metrics.correct));
 }
@@ -182,7 +182,7 @@ fn observers_see_the_network_of_the_moment() {
 #[test]
 fn evaluation_is_that_of_one_batch() {
     let set = data(600, 3); // more than are in memory at a time
-    let metrics = evaluate(&network(), &set, &objective(), 30.0).unwrap();
+    let metrics = evaluate(&network(), &set, 30.0, &objective()).unwrap();
     let samples: Vec<_> = (0..600).map(|k| (set.spikes(k).unwrap(), set.label(k))).collect();
     let samples: Vec<_> = samples.iter().map(|(input, target)| Sample { input, target }).collect();
     let whole = evaluate_batch(&network(), &samples, 30.0, &objective()).unwrap();
@@ -194,7 +194,7 @@ fn evaluation_is_that_of_one_batch() {
     let silent = whole.silent[0].iter().filter(|&&s| s == 600).count();
     assert_eq!(metrics.silent_neurons(0), silent);
     let empty = set.subset(&[]).unwrap();
-    assert_eq!(evaluate(&network(), &empty, &objective(), 30.0).unwrap().samples, 0);
+    assert_eq!(evaluate(&network(), &empty, 30.0, &objective()).unwrap().samples, 0);
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn the_best_epoch_stays_and_training_stops_after_it() {
     assert_eq!(history.epochs.len(), best.epoch + 1 + 3);
     let losses = history.epochs.iter().map(|e| Metric::ValidationLoss.of(e).unwrap());
     let least = losses.fold(f64::INFINITY, f64::min);
-    let now = evaluate(&net, &validation, &objective(), 30.0).unwrap();
+    let now = evaluate(&net, &validation, 30.0, &objective()).unwrap();
     assert_eq!(now.loss, least);
     let (until_best, _) = fit(best.epoch + 1);
     assert_eq!(values(&net), values(&until_best));
@@ -360,7 +360,7 @@ fn watching_changes_nothing_and_metrics_are_what_they_are_called() {
     let names: Vec<_> = [Metric::TrainLoss, Metric::TrainAccuracy].map(|m| m.to_string()).into();
     assert_eq!(names, ["training loss", "training accuracy"]);
 
-    let metrics = evaluate(&alone, &validation, &objective(), 30.0).unwrap();
+    let metrics = evaluate(&alone, &validation, 30.0, &objective()).unwrap();
     let spikes: usize = (0..validation.len())
         .map(|k| alone.forward(&validation.spikes(k).unwrap(), 30.0).unwrap().spikes(0).len())
         .sum();

@@ -2,7 +2,7 @@
 
 use super::{Case, Population, Values};
 use eventprop::{
-    Constant, Dense, LeakyIntegrator, Lif, NetworkBuilder, ParameterKind, PopulationId, Sparse,
+    Constant, Dense, LeakyIntegrator, Lif, NetworkBuilder, ParameterKind, Source, Sparse,
     SpikingNetwork,
 };
 use ndarray::Array2;
@@ -13,17 +13,18 @@ impl Case {
     pub fn network(&self) -> Result<SpikingNetwork, Box<dyn Error>> {
         let mut net = NetworkBuilder::new();
         let input = net.input("input", self.input.len());
-        let mut layers = Vec::new();
         for (k, layer) in self.layers.iter().enumerate() {
-            layers.push(layer.add(&mut net, k)?);
+            layer.add(&mut net, k)?;
         }
         for (k, projection) in self.projections.iter().enumerate() {
             let layer = |index: i64| {
-                let known =
-                    usize::try_from(index).ok().and_then(|index| layers.get(index).copied());
+                let known = usize::try_from(index).ok().filter(|&index| index < self.layers.len());
                 known.ok_or(format!("projection {k}: there is no layer {index}"))
             };
-            let from = if projection.from == -1 { input } else { layer(projection.from)? };
+            let from = match projection.from {
+                -1 => input,
+                index => Source::Layer(layer(index)?),
+            };
             let to = layer(projection.to as i64)?;
             let weights = matrix(&projection.weights, k, "weights")?;
             let delays = matrix(&projection.delays, k, "delays")?;
@@ -49,7 +50,7 @@ impl Case {
 }
 
 impl Population {
-    fn add(&self, net: &mut NetworkBuilder, k: usize) -> Result<PopulationId, String> {
+    fn add(&self, net: &mut NetworkBuilder, k: usize) -> Result<(), String> {
         let name = format!("layer{k}");
         let mut unknown = self.trainable.clone();
         let mut constant = |kind: ParameterKind, values: &Values| -> Constant {
@@ -64,7 +65,7 @@ impl Population {
         let tau_mem = constant(ParameterKind::TauMem, &self.tau_mem);
         let tau_syn = constant(ParameterKind::TauSyn, &self.tau_syn);
         let bias = self.bias.as_ref().map(|bias| constant(ParameterKind::Bias, bias));
-        let id = if let Some(threshold) = &self.threshold {
+        if let Some(threshold) = &self.threshold {
             let mut lif = Lif::new(self.size).tau_mem(tau_mem).tau_syn(tau_syn);
             lif = lif.threshold(constant(ParameterKind::Threshold, threshold));
             if let Some(reset) = &self.reset {
@@ -84,7 +85,7 @@ impl Population {
             if let Some(time) = &self.refractory {
                 lif = lif.refractory(constant(ParameterKind::Refractory, time));
             }
-            net.layer(name, lif)
+            net.layer(name, lif);
         } else {
             let given = [
                 ("reset", self.reset.is_some()),
@@ -99,11 +100,11 @@ impl Population {
             if let Some(bias) = bias {
                 integrator = integrator.bias(bias);
             }
-            net.layer(name, integrator)
-        };
+            net.layer(name, integrator);
+        }
         match unknown.first() {
             Some(name) => Err(format!("layer {k} has no constant `{name}` that could be trained")),
-            None => Ok(id),
+            None => Ok(()),
         }
     }
 }

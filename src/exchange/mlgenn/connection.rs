@@ -13,7 +13,7 @@ pub struct Connection {
     pub(super) dt: f64,
     pub(super) weights: Vec<f64>,
     pub(super) delays: Option<Vec<f64>>,
-    /// (target, source) of each synapse, if it is sparse.
+    /// (source, target) of each synapse, if it is sparse.
     pub(super) edges: Option<Vec<(usize, usize)>>,
 }
 

@@ -208,7 +208,7 @@ impl MlGenn {
             (Some(pre), Some(post)) => {
                 count("pre_ind", pre.len(), weights.len())?;
                 count("post_ind", post.len(), weights.len())?;
-                Some(post.into_iter().zip(pre).collect())
+                Some(pre.into_iter().zip(post).collect())
             }
             (None, None) => None,
             (Some(_), None) => return Err(missing("post_ind")),

@@ -6,7 +6,7 @@ use super::paths::{Edges, Path as Way, channels, trace};
 use super::synapses::{Bundle, synapses};
 use super::{Graph, Jump, NirError, TimeUnit, Value};
 use crate::exchange::Report;
-use crate::{NetworkBuilder, PopulationId, Real, SpikingNetwork};
+use crate::{NetworkBuilder, Real, Source, SpikingNetwork};
 use rand::SeedableRng;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -92,10 +92,10 @@ impl Import {
         }
 
         let mut net = NetworkBuilder::<F>::new();
-        let mut populations: BTreeMap<&str, PopulationId> = BTreeMap::new();
+        let mut sources: BTreeMap<&str, Source> = BTreeMap::new();
         for &name in &order.inputs {
             let id = net.input(context.title(name), channels(name, &graph.nodes[name])?);
-            populations.insert(name, id);
+            sources.insert(name, id);
         }
         let numbers = graph.nodes.values().flat_map(|node| node.fields.values());
         let most = numbers.map(|v| v.shape().iter().product::<usize>()).sum::<usize>();
@@ -145,7 +145,7 @@ impl Import {
             } else {
                 net.layer(title.clone(), neurons.integrator::<F>(&mut report, &title))
             };
-            populations.insert(name, id);
+            sources.insert(name, id.into());
         }
         for ((_, source, number, receptor), bundle) in bundles {
             let (name, neurons) = &layers[number];
@@ -160,7 +160,7 @@ impl Import {
                 }
                 recipe = recipe.tau_syn(F::of(tau[0]));
             }
-            net.connect(populations[source], populations[name], recipe);
+            net.connect(sources[source], number, recipe);
         }
         self.check_outputs(graph, &edges)?;
         // Nothing is drawn.

@@ -45,7 +45,7 @@ pub(super) fn synapses<F: Real>(
                 let mut recipe = if sparse {
                     let there = matrix.indexed_iter().filter(|(_, w)| **w != 0.0);
                     let (edges, weights): (Vec<_>, Vec<F>) =
-                        there.map(|(edge, &w)| (edge, number(w))).unzip();
+                        there.map(|((post, pre), &w)| ((pre, post), number(w))).unzip();
                     Sparse::edges(edges).weights(weights)
                 } else {
                     Dense::weights(matrix.mapv(&mut number))
@@ -175,7 +175,8 @@ impl List {
         let recipe = if dense {
             Dense::weights(weights)
         } else {
-            Sparse::edges(order.iter().map(|&k| edges[k])).weights(weights)
+            let edges = order.iter().map(|&k| edges[k]).map(|(post, pre)| (pre, post));
+            Sparse::edges(edges).weights(weights)
         };
         if delayed { recipe.delays(delays) } else { recipe }
     }

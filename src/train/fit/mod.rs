@@ -253,7 +253,7 @@ impl<F: Real> Fit<'_, F> {
         raise(run, Every::Epoch, network, &mut whole)?;
         let validation = match validation {
             Some(data) => Some(
-                evaluate_by(processes, network, data, goal, duration)
+                evaluate_by(processes, network, data, duration, goal)
                     .map_err(|cause| TrainError::Validation { cause: Box::new(cause) })?,
             ),
             None => None,
