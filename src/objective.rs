@@ -59,7 +59,7 @@ impl<F: Real, G: Goal<F> + ?Sized> Goal<F> for Box<G> {
 ///
 /// ```
 /// use eventprop::{CrossEntropy, MaxVoltage, Objective};
-/// let objective = Objective::new(MaxVoltage, CrossEntropy::<f64>::new());
+/// let objective = Objective::new(MaxVoltage, CrossEntropy::new());
 /// # let _ = objective;
 /// ```
 ///
@@ -72,7 +72,7 @@ impl<F: Real, G: Goal<F> + ?Sized> Goal<F> for Box<G> {
 ///     label: usize,
 ///     pattern: SpikeTrains,
 /// }
-/// let classify = Objective::new(MaxVoltage, CrossEntropy::<f64>::new().temperature(0.1));
+/// let classify = Objective::new(MaxVoltage, CrossEntropy::new().temperature(0.1));
 /// let imitate = Objective::new(SpikeTimes, VanRossum::new(10.0)).on_layer(0).weight(0.05);
 /// let objective = classify
 ///     .target(|wanted: &Wanted| &wanted.label)

@@ -15,7 +15,7 @@ use rand::rngs::ChaCha8Rng;
 static SHARED: (Build<f64>, Build<f32>, Train<f64>, Train<f32>) = (build, build, train, train);
 
 type Build<F> = fn(F, &mut ChaCha8Rng) -> Result<Box<dyn Network<F>>, BuildError>;
-type Train<F> = fn(F, &mut dyn Network<F>, &Dataset) -> Result<History, TrainError>;
+type Train<F> = fn(&mut dyn Network<F>, &Dataset) -> Result<History, TrainError>;
 
 fn build<F: Real>(one: F, rng: &mut ChaCha8Rng) -> Result<Box<dyn Network<F>>, BuildError> {
     let mut net = NetworkBuilder::new();
@@ -27,11 +27,7 @@ fn build<F: Real>(one: F, rng: &mut ChaCha8Rng) -> Result<Box<dyn Network<F>>, B
     Ok(Box::new(net.build(rng)?))
 }
 
-fn train<F: Real>(
-    rate: F,
-    network: &mut dyn Network<F>,
-    data: &Dataset,
-) -> Result<History, TrainError> {
+fn train<F: Real>(network: &mut dyn Network<F>, data: &Dataset) -> Result<History, TrainError> {
     let objective = Objective::new(MeanVoltage, CrossEntropy::new());
-    Trainer::new(objective, Adam::new(rate)).fit(network, data, Some(data), &mut [])
+    Trainer::new(objective, Adam::new(0.01)).fit(network, data, Some(data), &mut [])
 }

@@ -39,8 +39,8 @@ fn network<F: Real>(hidden: usize) -> SpikingNetwork<F> {
     net.build(&mut ChaCha8Rng::seed_from_u64(2)).unwrap()
 }
 
-fn objective<F: Real>() -> Objective<FirstSpikeTime, CrossEntropy<F>> {
-    Objective::new(FirstSpikeTime, CrossEntropy::first_to_fire(F::one()))
+fn objective() -> Objective<FirstSpikeTime, CrossEntropy> {
+    Objective::new(FirstSpikeTime, CrossEntropy::first_to_fire(1.0))
 }
 
 fn inputs(number: usize) -> Vec<SpikeTrains> {
@@ -68,7 +68,7 @@ fn bits<F: Real>(gradients: &Gradients<F>) -> Vec<u64> {
     gradients.values().iter().map(|g| g.as_f64().to_bits()).collect()
 }
 
-fn compare<F: Real>(hidden: usize, sizes: &[usize], options: &BackwardOptions<F>) {
+fn compare<F: Real>(hidden: usize, sizes: &[usize], options: &BackwardOptions) {
     let net = network::<F>(hidden);
     for &size in sizes {
         let inputs = inputs(size);

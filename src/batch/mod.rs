@@ -106,7 +106,7 @@ pub fn backward_batch_with<F, G, T>(
     samples: &[Sample<'_, T>],
     duration: f64,
     goal: &G,
-    options: &BackwardOptions<F>,
+    options: &BackwardOptions,
 ) -> Result<(BatchSummary<F>, Gradients<F>), Error>
 where
     F: Real,
@@ -122,7 +122,7 @@ pub(crate) fn backward<F: Real>(
     network: &dyn Network<F>,
     samples: &dyn Judged<F>,
     duration: f64,
-    options: &BackwardOptions<F>,
+    options: &BackwardOptions,
 ) -> Result<(BatchSummary<F>, Gradients<F>), Error> {
     options.check(network)?;
     let count = samples.count();

@@ -90,7 +90,7 @@ pub fn backward_batch<F, G, T>(
     samples: &[Sample<'_, T>],
     duration: f64,
     goal: &G,
-    options: &BackwardOptions<F>,
+    options: &BackwardOptions,
 ) -> Result<(BatchSummary<F>, Gradients<F>), Error>
 where
     F: Real,

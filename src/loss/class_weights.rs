@@ -15,19 +15,19 @@ use crate::{Reading, Real};
 /// # let _ = objective;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct ClassWeights<L, F = f64> {
+pub struct ClassWeights<L> {
     loss: L,
-    weights: Vec<F>,
+    weights: Vec<f64>,
 }
 
-impl<L, F: Real> ClassWeights<L, F> {
+impl<L> ClassWeights<L> {
     /// With one weight per class, finite and not negative.
-    pub fn new(loss: L, weights: impl Into<Vec<F>>) -> Self {
+    pub fn new(loss: L, weights: impl Into<Vec<f64>>) -> Self {
         Self { loss, weights: weights.into() }
     }
 }
 
-impl<F: Real, L: Loss<F, Target = usize>> Loss<F> for ClassWeights<L, F> {
+impl<F: Real, L: Loss<F, Target = usize>> Loss<F> for ClassWeights<L> {
     type Target = usize;
 
     fn evaluate(&self, y: &Reading<F>, label: &usize, gradient: &mut [F]) -> Result<F, LossError> {
@@ -38,12 +38,13 @@ impl<F: Real, L: Loss<F, Target = usize>> Loss<F> for ClassWeights<L, F> {
             label: *label,
             classes,
         })?;
-        if !(weight.is_finite() && weight >= F::zero()) {
+        let factor = F::of(weight);
+        if !(factor.is_finite() && factor >= F::zero()) {
             let (what, rule) = ("the weight of a class", "finite and not negative");
-            return Err(LossError::Constant { what, value: weight.as_f64(), rule });
+            return Err(LossError::Constant { what, value: weight, rule });
         }
-        gradient.iter_mut().for_each(|g| *g *= weight);
-        Ok(weight * loss)
+        gradient.iter_mut().for_each(|g| *g *= factor);
+        Ok(factor * loss)
     }
 
     fn predict(&self, y: &Reading<F>) -> Option<usize> {

@@ -23,19 +23,19 @@ pub(super) fn arg_max<F: Real>(values: &[F], scale: F) -> Option<usize> {
 
 /// Softmax cross-entropy: L = -log softmax(scale y)\[label\], in nats. One number per neuron.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct CrossEntropy<F = f64> {
-    temperature: F,
+pub struct CrossEntropy {
+    temperature: f64,
     /// Whether the least y wins.
     least: bool,
 }
 
-impl<F: Real> Default for CrossEntropy<F> {
+impl Default for CrossEntropy {
     fn default() -> Self {
-        Self { temperature: F::one(), least: false }
+        Self { temperature: 1.0, least: false }
     }
 }
 
-impl<F: Real> CrossEntropy<F> {
+impl CrossEntropy {
     /// With y as logits: the greatest y wins.
     pub fn new() -> Self {
         Self::default()
@@ -43,32 +43,32 @@ impl<F: Real> CrossEntropy<F> {
 
     /// Takes y / temperature for y; the temperature is in the unit of y, and 1 by default. The lower it is, the less a lead
     /// must be to count as one. Above 0.
-    pub fn temperature(mut self, temperature: F) -> Self {
+    pub fn temperature(mut self, temperature: f64) -> Self {
         self.temperature = temperature;
         self
     }
 
     /// With -y / tau0 as logits, for y and tau0 > 0 in ms: the first to fire wins (Mészáros et al. 2025, TTFS).
-    pub fn first_to_fire(tau0: F) -> Self {
+    pub fn first_to_fire(tau0: f64) -> Self {
         Self { temperature: tau0, least: true }
     }
 
     /// What y is multiplied by.
-    fn scale(&self) -> F {
-        let scale = self.temperature.recip();
+    fn scale<F: Real>(&self) -> F {
+        let scale = F::of(self.temperature).recip();
         if self.least { -scale } else { scale }
     }
 }
 
-impl<F: Real> Loss<F> for CrossEntropy<F> {
+impl<F: Real> Loss<F> for CrossEntropy {
     type Target = usize;
 
     fn evaluate(&self, y: &Reading<F>, &label: &usize, gradient: &mut [F]) -> Result<F, LossError> {
         let y = y.one_per_row()?;
         check_label(label, y.len())?;
-        let scale = self.scale();
-        if !(scale.is_finite() && scale != F::zero() && self.temperature > F::zero()) {
-            let value = self.temperature.as_f64();
+        let scale: F = self.scale();
+        if !(scale.is_finite() && scale != F::zero() && self.temperature > 0.0) {
+            let value = self.temperature;
             let what = if self.least { "tau0" } else { "the temperature" };
             return Err(LossError::Constant { what, value, rule: "finite and above 0" });
         }
@@ -103,35 +103,32 @@ impl<F: Real> Loss<F> for CrossEntropy<F> {
 /// label (Mészáros et al. 2025, Yin-Yang): the others are to fire `delta` ms after the right one. One number
 /// per neuron.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct TimeInvariant<F = f64> {
-    delta: F,
+pub struct TimeInvariant {
+    delta: f64,
 }
 
-impl<F: Real> TimeInvariant<F> {
+impl TimeInvariant {
     /// With this margin in ms.
-    pub fn new(delta: F) -> Self {
+    pub fn new(delta: f64) -> Self {
         Self { delta }
     }
 }
 
-impl<F: Real> Loss<F> for TimeInvariant<F> {
+impl<F: Real> Loss<F> for TimeInvariant {
     type Target = usize;
 
     fn evaluate(&self, y: &Reading<F>, &label: &usize, gradient: &mut [F]) -> Result<F, LossError> {
         let y = y.one_per_row()?;
         check_label(label, y.len())?;
-        if !self.delta.is_finite() {
-            let value = self.delta.as_f64();
-            return Err(LossError::Constant {
-                what: "delta",
-                value,
-                rule: "a finite number of ms",
-            });
+        let delta = F::of(self.delta);
+        if !delta.is_finite() {
+            let (what, rule) = ("delta", "a finite number of ms");
+            return Err(LossError::Constant { what, value: self.delta, rule });
         }
         let mut sum = F::zero();
         gradient.fill(F::zero());
         for (i, &t) in y.iter().enumerate().filter(|(i, _)| *i != label) {
-            let miss = t - y[label] - self.delta;
+            let miss = t - y[label] - delta;
             sum += miss * miss;
             gradient[i] += miss;
             gradient[label] -= miss;

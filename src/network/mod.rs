@@ -252,7 +252,7 @@ pub trait Network<F: Real>: Send + Sync {
         trace: &Trace<F>,
         goal: &G,
         target: &G::Target,
-        options: &BackwardOptions<F>,
+        options: &BackwardOptions,
     ) -> Result<(Evaluation<F>, Gradients<F>, Health<F>), Error>
     where
         Self: Sized,
@@ -271,7 +271,7 @@ fn adjoint_with<F: Real>(
     network: &dyn Network<F>,
     trace: &Trace<F>,
     mut sensitivity: Sensitivity<F>,
-    options: &BackwardOptions<F>,
+    options: &BackwardOptions,
 ) -> Result<(Gradients<F>, Health<F>), Error> {
     let mut health = Health::new(network.layers());
     let mut gradients = Gradients::zeros(network.layout());

@@ -15,10 +15,10 @@ use crate::{Gradients, Network, Real};
 #[must_use]
 pub struct Adam<F = f64> {
     /// The learning rates; free to change between steps.
-    pub rates: Rates<F>,
-    beta1: F,
-    beta2: F,
-    epsilon: F,
+    pub rates: Rates,
+    beta1: f64,
+    beta2: f64,
+    epsilon: f64,
     steps: u64,
     first: Vec<F>,
     second: Vec<F>,
@@ -26,12 +26,12 @@ pub struct Adam<F = f64> {
 
 impl<F: Real> Adam<F> {
     /// With this learning rate for all parameters, beta = (0.9, 0.999) and epsilon = 1e-8.
-    pub fn new(rate: F) -> Self {
+    pub fn new(rate: f64) -> Self {
         Self {
             rates: Rates::new(rate),
-            beta1: F::of(0.9),
-            beta2: F::of(0.999),
-            epsilon: F::of(1e-8),
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
             steps: 0,
             first: Vec::new(),
             second: Vec::new(),
@@ -39,13 +39,13 @@ impl<F: Real> Adam<F> {
     }
 
     /// The learning rate of delays: about the greatest change in ms per step.
-    pub fn delay_rate(mut self, rate: F) -> Self {
+    pub fn delay_rate(mut self, rate: f64) -> Self {
         self.rates.delays = rate;
         self
     }
 
     /// The learning rate of the constants of neurons: about the greatest change per step, relative where the logarithm is trained.
-    pub fn constant_rate(mut self, rate: F) -> Self {
+    pub fn constant_rate(mut self, rate: f64) -> Self {
         self.rates.constants = rate;
         self
     }
@@ -56,20 +56,20 @@ impl<F: Real> Adam<F> {
     ///
     /// ```
     /// use eventprop::{Adam, ParameterKind};
-    /// let optimizer = Adam::new(0.01)
+    /// let optimizer: Adam = Adam::new(0.01)
     ///     .relative_rate("input->hidden", 0.0)
     ///     .relative_rate(("hidden->output", ParameterKind::Weight), 0.5)
     ///     .relative_rate(ParameterKind::Threshold, 0.1);
     /// assert_eq!(optimizer.rates.of("input->hidden", ParameterKind::Weight), 0.0);
     /// assert_eq!(optimizer.rates.of("hidden->output", ParameterKind::Weight), 0.005);
     /// ```
-    pub fn relative_rate(mut self, group: impl Into<ParameterGroup>, factor: F) -> Self {
+    pub fn relative_rate(mut self, group: impl Into<ParameterGroup>, factor: f64) -> Self {
         self.rates.set_relative(group, factor);
         self
     }
 
     /// The decay of the first and the second moment, in [0, 1).
-    pub fn betas(mut self, beta1: F, beta2: F) -> Self {
+    pub fn betas(mut self, beta1: f64, beta2: f64) -> Self {
         (self.beta1, self.beta2) = (beta1, beta2);
         self
     }
@@ -77,13 +77,13 @@ impl<F: Real> Adam<F> {
     /// Every step also takes this share of a weight from it, times the learning rate, apart from the moments (AdamW,
     /// Loshchilov and Hutter 2019). Delays and constants do not decay; for delays there is
     /// [`DelayPenalty`](crate::DelayPenalty).
-    pub fn weight_decay(mut self, decay: F) -> Self {
+    pub fn weight_decay(mut self, decay: f64) -> Self {
         self.rates.weight_decay = decay;
         self
     }
 
     /// What is added to the root of the second moment; above 0.
-    pub fn epsilon(mut self, epsilon: F) -> Self {
+    pub fn epsilon(mut self, epsilon: f64) -> Self {
         self.epsilon = epsilon;
         self
     }
@@ -98,13 +98,13 @@ impl<F: Real> Optimizer<F> for Adam<F> {
         let layout = network.layout();
         self.rates.check(&layout)?;
         for (what, beta) in [("beta1", self.beta1), ("beta2", self.beta2)] {
-            check_constant(what, beta, |b| b >= F::zero() && b < F::one(), "in [0, 1)")?;
+            check_constant(what, beta, |b| (0.0..1.0).contains(&b), "in [0, 1)")?;
         }
-        check_constant("epsilon", self.epsilon, |e| e > F::zero(), "finite and above 0")?;
+        check_constant("epsilon", self.epsilon, |e| e > 0.0, "finite and above 0")?;
         if self.first.len() != self.second.len() {
             return Err(OptimizeError::State);
         }
-        let Self { beta1, beta2, epsilon, .. } = *self;
+        let [beta1, beta2, epsilon] = [self.beta1, self.beta2, self.epsilon].map(F::of);
         let one = F::one();
         let next_second = |second, g: F| beta2 * second + (one - beta2) * g * g;
         let steps = self.steps.saturating_add(1);

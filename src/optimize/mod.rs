@@ -110,16 +110,16 @@ pub trait Optimizer<F: Real> {
     }
 }
 
-fn check_constant<F: Real>(
+fn check_constant(
     what: &'static str,
-    value: F,
-    good: impl Fn(F) -> bool,
+    value: f64,
+    good: impl Fn(f64) -> bool,
     rule: &'static str,
 ) -> Result<(), OptimizeError> {
     if value.is_finite() && good(value) {
         Ok(())
     } else {
-        Err(OptimizeError::Constant { what, value: value.as_f64(), rule })
+        Err(OptimizeError::Constant { what, value, rule })
     }
 }
 
@@ -127,7 +127,7 @@ fn check_constant<F: Real>(
 /// `next(kept, gradient)` has to be finite for what is kept of a parameter, unless it is frozen.
 fn check_gradients<F: Real>(
     layout: &[Block],
-    rates: &Rates<F>,
+    rates: &Rates,
     gradients: &Gradients<F>,
     state: &[F],
     next: impl Fn(F, F) -> F,

@@ -1,25 +1,25 @@
 //! Learning rates.
 
 use super::{OptimizeError, check_constant};
-use crate::{Block, ParameterKind, Real};
+use crate::{Block, ParameterKind};
 use std::fmt;
 
 /// Learning rates: of weights, of delays and of constants, and of [groups](ParameterGroup) in proportion to these. So what
 /// scales the three, such as a schedule, scales all.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Rates<F = f64> {
+pub struct Rates {
     /// Per step, for weights.
-    pub weights: F,
+    pub weights: f64,
     /// In ms per step (Adam) or ms per unit of gradient (SGD), for delays.
-    pub delays: F,
+    pub delays: f64,
     /// Per step, for the constants of neurons. Those above 0 are trained by their logarithm, so this is
     /// about their greatest relative change (Adam).
-    pub constants: F,
+    pub constants: f64,
     /// What weights lose per step, as a share of them and of their learning rate.
-    pub weight_decay: F,
+    pub weight_decay: f64,
     /// Factors of groups.
-    relative: Vec<(ParameterGroup, F)>,
+    relative: Vec<(ParameterGroup, f64)>,
 }
 
 /// Parameters that have a learning rate of their own. Kinds, names and pairs of both turn into it.
@@ -72,15 +72,15 @@ impl From<(&str, ParameterKind)> for ParameterGroup {
     }
 }
 
-impl<F: Real> Rates<F> {
+impl Rates {
     /// The same rate for all parameters, and no decay.
-    pub fn new(rate: F) -> Self {
-        let (weight_decay, relative) = (F::zero(), Vec::new());
+    pub fn new(rate: f64) -> Self {
+        let (weight_decay, relative) = (0.0, Vec::new());
         Self { weights: rate, delays: rate, constants: rate, weight_decay, relative }
     }
 
     /// The rate of a kind of parameters of a projection or a layer.
-    pub fn of(&self, owner: &str, kind: ParameterKind) -> F {
+    pub fn of(&self, owner: &str, kind: ParameterKind) -> f64 {
         let rate = match kind {
             ParameterKind::Weight => self.weights,
             ParameterKind::Delay => self.delays,
@@ -93,12 +93,12 @@ impl<F: Real> Rates<F> {
     /// Whether a group with the factor 0 holds them: an optimiser skips these, whatever it remembers of them.
     pub fn freezes(&self, owner: &str, kind: ParameterKind) -> bool {
         let mut groups = self.relative.iter();
-        groups.any(|(group, factor)| *factor == F::zero() && group.contains(owner, kind))
+        groups.any(|(group, factor)| *factor == 0.0 && group.contains(owner, kind))
     }
 
     /// Makes the rate of a group this multiple of what it is without; with 0 its parameters, and what the optimiser
     /// remembers of them, stay as they are. Parameters of several groups have the product.
-    pub fn set_relative(&mut self, group: impl Into<ParameterGroup>, factor: F) {
+    pub fn set_relative(&mut self, group: impl Into<ParameterGroup>, factor: f64) {
         let group = group.into();
         self.relative.retain(|(g, _)| *g != group);
         self.relative.push((group, factor));
@@ -116,11 +116,11 @@ impl<F: Real> Rates<F> {
             ("the learning rate of constants", self.constants),
             ("the weight decay", self.weight_decay),
         ] {
-            check_constant(what, rate, |r| r >= F::zero(), "finite and not negative")?;
+            check_constant(what, rate, |r| r >= 0.0, "finite and not negative")?;
         }
         for (group, factor) in &self.relative {
             let what = "a relative learning rate";
-            check_constant(what, *factor, |f| f >= F::zero(), "finite and not negative")?;
+            check_constant(what, *factor, |f| f >= 0.0, "finite and not negative")?;
             let named = !matches!(group, ParameterGroup::Kind(_));
             if named && !layout.iter().any(|block| group.contains(&block.owner, block.kind)) {
                 let known = |b: &Block| format!("{} of `{}`", b.kind, b.owner);

@@ -8,7 +8,7 @@ use super::Rates;
 #[derive(Debug, Default)]
 pub struct OptimizerState<'a, F> {
     /// The learning rates, if it has any. Schedules scale them for the length of a step.
-    pub rates: Option<&'a mut Rates<F>>,
+    pub rates: Option<&'a mut Rates>,
     /// How many steps it took, if that matters to it.
     pub steps: Option<&'a mut u64>,
     /// Lists with a name and one number per parameter, block after block. A list may be empty: nothing is

@@ -10,7 +10,7 @@ use crate::{Bounds, Gradients, Network, ParameterKind, ParameterMut, Real};
 pub(super) fn step_each<F: Real, const N: usize>(
     network: &mut dyn Network<F>,
     gradients: &Gradients<F>,
-    rates: &Rates<F>,
+    rates: &Rates,
     mut kept: [&mut [F]; N],
     step: impl Fn([&mut F; N], F) -> F + Sync,
 ) {
@@ -28,8 +28,9 @@ pub(super) fn step_each<F: Real, const N: usize>(
         if rates.freezes(owner, kind) {
             continue;
         }
-        let rate = rates.of(owner, kind);
-        let decay = if kind == ParameterKind::Weight { rates.weight_decay } else { F::zero() };
+        let rate = F::of(rates.of(owner, kind));
+        let decay = if kind == ParameterKind::Weight { rates.weight_decay } else { 0.0 };
+        let decay = F::of(decay);
         let mut own = own.map(|list| list.chunks_mut(SEGMENT));
         let parts = values.chunks_mut(SEGMENT).zip(gradients.chunks(SEGMENT));
         segments.extend(parts.map(|(values, gradients)| {

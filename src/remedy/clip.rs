@@ -9,38 +9,38 @@ use crate::{Gradients, Health, ParameterKind, Real};
 /// optimiser to refuse.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct GradientClip<F = f64> {
+pub struct GradientClip {
     kind: ParameterKind,
-    limit: F,
+    limit: f64,
     by_norm: bool,
 }
 
-impl<F: Real> GradientClip<F> {
+impl GradientClip {
     /// Brings every gradient of this kind into [-limit, limit].
-    pub fn value(kind: ParameterKind, limit: F) -> Self {
+    pub fn value(kind: ParameterKind, limit: f64) -> Self {
         Self { kind, limit, by_norm: false }
     }
 
     /// Scales all gradients of this kind together so that their Euclidean norm is at most `limit`.
-    pub fn norm(kind: ParameterKind, limit: F) -> Self {
+    pub fn norm(kind: ParameterKind, limit: f64) -> Self {
         Self { kind, limit, by_norm: true }
     }
 
     pub(super) fn check(&self) -> Result<(), RemedyError> {
-        check("the limit of gradients", self.limit, |l| l > F::zero(), "finite and above 0")
+        check("the limit of gradients", self.limit, |l| l > 0.0, "finite and above 0")
     }
 
     /// Clips, and counts in `health` the gradients that changed.
     ///
     /// # Errors
     /// A limit that has no meaning.
-    pub fn apply(
+    pub fn apply<F: Real>(
         &self,
         gradients: &mut Gradients<F>,
         health: &mut Health<F>,
     ) -> Result<(), RemedyError> {
         self.check()?;
-        let Self { limit, .. } = *self;
+        let limit = F::of(self.limit);
         if !self.by_norm {
             self.for_each(gradients, |g| {
                 if g.abs() > limit && g.is_finite() {
@@ -74,7 +74,7 @@ impl<F: Real> GradientClip<F> {
         Ok(())
     }
 
-    fn for_each(&self, gradients: &mut Gradients<F>, mut f: impl FnMut(&mut F)) {
+    fn for_each<F: Real>(&self, gradients: &mut Gradients<F>, mut f: impl FnMut(&mut F)) {
         let mut start = 0;
         for block in 0..gradients.layout().len() {
             let (kind, len) = (gradients.layout()[block].kind, gradients.layout()[block].len);

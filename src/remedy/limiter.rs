@@ -10,35 +10,35 @@ use crate::{Real, Trace};
 /// above it keep their exact gradient. It also stands in for a slope of 0, which has no gradient.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum SlopeLimiter<F = f64> {
+pub enum SlopeLimiter {
     /// The floor itself, a slope in 1/ms.
-    Absolute(F),
+    Absolute(f64),
     /// 1/slope may be this many times what it is at the mean slope of the layer's spikes in the trial: the
     /// floor is that mean divided by this number, at least 1.
-    Relative(F),
+    Relative(f64),
 }
 
-impl<F: Real> SlopeLimiter<F> {
+impl SlopeLimiter {
     pub(super) fn check(&self) -> Result<(), RemedyError> {
         match *self {
             Self::Absolute(floor) => {
-                check("the slope floor", floor, |f| f > F::zero(), "finite and above 0")
+                check("the slope floor", floor, |f| f > 0.0, "finite and above 0")
             }
             Self::Relative(times) => {
-                check("the greatest amplification", times, |t| t >= F::one(), "finite, at least 1")
+                check("the greatest amplification", times, |t| t >= 1.0, "finite, at least 1")
             }
         }
     }
 
     /// The floor for a layer in a trial.
-    pub(super) fn floor(&self, trace: &Trace<F>, layer: usize) -> F {
+    pub(super) fn floor<F: Real>(&self, trace: &Trace<F>, layer: usize) -> F {
         match *self {
-            Self::Absolute(floor) => floor,
+            Self::Absolute(floor) => F::of(floor),
             Self::Relative(times) => {
                 let slopes = &trace.layers[layer].slopes;
                 let sum: F = slopes.iter().copied().sum();
                 // A sum that is not finite is left for the adjoint pass to refuse, spike by spike.
-                let floor = sum / F::of(slopes.len().max(1) as f64) / times;
+                let floor = sum / F::of(slopes.len().max(1) as f64) / F::of(times);
                 if floor.is_finite() { floor.max(F::zero()) } else { F::zero() }
             }
         }

@@ -77,16 +77,16 @@ pub enum RemedyError {
     },
 }
 
-fn check<F: Real>(
+fn check(
     what: &'static str,
-    value: F,
-    good: impl Fn(F) -> bool,
+    value: f64,
+    good: impl Fn(f64) -> bool,
     rule: &'static str,
 ) -> Result<(), RemedyError> {
     if value.is_finite() && good(value) {
         Ok(())
     } else {
-        Err(RemedyError::Constant { what, value: value.as_f64(), rule })
+        Err(RemedyError::Constant { what, value, rule })
     }
 }
 

@@ -13,38 +13,38 @@ use crate::{BatchSummary, Gradients, Health, Network, Real, Sensitivity, Trace};
 ///     .limit_slopes(SlopeLimiter::Absolute(0.001))
 ///     .regularize(SpikeCountRegularizer::new(0).upper(14.0, 1e-9))
 ///     .clip(GradientClip::norm(ParameterKind::Delay, 1.0));
-/// # let _: BackwardOptions = options;
+/// # let _ = options;
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[must_use]
-pub struct BackwardOptions<F = f64> {
-    limiter: Option<SlopeLimiter<F>>,
-    regularizers: Vec<SpikeCountRegularizer<F>>,
-    clips: Vec<GradientClip<F>>,
+pub struct BackwardOptions {
+    limiter: Option<SlopeLimiter>,
+    regularizers: Vec<SpikeCountRegularizer>,
+    clips: Vec<GradientClip>,
     near: Option<f64>,
 }
 
-impl<F: Real> BackwardOptions<F> {
+impl BackwardOptions {
     /// The exact gradient.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Limits the gradient through grazing spikes of all layers.
-    pub fn limit_slopes(mut self, limiter: SlopeLimiter<F>) -> Self {
+    pub fn limit_slopes(mut self, limiter: SlopeLimiter) -> Self {
         self.limiter = Some(limiter);
         self
     }
 
     /// Adds a regulariser; each acts by itself.
-    pub fn regularize(mut self, regularizer: SpikeCountRegularizer<F>) -> Self {
+    pub fn regularize(mut self, regularizer: SpikeCountRegularizer) -> Self {
         self.regularizers.push(regularizer);
         self
     }
 
     /// Clips the gradients in the end; in this order, if there are several.
-    pub fn clip(mut self, clip: GradientClip<F>) -> Self {
+    pub fn clip(mut self, clip: GradientClip) -> Self {
         self.clips.push(clip);
         self
     }
@@ -62,7 +62,7 @@ impl<F: Real> BackwardOptions<F> {
         self.near
     }
 
-    pub(crate) fn check(&self, network: &dyn Network<F>) -> Result<(), RemedyError> {
+    pub(crate) fn check<F: Real>(&self, network: &dyn Network<F>) -> Result<(), RemedyError> {
         self.limiter.iter().try_for_each(SlopeLimiter::check)?;
         self.regularizers.iter().try_for_each(|r| r.check(network))?;
         self.clips.iter().try_for_each(GradientClip::check)?;
@@ -76,7 +76,7 @@ impl<F: Real> BackwardOptions<F> {
     }
 
     /// Adds the remedies that act in the adjoint pass to the sensitivity of a loss.
-    pub(crate) fn prepare(
+    pub(crate) fn prepare<F: Real>(
         &self,
         trace: &Trace<F>,
         batch: Option<&BatchSummary<F>>,
@@ -96,7 +96,7 @@ impl<F: Real> BackwardOptions<F> {
     }
 
     /// Clips complete gradients.
-    pub(crate) fn finish(
+    pub(crate) fn finish<F: Real>(
         &self,
         gradients: &mut Gradients<F>,
         health: &mut Health<F>,

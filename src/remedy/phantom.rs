@@ -22,14 +22,14 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[must_use]
-pub struct PhantomSpikeTime<F = f64> {
-    slope: F,
+pub struct PhantomSpikeTime {
+    slope: f64,
     time: Option<f64>,
 }
 
-impl<F: Real> PhantomSpikeTime<F> {
+impl PhantomSpikeTime {
     /// Phantoms of this slope in 1/ms, at the end of the trial.
-    pub fn new(slope: F) -> Self {
+    pub fn new(slope: f64) -> Self {
         Self { slope, time: None }
     }
 
@@ -40,7 +40,7 @@ impl<F: Real> PhantomSpikeTime<F> {
     }
 
     fn check(&self) -> Result<(), RemedyError> {
-        check("the slope of phantoms", self.slope, |s| s > F::zero(), "finite and above 0")?;
+        check("the slope of phantoms", self.slope, |s| s > 0.0, "finite and above 0")?;
         let time = self.time.unwrap_or(0.0);
         check("the time of phantoms", time, |t| t >= 0.0, "finite and not negative")
     }
@@ -50,7 +50,7 @@ impl<F: Real> PhantomSpikeTime<F> {
     }
 }
 
-impl<F: Real> Readout<F> for PhantomSpikeTime<F> {
+impl<F: Real> Readout<F> for PhantomSpikeTime {
     fn read(&self, recording: &Recording<'_, F>, y: &mut Reading<F>) -> Result<(), ReadoutError> {
         self.check()?;
         recording.check_fires()?;
@@ -71,7 +71,7 @@ impl<F: Real> Readout<F> for PhantomSpikeTime<F> {
         let time = self.time(recording.duration()).min(recording.duration());
         for (neuron, (train, &g)) in recording.spikes().iter().zip(gradient).enumerate() {
             if train.is_empty() && g != F::zero() {
-                let gradient = -g / self.slope;
+                let gradient = -g / F::of(self.slope);
                 sensitivity.potentials.push(PotentialSensitivity::At { neuron, time, gradient });
                 sensitivity.phantom_spikes += 1;
             }

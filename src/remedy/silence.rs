@@ -11,16 +11,16 @@ use crate::{BatchSummary, Network, Real};
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[must_use]
-pub struct SilentNeuronLift<F = f64> {
+pub struct SilentNeuronLift {
     /// What is added to the weights.
-    pub amount: F,
+    pub amount: f64,
     /// The share of samples, in (0, 1], in which a neuron must have been silent to be lifted.
     pub share: f64,
 }
 
-impl<F: Real> SilentNeuronLift<F> {
+impl SilentNeuronLift {
     /// Lifts neurons that were silent in all samples.
-    pub fn new(amount: F) -> Self {
+    pub fn new(amount: f64) -> Self {
         Self { amount, share: 1.0 }
     }
 
@@ -31,8 +31,12 @@ impl<F: Real> SilentNeuronLift<F> {
     }
 
     /// Refuses what [`SilentNeuronLift::apply`] would, whatever the summary.
-    pub(crate) fn check(&self, network: &dyn Network<F>, layer: usize) -> Result<(), RemedyError> {
-        check_amount(self.amount)?;
+    pub(crate) fn check<F: Real>(
+        &self,
+        network: &dyn Network<F>,
+        layer: usize,
+    ) -> Result<(), RemedyError> {
+        check_amount::<F>(self.amount)?;
         let in_range = |s: f64| s > 0.0 && s <= 1.0;
         check("the share of silent samples", self.share, in_range, "in (0, 1]")?;
         check_layer(network, layer)
@@ -43,7 +47,7 @@ impl<F: Real> SilentNeuronLift<F> {
     ///
     /// # Errors
     /// Constants that have no meaning, a layer that is not there, or a summary of another network.
-    pub fn apply(
+    pub fn apply<F: Real>(
         &self,
         network: &mut dyn Network<F>,
         layer: usize,
@@ -67,24 +71,24 @@ impl<F: Real> SilentNeuronLift<F> {
 ///
 /// ```
 /// use eventprop::remedy::WeightBump;
-/// let mut bump: WeightBump = WeightBump::new(0.005).tolerance(0.1).growth(2.0);
+/// let mut bump = WeightBump::new(0.005).tolerance(0.1).growth(2.0);
 /// # let _ = &mut bump;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[must_use]
-pub struct WeightBump<F = f64> {
-    amount: F,
+pub struct WeightBump {
+    amount: f64,
     tolerance: f64,
-    growth: F,
+    growth: f64,
     /// What is added the next time; `None` if the last batch was within the tolerance.
-    next: Option<F>,
+    next: Option<f64>,
 }
 
-impl<F: Real> WeightBump<F> {
+impl WeightBump {
     /// Bumps by this amount as soon as a spike is missing, twice as much each time.
-    pub fn new(amount: F) -> Self {
-        Self { amount, tolerance: 0.0, growth: F::of(2.0), next: None }
+    pub fn new(amount: f64) -> Self {
+        Self { amount, tolerance: 0.0, growth: 2.0, next: None }
     }
 
     /// The share of missing spikes, in [0, 1], that is no reason to bump.
@@ -94,23 +98,27 @@ impl<F: Real> WeightBump<F> {
     }
 
     /// The factor, at least 1, from one bump to the next of a series.
-    pub fn growth(mut self, growth: F) -> Self {
+    pub fn growth(mut self, growth: f64) -> Self {
         self.growth = growth;
         self
     }
 
     /// Refuses what [`WeightBump::apply`] would, whatever the summary.
-    pub(crate) fn check(&self, network: &dyn Network<F>, layer: usize) -> Result<(), RemedyError> {
-        check_amount(self.amount)?;
+    pub(crate) fn check<F: Real>(
+        &self,
+        network: &dyn Network<F>,
+        layer: usize,
+    ) -> Result<(), RemedyError> {
+        check_amount::<F>(self.amount)?;
         let in_range = |t: f64| (0.0..=1.0).contains(&t);
         check("the tolerance for missing spikes", self.tolerance, in_range, "in [0, 1]")?;
-        check("the growth of bumps", self.growth, |g| g >= F::one(), "finite, at least 1")?;
+        check("the growth of bumps", self.growth, |g| g >= 1.0, "finite, at least 1")?;
         check_layer(network, layer)
     }
 
     /// What a series of bumps has grown to.
     #[cfg(feature = "files")]
-    pub(crate) fn series(&mut self) -> &mut Option<F> {
+    pub(crate) fn series(&mut self) -> &mut Option<f64> {
         &mut self.next
     }
 
@@ -120,7 +128,7 @@ impl<F: Real> WeightBump<F> {
     /// # Errors
     /// Constants that have no meaning or an amount that has grown out of range, a layer that is not there, or a
     /// summary of another network.
-    pub fn apply(
+    pub fn apply<F: Real>(
         &mut self,
         network: &mut dyn Network<F>,
         layer: usize,
@@ -128,7 +136,7 @@ impl<F: Real> WeightBump<F> {
     ) -> Result<usize, RemedyError> {
         self.check(network, layer)?;
         let amount = self.next.unwrap_or(self.amount);
-        check_amount(amount)?;
+        check_amount::<F>(amount)?;
         check_summary(network, layer, summary)?;
         let missing: u64 = summary.silent[layer].iter().sum();
         let all = summary.silent[layer].len() as f64 * summary.samples as f64;
@@ -138,13 +146,13 @@ impl<F: Real> WeightBump<F> {
         }
         // Where ranges of weights leave nothing to raise, it would grow for ever.
         let grown = amount * self.growth;
-        self.next = Some(if grown.is_finite() { grown } else { amount });
+        self.next = Some(if F::of(grown).is_finite() { grown } else { amount });
         raise(network, layer, summary, amount, |_| true)
     }
 }
 
-fn check_amount<F: Real>(amount: F) -> Result<(), RemedyError> {
-    check("the amount to raise weights by", amount, |_| true, "finite")
+fn check_amount<F: Real>(amount: f64) -> Result<(), RemedyError> {
+    check("the amount to raise weights by", amount, |a| F::of(a).is_finite(), "finite")
 }
 
 fn check_summary<F: Real>(
@@ -162,14 +170,14 @@ fn raise<F: Real>(
     network: &mut dyn Network<F>,
     layer: usize,
     summary: &mut BatchSummary<F>,
-    amount: F,
+    amount: f64,
     too_often: impl Fn(u64) -> bool,
 ) -> Result<usize, RemedyError> {
     check_summary(network, layer, summary)?;
     let mut lifted = 0;
     for (neuron, &silent) in summary.silent[layer].iter().enumerate() {
         if silent > 0 && too_often(silent) {
-            network.raise_weights(layer, neuron, amount);
+            network.raise_weights(layer, neuron, F::of(amount));
             lifted += 1;
         }
     }

@@ -28,27 +28,27 @@ use crate::{BatchSummary, LayerSensitivity, Network, Real, Trace};
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[must_use]
-pub struct SpikeCountRegularizer<F = f64> {
+pub struct SpikeCountRegularizer {
     layer: usize,
-    upper: Option<(F, F)>,
-    lower: Option<(F, F)>,
+    upper: Option<(f64, f64)>,
+    lower: Option<(f64, f64)>,
     per_trial: bool,
 }
 
-impl<F: Real> SpikeCountRegularizer<F> {
+impl SpikeCountRegularizer {
     /// For a layer, by number; without a bound it does nothing.
     pub fn new(layer: usize) -> Self {
         Self { layer, upper: None, lower: None, per_trial: false }
     }
 
     /// Acts on neurons that fire more than `count` times a trial.
-    pub fn upper(mut self, count: F, strength: F) -> Self {
+    pub fn upper(mut self, count: f64, strength: f64) -> Self {
         self.upper = Some((count, strength));
         self
     }
 
     /// Acts on neurons that fire less than `count` times a trial.
-    pub fn lower(mut self, count: F, strength: F) -> Self {
+    pub fn lower(mut self, count: f64, strength: f64) -> Self {
         self.lower = Some((count, strength));
         self
     }
@@ -59,10 +59,10 @@ impl<F: Real> SpikeCountRegularizer<F> {
         self
     }
 
-    pub(super) fn check(&self, network: &dyn Network<F>) -> Result<(), RemedyError> {
+    pub(super) fn check<F: Real>(&self, network: &dyn Network<F>) -> Result<(), RemedyError> {
         check_layer(network, self.layer)?;
         for (count, strength) in [self.upper, self.lower].into_iter().flatten() {
-            let positive = |x: F| x >= F::zero();
+            let positive = |x: f64| x >= 0.0;
             check("the spike count", count, positive, "finite and not negative")?;
             let what = "the strength of the spike-count regulariser";
             check(what, strength, positive, "finite and not negative")?;
@@ -83,14 +83,14 @@ impl<F: Real> SpikeCountRegularizer<F> {
     }
 
     /// dL/dV at each spike of a neuron that fires so often.
-    fn push(&self, count: F) -> F {
+    fn push(&self, count: f64) -> f64 {
         let above = self.upper.filter(|(most, _)| count > *most);
         let below = self.lower.filter(|(least, _)| count < *least);
-        above.or(below).map_or(F::zero(), |(target, strength)| strength * (count - target))
+        above.or(below).map_or(0.0, |(target, strength)| strength * (count - target))
     }
 
     /// Adds to the sensitivity of its layer; returns to how many spikes.
-    pub(super) fn apply(
+    pub(super) fn apply<F: Real>(
         &self,
         trace: &Trace<F>,
         batch: Option<&BatchSummary<F>>,
@@ -104,7 +104,7 @@ impl<F: Real> SpikeCountRegularizer<F> {
                 Some(batch) => batch.spikes[self.layer][neuron] as f64 / batch.samples as f64,
                 None => (w[1] - w[0]) as f64,
             };
-            let push = self.push(F::of(count));
+            let push = F::of(self.push(count));
             if push == F::zero() {
                 continue;
             }

@@ -24,27 +24,28 @@ use crate::{AdjointError, Gradients, Network, Real, Synapse};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct DelayPenalty<F = f64> {
+pub struct DelayPenalty {
     /// Per ms.
-    pub l1: F,
+    pub l1: f64,
     /// Per ms^2.
-    pub l2: F,
+    pub l2: f64,
 }
 
-impl<F: Real> DelayPenalty<F> {
+impl DelayPenalty {
     /// Adds the gradients of the penalty to `gradients`, and returns its value.
     ///
     /// # Errors
     /// Gradients of another network; nothing is added then.
-    pub fn add_to(
+    pub fn add_to<F: Real>(
         &self,
         network: &dyn Network<F>,
         gradients: &mut Gradients<F>,
     ) -> Result<F, AdjointError> {
+        let (l1, l2) = (F::of(self.l1), F::of(self.l2));
         let mut value = F::zero();
         let mut derivatives = |Synapse { delay, .. }: Synapse<F>| {
-            value += self.l1 * delay + F::of(0.5) * self.l2 * delay * delay;
-            [F::zero(), self.l1 + self.l2 * delay]
+            value += l1 * delay + F::of(0.5) * l2 * delay * delay;
+            [F::zero(), l1 + l2 * delay]
         };
         network.pull_back(&mut derivatives, gradients)?;
         Ok(value)

@@ -55,7 +55,7 @@ impl<'a> Processes<'a> {
         samples: &[Sample<'_, usize>],
         duration: f64,
         goal: &dyn Goal<F, Target = usize>,
-        options: &BackwardOptions<F>,
+        options: &BackwardOptions,
     ) -> Result<(BatchSummary<F>, Gradients<F>), Error> {
         self.note(|gather| batch::backward(gather, network, &(samples, goal), duration, options))
     }

@@ -14,42 +14,42 @@ pub enum Every {
 
 /// A remedy that raises weights.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Raise<F = f64> {
+pub enum Raise {
     /// By a fixed amount.
-    Lift(SilentNeuronLift<F>),
+    Lift(SilentNeuronLift),
     /// By an amount that grows.
-    Bump(WeightBump<F>),
+    Bump(WeightBump),
 }
 
-impl<F> From<SilentNeuronLift<F>> for Raise<F> {
-    fn from(lift: SilentNeuronLift<F>) -> Self {
+impl From<SilentNeuronLift> for Raise {
+    fn from(lift: SilentNeuronLift) -> Self {
         Self::Lift(lift)
     }
 }
 
-impl<F> From<WeightBump<F>> for Raise<F> {
-    fn from(bump: WeightBump<F>) -> Self {
+impl From<WeightBump> for Raise {
+    fn from(bump: WeightBump) -> Self {
         Self::Bump(bump)
     }
 }
 
 /// One in its place.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Placed<F> {
+pub(super) struct Placed {
     pub every: Every,
     pub layer: usize,
-    pub raise: Raise<F>,
+    pub raise: Raise,
 }
 
-impl<F: Real> Placed<F> {
-    pub fn check(&self, network: &dyn Network<F>) -> Result<(), RemedyError> {
+impl Placed {
+    pub fn check<F: Real>(&self, network: &dyn Network<F>) -> Result<(), RemedyError> {
         match &self.raise {
             Raise::Lift(lift) => lift.check(network, self.layer),
             Raise::Bump(bump) => bump.check(network, self.layer),
         }
     }
 
-    pub fn apply(
+    pub fn apply<F: Real>(
         &mut self,
         network: &mut dyn Network<F>,
         summary: &mut BatchSummary<F>,
@@ -62,7 +62,7 @@ impl<F: Real> Placed<F> {
 
     /// What a series of bumps has grown to.
     #[cfg(feature = "files")]
-    pub fn series(&mut self) -> Option<&mut Option<F>> {
+    pub fn series(&mut self) -> Option<&mut Option<f64>> {
         match &mut self.raise {
             Raise::Lift(_) => None,
             Raise::Bump(bump) => Some(bump.series()),

@@ -1,7 +1,7 @@
 //! Learning-rate schedules.
 
 use super::{History, Metric, TrainError};
-use crate::{ParameterKind, Rates, Real};
+use crate::{ParameterKind, Rates};
 
 /// The factor of a learning rate in the course of training.
 ///
@@ -213,8 +213,8 @@ impl Schedules {
 }
 
 /// Multiplies rates by the factors of weights, delays and constants.
-pub(super) fn scale<F: Real>(rates: &mut Rates<F>, [weights, delays, constants]: [f64; 3]) {
-    rates.weights *= F::of(weights);
-    rates.delays *= F::of(delays);
-    rates.constants *= F::of(constants);
+pub(super) fn scale(rates: &mut Rates, [weights, delays, constants]: [f64; 3]) {
+    rates.weights *= weights;
+    rates.delays *= delays;
+    rates.constants *= constants;
 }

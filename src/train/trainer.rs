@@ -3,7 +3,7 @@
 use super::remedies::Placed;
 use super::{Every, Metric, Raise, Schedule, Schedules, TrainError};
 use crate::data::{Augmentation, Dataset};
-use crate::{BackwardOptions, DelayPenalty, Goal, Optimizer, Real};
+use crate::{BackwardOptions, DelayPenalty, Optimizer, Real};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -50,24 +50,24 @@ use std::sync::atomic::AtomicBool;
 /// ```
 #[derive(Debug, Clone)]
 #[must_use]
-pub struct Trainer<G, O, F = f64> {
+pub struct Trainer<G, O> {
     pub(super) goal: G,
     pub(super) optimizer: O,
-    pub(super) settings: Settings<F>,
+    pub(super) settings: Settings,
 }
 
 /// What a trainer knows besides its goal and its optimiser.
 #[derive(Debug, Clone)]
-pub(super) struct Settings<F> {
+pub(super) struct Settings {
     pub epochs: usize,
     pub batch: usize,
     pub seed: u64,
     pub duration: Option<f64>,
     pub schedules: Schedules,
     pub augmentation: Augmentation,
-    pub backward: BackwardOptions<F>,
-    pub penalty: Option<DelayPenalty<F>>,
-    pub remedies: Vec<Placed<F>>,
+    pub backward: BackwardOptions,
+    pub penalty: Option<DelayPenalty>,
+    pub remedies: Vec<Placed>,
     pub early_stop: Option<(Metric, usize)>,
     pub best: Option<Metric>,
     pub stop: Option<Arc<AtomicBool>>,
@@ -75,7 +75,7 @@ pub(super) struct Settings<F> {
     pub checkpoints: Option<super::Checkpoints>,
 }
 
-impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O, F> {
+impl<G, O> Trainer<G, O> {
     /// Minimises a goal: 10 epochs in batches of 32, constant rates, seed 0.
     pub fn new(goal: G, optimizer: O) -> Self {
         let settings = Settings {
@@ -141,21 +141,21 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
     }
 
     /// What backward passes do besides the exact gradient.
-    pub fn backward(mut self, options: BackwardOptions<F>) -> Self {
+    pub fn backward(mut self, options: BackwardOptions) -> Self {
         self.settings.backward = options;
         self
     }
 
     /// Adds the gradients of a penalty on delays to those of each batch, after what backward passes do. The losses that
     /// are reported are without it.
-    pub fn delay_penalty(mut self, penalty: DelayPenalty<F>) -> Self {
+    pub fn delay_penalty(mut self, penalty: DelayPenalty) -> Self {
         self.settings.penalty = Some(penalty);
         self
     }
 
     /// Raises weights onto silent neurons of a layer, with a [`SilentNeuronLift`](crate::remedy::SilentNeuronLift)
     /// or a [`WeightBump`](crate::remedy::WeightBump); those that are added first act first.
-    pub fn raise(mut self, every: Every, layer: usize, remedy: impl Into<Raise<F>>) -> Self {
+    pub fn raise(mut self, every: Every, layer: usize, remedy: impl Into<Raise>) -> Self {
         self.settings.remedies.push(Placed { every, layer, raise: remedy.into() });
         self
     }
@@ -187,9 +187,9 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
     }
 }
 
-impl<F: Real> Settings<F> {
+impl Settings {
     /// Checks them, and that the optimiser can do what they say.
-    pub fn check(
+    pub fn check<F: Real>(
         &self,
         optimizer: &mut dyn Optimizer<F>,
         train: &Dataset,
@@ -236,7 +236,7 @@ impl<F: Real> Settings<F> {
     }
 
     /// The settings that a resumed run must share with the one before, and a process with the others, with their names.
-    pub fn named(
+    pub fn named<F: Real>(
         &self,
         optimizer: &mut dyn Optimizer<F>,
         train: &Dataset,

@@ -209,13 +209,13 @@ fn another_part_does_not_decide_for_outputs_that_tell_nothing() {
     net.connect(hidden, output, Dense::weights(0.0));
     let net = net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap();
     let trace = net.forward(&SpikeTrains::from_channels([[1.0]]).unwrap(), DURATION).unwrap();
-    let first = || Objective::new(FirstSpikeTime, CrossEntropy::<f64>::first_to_fire(2.0));
+    let first = || Objective::new(FirstSpikeTime, CrossEntropy::first_to_fire(2.0));
     assert_eq!(net.evaluate(&trace, &first().on_layer(0), &0).unwrap().prediction, Some(2));
     let parts = first().and(first().on_layer(0));
     assert_eq!(net.evaluate(&trace, &parts, &0).unwrap().prediction, None);
     let weighted = Objective::new(
         FirstSpikeTime,
-        ClassWeights::new(CrossEntropy::<f64>::first_to_fire(2.0), [1.0, 2.0]),
+        ClassWeights::new(CrossEntropy::first_to_fire(2.0), [1.0, 2.0]),
     );
     let parts = weighted.and(first().on_layer(0));
     assert_eq!(net.evaluate(&trace, &parts, &0).unwrap().prediction, None);

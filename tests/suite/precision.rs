@@ -115,11 +115,11 @@ fn run<F: Real>(plan: &Plan) -> Outcome<F> {
     net.connect(hidden, output, dense(2));
     let net = net.build(&mut ChaCha8Rng::seed_from_u64(0)).unwrap();
     let trace = net.forward(&plan.input, DURATION).unwrap();
-    let temperature = F::of(0.25);
+    let temperature = 0.25;
     let options = BackwardOptions::new().near_ties(NEAR);
     let (_, gradients, health) = match plan.kind {
         Kind::FirstSpikes => {
-            let loss = CrossEntropy::first_to_fire(F::of(5.0));
+            let loss = CrossEntropy::first_to_fire(5.0);
             net.backward_with(&trace, &Objective::new(FirstSpikeTime, loss), &1, &options)
         }
         Kind::Maximum => {

@@ -162,7 +162,7 @@ impl Load {
     /// An optimiser with the rates that the workload is trained with.
     pub fn adam<F: Real>(&self) -> Adam<F> {
         let rate = if self.workload == Workload::YinYang { 0.02 } else { 0.001 };
-        Adam::new(F::of(rate)).delay_rate(F::of(0.1))
+        Adam::new(rate).delay_rate(0.1)
     }
 
     /// The number of synaptic events of a trial: spikes times the synapses that each passes.
@@ -216,10 +216,10 @@ fn delayed<F: Real>(
     Ok(normal(mean, sd)?.delays(delays).max_delay(F::of(longest)))
 }
 
-fn first_to_fire<F: Real>() -> Objective<FirstSpikeTime, CrossEntropy<F>> {
-    Objective::new(FirstSpikeTime, CrossEntropy::first_to_fire(F::of(0.3)))
+fn first_to_fire() -> Objective<FirstSpikeTime, CrossEntropy> {
+    Objective::new(FirstSpikeTime, CrossEntropy::first_to_fire(0.3))
 }
 
-fn mean_voltage<F: Real>() -> Objective<ExpWeightedMeanVoltage, CrossEntropy<F>> {
+fn mean_voltage() -> Objective<ExpWeightedMeanVoltage, CrossEntropy> {
     Objective::new(ExpWeightedMeanVoltage, CrossEntropy::new())
 }

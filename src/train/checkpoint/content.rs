@@ -68,7 +68,7 @@ impl Checkpoint {
             }
             put(&mut tensors, &storage, &prefix(name), list);
         }
-        let bits = |series: &mut Option<F>| series.map(|x| x.as_f64().to_bits());
+        let bits = |series: &mut Option<f64>| series.map(f64::to_bits);
         let training = Training {
             epochs: run.history.epochs.len(),
             batches: run.batches,
@@ -127,7 +127,7 @@ impl Checkpoint {
         }
         let series = run.remedies.iter_mut().filter_map(|r| r.series());
         for (series, bits) in series.zip(&training.bumps) {
-            *series = bits.map(|bits| F::of(f64::from_bits(bits)));
+            *series = bits.map(f64::from_bits);
         }
         run.best = best;
         run.batches = training.batches;

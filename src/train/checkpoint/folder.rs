@@ -118,9 +118,9 @@ fn list(folder: &Path) -> Result<Vec<(usize, PathBuf)>, CheckpointError> {
     Ok(found)
 }
 
-impl<F: Real> Settings<F> {
+impl Settings {
     /// Goes on from a checkpoint, if that is asked for and there is one; returns its file, and what was skipped.
-    pub(in crate::train) fn resume(
+    pub(in crate::train) fn resume<F: Real>(
         &self,
         network: &mut dyn Network<F>,
         run: &mut Run<'_, F>,
@@ -146,7 +146,7 @@ impl<F: Real> Settings<F> {
     }
 
     /// Writes a checkpoint if one is due.
-    pub(in crate::train) fn checkpoint(
+    pub(in crate::train) fn checkpoint<F: Real>(
         &self,
         network: &dyn Network<F>,
         run: &mut Run<'_, F>,

@@ -25,7 +25,7 @@ pub(super) type Resumed = (Option<PathBuf>, Vec<String>);
 /// All that changes in the course of training, but for the parameters.
 pub(super) struct Run<'a, F> {
     pub optimizer: &'a mut dyn Optimizer<F>,
-    pub remedies: Vec<Placed<F>>,
+    pub remedies: Vec<Placed>,
     /// The batches so far.
     pub batches: u64,
     pub history: History,
@@ -33,7 +33,7 @@ pub(super) struct Run<'a, F> {
     pub best: Option<Vec<F>>,
 }
 
-impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O, F> {
+impl<G, O> Trainer<G, O> {
     /// Trains a network, and returns the reports of all epochs. The trainer and its optimiser stay as they are.
     ///
     /// A second call is another run: from epoch 0 on, with the optimiser as it was given, and the same order and augmentation of
@@ -47,13 +47,17 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
     /// parameters it has by then; with [`Trainer::keep_best`] those of the best epoch so far. What was reported of
     /// epochs that are done has gone to the observers. An accuracy to stop or keep the best by that no epoch had is an
     /// error at the end.
-    pub fn fit(
+    pub fn fit<F: Real>(
         &self,
         network: &mut dyn Network<F>,
         train: &Dataset,
         validation: Option<&Dataset>,
         observers: &mut [&mut dyn Observer<F>],
-    ) -> Result<History, TrainError> {
+    ) -> Result<History, TrainError>
+    where
+        G: Goal<F, Target = usize>,
+        O: Optimizer<F> + Clone,
+    {
         self.fit_by(&Processes::one(), network, train, validation, observers)
     }
 
@@ -68,14 +72,18 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
     /// As [`Trainer::fit`]. When one rank fails, all do: the others with an error that names it and its reason. The last
     /// checkpoint remains.
     #[cfg(feature = "distributed")]
-    pub fn fit_on(
+    pub fn fit_on<F: Real>(
         &self,
         ranks: &dyn crate::distributed::Communicator,
         network: &mut dyn Network<F>,
         train: &Dataset,
         validation: Option<&Dataset>,
         observers: &mut [&mut dyn Observer<F>],
-    ) -> Result<History, TrainError> {
+    ) -> Result<History, TrainError>
+    where
+        G: Goal<F, Target = usize>,
+        O: Optimizer<F> + Clone,
+    {
         let processes = Processes::of(ranks);
         let result = self.fit_by(&processes, network, train, validation, observers);
         if let Err(error) = &result {
@@ -84,14 +92,18 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
         result
     }
 
-    fn fit_by(
+    fn fit_by<F: Real>(
         &self,
         processes: &Processes<'_>,
         network: &mut dyn Network<F>,
         train: &Dataset,
         validation: Option<&Dataset>,
         observers: &mut [&mut dyn Observer<F>],
-    ) -> Result<History, TrainError> {
+    ) -> Result<History, TrainError>
+    where
+        G: Goal<F, Target = usize>,
+        O: Optimizer<F> + Clone,
+    {
         let Self { goal, optimizer, settings } = self;
         let validation = validation.filter(|data| !data.is_empty());
         let mut optimizer = optimizer.clone();
@@ -103,7 +115,7 @@ impl<F: Real, G: Goal<F, Target = usize>, O: Optimizer<F> + Clone> Trainer<G, O,
 
 /// One run of a trainer, whatever its goal and its optimiser.
 struct Fit<'a, F> {
-    settings: &'a Settings<F>,
+    settings: &'a Settings,
     /// See [`Settings::named`].
     named: BTreeMap<String, String>,
     goal: &'a dyn Goal<F, Target = usize>,
