@@ -79,6 +79,11 @@ impl<F: Real> Assessment<F> {
         readout.clear();
     }
 
+    /// Whether there is a prediction, or a part that says that it classifies.
+    pub(crate) fn classifies(&self) -> bool {
+        self.decided || self.evaluation.prediction.is_some()
+    }
+
     /// Refuses a loss that is no number, whoever computed it.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let loss = self.evaluation.loss;

@@ -18,6 +18,13 @@ pub(crate) fn make_folder_of(file: &Path) -> io::Result<()> {
     file.parent().map_or(Ok(()), fs::create_dir_all)
 }
 
+/// Whether files can be written in a folder.
+#[cfg(feature = "files")]
+pub(crate) fn check_folder(folder: &Path) -> io::Result<()> {
+    let probe = path(&folder.join("probe"));
+    File::create(&probe).and_then(|_| fs::remove_file(&probe))
+}
+
 /// Whether this is a pipe, a device or the like, which no file can take the place of.
 pub(crate) fn is_stream(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| is_neither(&found))

@@ -49,13 +49,11 @@ impl<F: Real> BatchSummary<F> {
     /// mean over all.
     pub fn merge(&mut self, other: &Self) {
         let mut other = other.clone();
-        // Sums add up; means do not.
-        self.scale_losses(F::of(self.samples as f64));
-        other.scale_losses(F::of(other.samples as f64));
+        // Means do not add up, but their shares of the whole do.
+        let all = (self.samples + other.samples).max(1) as f64;
+        self.scale_losses(F::of(self.samples as f64 / all));
+        other.scale_losses(F::of(other.samples as f64 / all));
         self.append(&other);
-        if self.samples > 0 {
-            self.scale_losses(F::of(self.samples as f64).recip());
-        }
     }
 
     pub(super) fn scale_losses(&mut self, by: F) {

@@ -87,8 +87,7 @@ impl Metric {
 }
 
 fn accuracy(metrics: &Metrics) -> Option<f64> {
-    let decided = metrics.confusion.counts().any(|(_, prediction, _)| prediction.is_some());
-    decided.then(|| metrics.accuracy())
+    metrics.decided().then(|| metrics.accuracy())
 }
 
 impl fmt::Display for Metric {

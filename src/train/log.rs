@@ -115,9 +115,9 @@ fn quoted(field: String) -> String {
 #[allow(clippy::unnecessary_wraps)] // As JSON has it.
 fn csv(layers: &[Layer], report: &EpochReport) -> io::Result<String> {
     let columns = |m: &Metrics| {
-        let spikes = layers.iter().map(|(layer, _)| m.spikes_per_neuron(*layer));
-        let numbers = [m.loss, m.accuracy()].into_iter().chain(spikes);
-        numbers.map(|number| number.to_string()).collect::<Vec<_>>().join(",")
+        let accuracy = m.decided().then(|| m.accuracy().to_string()).unwrap_or_default();
+        let spikes = layers.iter().map(|(layer, _)| m.spikes_per_neuron(*layer).to_string());
+        [m.loss.to_string(), accuracy].into_iter().chain(spikes).collect::<Vec<_>>().join(",")
     };
     let EpochReport { epoch, factors: [weights, delays, constants], train, validation } = report;
     let validation = validation.as_ref().map_or_else(|| ",".repeat(layers.len() + 1), columns);

@@ -50,9 +50,14 @@ impl<F: Real> Observer<F> for Progress {
     }
 
     fn epoch(&mut self, report: &EpochReport, _: &dyn Network<F>) -> Verdict {
-        self.validation = match &report.validation {
-            Some(metrics) => format!("  validation {:.1} %", 100.0 * metrics.accuracy()),
-            None => format!("  accuracy {:.1} %", 100.0 * report.train.accuracy()),
+        let (what, metrics) = match &report.validation {
+            Some(metrics) => ("validation", metrics),
+            None => ("training", &report.train),
+        };
+        self.validation = if metrics.decided() {
+            format!("  {what} {:.1} %", 100.0 * metrics.accuracy())
+        } else {
+            format!("  {what} loss {:.4}", metrics.loss)
         };
         Ok(ControlFlow::Continue(()))
     }

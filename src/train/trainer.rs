@@ -1,12 +1,12 @@
 //! What training is to do.
 
 use super::remedies::Placed;
-use super::{Every, Metric, Raise, Schedule, Schedules, TrainError};
+use super::{Every, History, Metric, Raise, Schedule, Schedules, TrainError};
 use crate::data::{Augmentation, Dataset};
 use crate::{BackwardOptions, DelayPenalty, Optimizer, Real};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Trains a network by epochs of mini-batches. Made once and used for any number of runs: [`Trainer::fit`].
 ///
@@ -167,13 +167,15 @@ impl<G, O> Trainer<G, O> {
     }
 
     /// Leaves the network with the parameters of the epoch that was best by this metric, even if a later epoch fails.
-    /// Without it, those of the last epoch remain.
+    /// Without it, those of the last epoch remain. Metrics of training samples are taken while the epoch trains, so before its
+    /// last steps: prefer those of validation samples.
     pub fn keep_best(mut self, metric: Metric) -> Self {
         self.settings.best = Some(metric);
         self
     }
 
-    /// Stops after the present epoch once this flag is true, as a handler of Ctrl-C may set it.
+    /// Stops after the present epoch once this flag is true, as a handler of Ctrl-C may set it; if it is at the start, no epoch
+    /// is run.
     pub fn stop_flag(mut self, flag: Arc<AtomicBool>) -> Self {
         self.settings.stop = Some(flag);
         self
@@ -219,9 +221,7 @@ impl Settings {
         }
         self.schedules.check()?;
         self.augmentation.check().map_err(TrainError::Augmentation)?;
-        let metrics = self.schedules.metrics().into_iter().chain(self.best);
-        let mut metrics = metrics.chain(self.early_stop.map(|(metric, _)| metric));
-        if let Some(metric) = metrics.find(|m| m.needs_validation() && !validation) {
+        if let Some(metric) = self.metrics().find(|m| m.needs_validation() && !validation) {
             return Err(TrainError::NoValidation { metric });
         }
         if self.schedules.vary() && optimizer.state().rates.is_none() {
@@ -235,19 +235,45 @@ impl Settings {
         if train.is_empty() { Err(TrainError::NoSamples) } else { Ok(()) }
     }
 
+    /// The metrics that training goes by.
+    fn metrics(&self) -> impl Iterator<Item = Metric> {
+        let early = self.early_stop.map(|(metric, _)| metric);
+        self.schedules.metrics().into_iter().chain(self.best).chain(early)
+    }
+
+    /// Refuses a metric that no epoch has, if there were any.
+    pub fn check_metrics(&self, history: &History) -> Result<(), TrainError> {
+        let epochs = history.epochs.len();
+        match self.metrics().find(|&metric| history.best(metric).is_none()) {
+            Some(metric) if epochs > 0 => Err(TrainError::NoPrediction { metric, epochs }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the flag says so.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed))
+    }
+
     /// The settings that a resumed run must share with the one before, and a process with the others, with their names.
     pub fn named<F: Real>(
         &self,
         optimizer: &mut dyn Optimizer<F>,
         train: &Dataset,
+        validation: Option<&Dataset>,
     ) -> BTreeMap<String, String> {
+        // What the best epoch and schedules go by must not change; the early stop may.
+        let judges = self.schedules.metrics().into_iter().chain(self.best);
+        let judge = validation.filter(|_| judges.into_iter().any(Metric::needs_validation));
+        let hash = |set: &Dataset| format!("{:016x}", set.fingerprint());
         let rates = optimizer.state().rates.map(|rates| format!("{rates:?}"));
         [
             ("seed", format!("{}", self.seed)),
             ("batch size", format!("{}", self.batch)),
             ("duration of trials in ms", format!("{:?}", self.trial(train))),
             ("number of training samples", format!("{}", train.len())),
-            ("hash of training samples", format!("{:016x}", train.fingerprint())),
+            ("training samples by hash", hash(train)),
+            ("validation samples by hash", judge.map(hash).unwrap_or_default()),
             ("learning rates", rates.unwrap_or_default()),
             ("schedules", format!("{:?}", self.schedules)),
             ("augmentation", format!("{:?}", self.augmentation)),

@@ -69,21 +69,33 @@ fn settings_without_meaning_are_refused() {
 
 #[test]
 fn without_predictions_there_is_no_accuracy_to_go_by() {
-    /// The sum of all that is read.
-    struct Sum;
+    /// The sum of all that is read; whether it says that it classifies.
+    struct Sum(bool);
     impl Loss<f64> for Sum {
         type Target = usize;
         fn evaluate(&self, y: &Reading, _: &usize, gradient: &mut [f64]) -> Result<f64, LossError> {
             gradient.fill(1.0);
             Ok(y.values().iter().sum())
         }
+        fn classifies(&self) -> bool {
+            self.0
+        }
     }
     let set = data(9, 1);
-    let trainer = || Trainer::new(Objective::new(MeanVoltage, Sum), Adam::new(0.01)).epochs(3);
-    // To go by it is an error, told when it would have decided.
+    let trainer = |classifies| {
+        let objective = Objective::new(MeanVoltage, Sum(classifies));
+        Trainer::new(objective, Adam::new(0.01)).epochs(3)
+    };
+    let metric = Metric::TrainAccuracy;
+    let plateau = || Schedule::Plateau { metric, patience: 1, factor: 0.5 };
+    // To go by it is an error: at once, or when all was tried if there may be predictions yet.
     for (trainer, after) in [
-        (trainer().keep_best(Metric::TrainAccuracy), 3),
-        (trainer().stop_early(Metric::TrainAccuracy, 2), 2),
+        (trainer(false).keep_best(metric), 1),
+        (trainer(false).stop_early(metric, 2), 1),
+        (trainer(false).schedule(plateau()), 1),
+        (trainer(true).keep_best(metric), 3),
+        (trainer(true).stop_early(metric, 2), 2),
+        (trainer(true).schedule(plateau()), 3),
     ] {
         let mut recorder = Recorder::default();
         let error = trainer.fit(&mut network(), &set, None, &mut [&mut recorder]).unwrap_err();
@@ -92,7 +104,7 @@ fn without_predictions_there_is_no_accuracy_to_go_by() {
         };
         assert_eq!((epochs, recorder.epochs.len()), (after, after));
     }
-    let trainer = trainer().keep_best(Metric::TrainLoss);
+    let trainer = trainer(false).keep_best(Metric::TrainLoss);
     let mut epochs = trainer.fit(&mut network(), &set, None, &mut []).unwrap();
     assert_eq!(epochs.epochs[0].train.accuracy(), 0.0);
     assert_eq!([0, 1, 2].map(|k| epochs.epochs[0].train.confusion.count(k, None)), [3, 3, 3]);

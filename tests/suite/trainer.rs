@@ -281,6 +281,9 @@ fn stops_are_for_the_end_of_the_epoch() {
     let history = trainer.fit(&mut network(), &data(10, 1), None, &mut [observer]).unwrap();
     assert_eq!(history.epochs.len(), 2);
     assert_eq!(history.epochs[1].train.samples, 10);
+    // The flag is up since then.
+    let history = trainer.fit(&mut network(), &data(10, 1), None, &mut []).unwrap();
+    assert!(history.epochs.is_empty());
 }
 
 #[test]

@@ -29,7 +29,8 @@ impl Checkpoints {
         Self { folder: folder.into(), every: 1, resume: false }
     }
 
-    /// After every so many epochs, and after the last one; 0 means the last one alone.
+    /// After every so many epochs, and after the last one; 0 means the last one alone. A checkpoint holds the history of all
+    /// epochs, so in runs of thousands of short ones each takes longer than the one before.
     pub fn every(mut self, epochs: usize) -> Self {
         self.every = epochs;
         self
@@ -109,9 +110,10 @@ fn list(folder: &Path) -> Result<Vec<(usize, PathBuf)>, CheckpointError> {
         let file = entry.file_name();
         let epoch =
             file.to_str().and_then(|f| f.strip_prefix("epoch-")?.strip_suffix(".safetensors"));
-        let is_file = || entry.file_type().is_ok_and(|kind| kind.is_file());
-        if let Some(epoch) = epoch.and_then(|e| e.parse().ok()).filter(|_| is_file()) {
-            found.push((epoch, entry.path()));
+        // A link to a file is one.
+        let path = entry.path();
+        if let Some(epoch) = epoch.and_then(|e| e.parse().ok()).filter(|_| path.is_file()) {
+            found.push((epoch, path));
         }
     }
     found.sort();
@@ -130,7 +132,9 @@ impl Settings {
             return Ok((None, Vec::new()));
         };
         // Now, and not when hours of training are to be written there.
-        fs::create_dir_all(folder).map_err(|e| CheckpointError::io(&e).at(folder))?;
+        fs::create_dir_all(folder)
+            .and_then(|()| crate::beside::check_folder(folder))
+            .map_err(|e| CheckpointError::io(&e).at(folder))?;
         if !resume {
             let occupied = !list(folder)?.is_empty();
             let error = || CheckpointError::Occupied.at(folder);

@@ -6,12 +6,13 @@ use crate::train::TrainError;
 use crate::{Assessment, Error, LossError, Network, Optimizer, Parameter, Real, SpikeTrains};
 
 impl<F: Real> Fit<'_, F> {
-    /// Refuses settings without meaning, and samples that fit neither the network nor each other.
+    /// Refuses settings without meaning, and samples that fit neither the network nor each other. Returns whether the goal
+    /// classifies, as far as it says so.
     pub(super) fn check(
         &self,
         optimizer: &mut dyn Optimizer<F>,
         network: &dyn Network<F>,
-    ) -> Result<(), TrainError> {
+    ) -> Result<bool, TrainError> {
         self.settings.check(optimizer, self.train, self.validation.is_some())?;
         let sets = std::iter::once(("training samples", self.train));
         for (what, set) in sets.chain(self.validation.map(|set| ("validation samples", set))) {
@@ -39,25 +40,27 @@ impl<F: Real> Fit<'_, F> {
 
     /// Refuses labels that the goal does not know, by a trial without input: not when their samples come. What
     /// else the goal may have against the trial tells nothing of the samples.
-    fn check_labels(&self, network: &dyn Network<F>) -> Result<(), TrainError> {
+    fn check_labels(&self, network: &dyn Network<F>) -> Result<bool, TrainError> {
         let silent = SpikeTrains::silent(network.channels());
         let Ok(trace) = network.forward(&silent, self.settings.trial(self.train)) else {
-            return Ok(());
+            return Ok(true);
         };
         let mut assessment = Assessment::default();
         let mut check = |data: &Dataset| {
             let largest = data.labels().enumerate().max_by_key(|&(_, label)| label);
-            let Some((index, label)) = largest else { return Ok(()) };
+            let Some((index, label)) = largest else { return Ok(true) };
             match assessment.judge(network, &trace, self.goal, &label) {
                 Err(error) if is_of_label(&error) => {
                     Err(TrainError::Sample { index, cause: Box::new(error) })
                 }
-                _ => Ok(()),
+                Err(_) => Ok(true),
+                Ok(()) => Ok(assessment.classifies()),
             }
         };
-        check(self.train)?;
-        let validation = self.validation.map_or(Ok(()), check);
-        validation.map_err(|cause| TrainError::Validation { cause: Box::new(cause) })
+        let classifies = check(self.train)?;
+        let validation = self.validation.map_or(Ok(true), check);
+        validation.map_err(|cause| TrainError::Validation { cause: Box::new(cause) })?;
+        Ok(classifies)
     }
 }
 

@@ -17,7 +17,6 @@ use crate::{BatchSummary, Goal, Gradients, Network, OptimizeError, Optimizer, Re
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 
 /// The checkpoint that training goes on from, and newer ones that were skipped with what is wrong with them.
 pub(super) type Resumed = (Option<PathBuf>, Vec<String>);
@@ -45,8 +44,8 @@ impl<G, O> Trainer<G, O> {
     /// # Errors
     /// Settings without meaning, samples, steps, observers and checkpoints that fail. The network keeps the
     /// parameters it has by then; with [`Trainer::keep_best`] those of the best epoch so far. What was reported of
-    /// epochs that are done has gone to the observers. An accuracy to stop or keep the best by that no epoch had is an
-    /// error at the end.
+    /// epochs that are done has gone to the observers. An accuracy to go by that no epoch had is an error: after
+    /// the first one if the loss does not say that it [classifies](crate::Loss::classifies), else at the end.
     pub fn fit<F: Real>(
         &self,
         network: &mut dyn Network<F>,
@@ -107,7 +106,7 @@ impl<G, O> Trainer<G, O> {
         let Self { goal, optimizer, settings } = self;
         let validation = validation.filter(|data| !data.is_empty());
         let mut optimizer = optimizer.clone();
-        let named = settings.named(&mut optimizer, train);
+        let named = settings.named(&mut optimizer, train, validation);
         let fit = Fit { settings, named, goal, processes, train, validation };
         fit.run(&mut optimizer, network, observers)
     }
@@ -132,7 +131,7 @@ impl<F: Real> Fit<'_, F> {
         network: &mut dyn Network<F>,
         observers: &mut [&mut dyn Observer<F>],
     ) -> Result<History, TrainError> {
-        self.check(optimizer, network)?;
+        let classifies = self.check(optimizer, network)?;
         let mut run = Run {
             optimizer,
             remedies: self.settings.remedies.clone(),
@@ -145,7 +144,8 @@ impl<F: Real> Fit<'_, F> {
         #[cfg(not(feature = "files"))]
         let resumed = Resumed::default();
         let done = self.begin(network, &mut run, observers, &resumed);
-        let done = done.and_then(|stop| self.all_epochs(network, &mut run, observers, stop));
+        let done =
+            done.and_then(|stop| self.all_epochs(network, &mut run, observers, stop, classifies));
         if let Some(best) = &run.best {
             set_parameters(network, best);
         }
@@ -174,7 +174,8 @@ impl<F: Real> Fit<'_, F> {
             resumed: resumed.as_deref(),
             skipped,
         };
-        processes.any(tell(observers, |o| o.start(&start, network))?)
+        let stop = tell(observers, |o| o.start(&start, network))?;
+        processes.any(stop | settings.is_stopped())
     }
 
     /// Runs the epochs that are left, unless that is to `stop`.
@@ -184,6 +185,7 @@ impl<F: Real> Fit<'_, F> {
         run: &mut Run<'_, F>,
         observers: &mut [&mut dyn Observer<F>],
         mut stop: bool,
+        classifies: bool,
     ) -> Result<(), TrainError> {
         let Self { settings, processes, .. } = self;
         while run.history.epochs.len() < settings.epochs && !stop && !self.is_over(&run.history) {
@@ -191,8 +193,7 @@ impl<F: Real> Fit<'_, F> {
             stop = self
                 .epoch(network, run, observers)
                 .map_err(|cause| TrainError::Epoch { epoch, cause: Box::new(cause) })?;
-            stop |= settings.stop.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed));
-            stop = processes.any(stop)?;
+            stop = processes.any(stop | settings.is_stopped())?;
             #[cfg(feature = "files")]
             if processes.leads() {
                 let last = stop || epoch + 1 == settings.epochs || self.is_over(&run.history);
@@ -200,13 +201,11 @@ impl<F: Real> Fit<'_, F> {
             }
             // So that none goes on, or ends well, when the checkpoint could not be written.
             processes.any(false)?;
+            if !classifies {
+                settings.check_metrics(&run.history)?;
+            }
         }
-        let by = settings.early_stop.map(|(metric, _)| metric).into_iter().chain(settings.best);
-        let epochs = run.history.epochs.len();
-        match by.into_iter().find(|&metric| run.history.best(metric).is_none()) {
-            Some(metric) if epochs > 0 && !stop => Err(TrainError::NoPrediction { metric, epochs }),
-            _ => Ok(()),
-        }
+        if stop { Ok(()) } else { settings.check_metrics(&run.history) }
     }
 
     /// Whether the metric of the early stop has been no better for too long.
