@@ -43,7 +43,7 @@
 //! | `nir`, `mlgenn` | no | files of other programs |
 //!
 //! Extend it by implementing [`Layer`] (or only [`LinearLayer`]), [`DelayedSynapses`] and [`Connectivity`] that makes them,
-//! [`Readout`], [`Loss`], [`Optimizer`] or [`Network`].
+//! [`Readout`], [`Loss`] or [`Optimizer`]. A [`Network`] of your own wraps a [`SpikingNetwork`].
 //!
 //! Units: times, delays and time constants are in ms; potentials, weights and currents have no
 //! dimension; gradients by times are per ms. Matrices are post x pre.
@@ -178,6 +178,9 @@ pub use simulator::{Simulator, Spike};
 pub use spikes::{SpikeTrains, SpikeTrainsError};
 pub use synapse::*;
 pub use trace::Trace;
+
+/// The versions whose types are in this interface, for users who want no dependency of their own on them.
+pub use {ndarray, rand, rand_distr};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

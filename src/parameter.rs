@@ -306,8 +306,8 @@ impl ParameterMap {
         &self.origins
     }
 
-    /// Moves values, one per old parameter, to the places of the new ones; new parameters get 0. No values
-    /// stay no values: an optimiser that has not made a step yet has none.
+    /// Moves values, one per old parameter, to the places of the new ones; new parameters get 0. An empty list stays
+    /// empty: an optimiser remembers nothing before its first step.
     ///
     /// # Errors
     /// If there are values, but not as many as there were parameters; nothing is moved then.

@@ -41,8 +41,8 @@ pub trait Loss<F: Real>: Send + Sync {
         None
     }
 
-    /// Whether a sample for which [`Loss::predict`] tells no class has none, even if another part of the objective would
-    /// tell one.
+    /// Whether this is a loss of a classifier, so that its prediction counts: of several parts of an objective, the first that
+    /// classifies is asked, and a `None` from its [`Loss::predict`] is final.
     fn classifies(&self) -> bool {
         false
     }

@@ -31,7 +31,9 @@ use crate::{
 /// A network that can be simulated, differentiated and trained.
 ///
 /// [`SpikingNetwork`] is the implementor in this crate. Everything that trains (optimisers, batches, the trainer) asks for
-/// no more than this trait and takes a `&dyn Network<F>`; the gradient checker also clones.
+/// no more than this trait and takes a `&dyn Network<F>`; the gradient checker also clones. One of your own wraps a
+/// `SpikingNetwork`, which alone makes traces, and forwards what it does not change: also the methods that have defaults, or
+/// training is slow.
 pub trait Network<F: Real>: Send + Sync {
     /// The number of input channels.
     fn channels(&self) -> usize;
@@ -95,9 +97,9 @@ pub trait Network<F: Real>: Send + Sync {
         gradients: &mut Gradients<F>,
     ) -> Result<(), AdjointError>;
 
-    /// The same for one of several trials: gradients by parameters are only complete after
-    /// [`Network::settle`], which does once what need not be done for each trial. Those by input times, which belong to
-    /// one trial each, are left out, and what was there is dropped.
+    /// Like [`Network::adjoint_into`], for one of many trials. Sums per synapse are collected in `deferred`; call
+    /// [`Network::settle`] once at the end to turn them into gradients by parameters. Gradients by input times, which belong
+    /// to one trial each, are not computed, and any in `gradients` are dropped.
     ///
     /// # Errors
     /// As [`Network::adjoint_into`], and what is deferred belongs to other parameters. Nothing is deferred then.

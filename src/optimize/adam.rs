@@ -98,9 +98,9 @@ impl<F: Real> Optimizer<F> for Adam<F> {
         let layout = network.layout();
         self.rates.check(&layout)?;
         for (what, beta) in [("beta1", self.beta1), ("beta2", self.beta2)] {
-            check_constant(what, beta, |b| (0.0..1.0).contains(&b), "in [0, 1)")?;
+            check_constant::<F>(what, beta, |b| (0.0..1.0).contains(&b), "in [0, 1)")?;
         }
-        check_constant("epsilon", self.epsilon, |e| e > 0.0, "finite and above 0")?;
+        check_constant::<F>("epsilon", self.epsilon, |e| e > 0.0, "finite and above 0")?;
         if self.first.len() != self.second.len() {
             return Err(OptimizeError::State);
         }

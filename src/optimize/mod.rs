@@ -110,13 +110,15 @@ pub trait Optimizer<F: Real> {
     }
 }
 
-fn check_constant(
+/// Checks a constant as it is in the precision of the network.
+fn check_constant<F: Real>(
     what: &'static str,
     value: f64,
     good: impl Fn(f64) -> bool,
     rule: &'static str,
 ) -> Result<(), OptimizeError> {
-    if value.is_finite() && good(value) {
+    let rounded = F::of(value).as_f64();
+    if rounded.is_finite() && good(rounded) {
         Ok(())
     } else {
         Err(OptimizeError::Constant { what, value, rule })
@@ -134,6 +136,12 @@ fn check_gradients<F: Real>(
 ) -> Result<(), OptimizeError> {
     if layout != gradients.layout() {
         return Err(OptimizeError::Layout);
+    }
+    let decay = rates.weight_decay;
+    check_constant::<F>("the weight decay", decay, |_| true, "finite in this precision")?;
+    for block in layout {
+        let rate = rates.of(&block.owner, block.kind);
+        check_constant::<F>("a learning rate", rate, |_| true, "finite in this precision")?;
     }
     if !state.is_empty() && state.len() != gradients.values().len() {
         return Err(OptimizeError::State);

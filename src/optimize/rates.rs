@@ -116,11 +116,11 @@ impl Rates {
             ("the learning rate of constants", self.constants),
             ("the weight decay", self.weight_decay),
         ] {
-            check_constant(what, rate, |r| r >= 0.0, "finite and not negative")?;
+            check_constant::<f64>(what, rate, |r| r >= 0.0, "finite and not negative")?;
         }
         for (group, factor) in &self.relative {
             let what = "a relative learning rate";
-            check_constant(what, *factor, |f| f >= 0.0, "finite and not negative")?;
+            check_constant::<f64>(what, *factor, |f| f >= 0.0, "finite and not negative")?;
             let named = !matches!(group, ParameterGroup::Kind(_));
             if named && !layout.iter().any(|block| group.contains(&block.owner, block.kind)) {
                 let known = |b: &Block| format!("{} of `{}`", b.kind, b.owner);

@@ -76,7 +76,7 @@ impl<F: Real> Optimizer<F> for Sgd<F> {
     ) -> Result<(), OptimizeError> {
         let layout = network.layout();
         self.rates.check(&layout)?;
-        check_constant("momentum", self.momentum, |m| (0.0..1.0).contains(&m), "in [0, 1)")?;
+        check_constant::<F>("momentum", self.momentum, |m| (0.0..1.0).contains(&m), "in [0, 1)")?;
         let momentum = F::of(self.momentum);
         let next = |velocity, g| momentum * velocity + g;
         check_gradients(&layout, &self.rates, gradients, &self.velocity, next)?;

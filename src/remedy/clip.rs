@@ -26,8 +26,8 @@ impl GradientClip {
         Self { kind, limit, by_norm: true }
     }
 
-    pub(super) fn check(&self) -> Result<(), RemedyError> {
-        check("the limit of gradients", self.limit, |l| l > 0.0, "finite and above 0")
+    pub(super) fn check<F: Real>(&self) -> Result<(), RemedyError> {
+        check::<F>("the limit of gradients", self.limit, |l| l > 0.0, "finite and above 0")
     }
 
     /// Clips, and counts in `health` the gradients that changed.
@@ -39,7 +39,7 @@ impl GradientClip {
         gradients: &mut Gradients<F>,
         health: &mut Health<F>,
     ) -> Result<(), RemedyError> {
-        self.check()?;
+        self.check::<F>()?;
         let limit = F::of(self.limit);
         if !self.by_norm {
             self.for_each(gradients, |g| {

@@ -19,13 +19,13 @@ pub enum SlopeLimiter {
 }
 
 impl SlopeLimiter {
-    pub(super) fn check(&self) -> Result<(), RemedyError> {
+    pub(super) fn check<F: Real>(&self) -> Result<(), RemedyError> {
         match *self {
             Self::Absolute(floor) => {
-                check("the slope floor", floor, |f| f > 0.0, "finite and above 0")
+                check::<F>("the slope floor", floor, |f| f > 0.0, "finite and above 0")
             }
             Self::Relative(times) => {
-                check("the greatest amplification", times, |t| t >= 1.0, "finite, at least 1")
+                check::<F>("the greatest amplification", times, |t| t >= 1.0, "finite, at least 1")
             }
         }
     }

@@ -77,13 +77,15 @@ pub enum RemedyError {
     },
 }
 
-fn check(
+/// Checks a constant as it is in the precision of the network.
+fn check<F: Real>(
     what: &'static str,
     value: f64,
     good: impl Fn(f64) -> bool,
     rule: &'static str,
 ) -> Result<(), RemedyError> {
-    if value.is_finite() && good(value) {
+    let rounded = F::of(value).as_f64();
+    if rounded.is_finite() && good(rounded) {
         Ok(())
     } else {
         Err(RemedyError::Constant { what, value, rule })

@@ -63,11 +63,11 @@ impl BackwardOptions {
     }
 
     pub(crate) fn check<F: Real>(&self, network: &dyn Network<F>) -> Result<(), RemedyError> {
-        self.limiter.iter().try_for_each(SlopeLimiter::check)?;
+        self.limiter.iter().try_for_each(SlopeLimiter::check::<F>)?;
         self.regularizers.iter().try_for_each(|r| r.check(network))?;
-        self.clips.iter().try_for_each(GradientClip::check)?;
+        self.clips.iter().try_for_each(GradientClip::check::<F>)?;
         let near = self.near.unwrap_or(0.0);
-        check("the tolerance of near ties", near, |t| t >= 0.0, "finite and not negative")
+        check::<f64>("the tolerance of near ties", near, |t| t >= 0.0, "finite and not negative")
     }
 
     /// Whether the spikes of all of a batch have to be counted first.

@@ -39,10 +39,10 @@ impl PhantomSpikeTime {
         self
     }
 
-    fn check(&self) -> Result<(), RemedyError> {
-        check("the slope of phantoms", self.slope, |s| s > 0.0, "finite and above 0")?;
+    fn check<F: Real>(&self) -> Result<(), RemedyError> {
+        check::<F>("the slope of phantoms", self.slope, |s| s > 0.0, "finite and above 0")?;
         let time = self.time.unwrap_or(0.0);
-        check("the time of phantoms", time, |t| t >= 0.0, "finite and not negative")
+        check::<f64>("the time of phantoms", time, |t| t >= 0.0, "finite and not negative")
     }
 
     fn time(&self, duration: f64) -> f64 {
@@ -52,7 +52,7 @@ impl PhantomSpikeTime {
 
 impl<F: Real> Readout<F> for PhantomSpikeTime {
     fn read(&self, recording: &Recording<'_, F>, y: &mut Reading<F>) -> Result<(), ReadoutError> {
-        self.check()?;
+        self.check::<F>()?;
         recording.check_fires()?;
         let silent = self.time(recording.duration());
         let first = |train: &[f64]| F::of(train.first().copied().unwrap_or(silent));
@@ -66,7 +66,7 @@ impl<F: Real> Readout<F> for PhantomSpikeTime {
         gradient: &[F],
         sensitivity: &mut LayerSensitivity<F>,
     ) -> Result<(), ReadoutError> {
-        self.check()?;
+        self.check::<F>()?;
         FirstSpikeTime.pull_back(recording, gradient, sensitivity)?;
         let time = self.time(recording.duration()).min(recording.duration());
         for (neuron, (train, &g)) in recording.spikes().iter().zip(gradient).enumerate() {

@@ -63,13 +63,13 @@ impl SpikeCountRegularizer {
         check_layer(network, self.layer)?;
         for (count, strength) in [self.upper, self.lower].into_iter().flatten() {
             let positive = |x: f64| x >= 0.0;
-            check("the spike count", count, positive, "finite and not negative")?;
+            check::<F>("the spike count", count, positive, "finite and not negative")?;
             let what = "the strength of the spike-count regulariser";
-            check(what, strength, positive, "finite and not negative")?;
+            check::<F>(what, strength, positive, "finite and not negative")?;
         }
         if let (Some((upper, _)), Some((lower, _))) = (self.upper, self.lower) {
             let rule = "no more than the upper one";
-            check("the lower spike count", lower, |l| l <= upper, rule)?;
+            check::<F>("the lower spike count", lower, |l| l <= upper, rule)?;
         }
         Ok(())
     }

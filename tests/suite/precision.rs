@@ -2,10 +2,11 @@
 //!
 //!     cargo test --release --test suite precision -- --nocapture
 
+use eventprop::remedy::SlopeLimiter;
 use eventprop::{
-    BackwardOptions, Constant, CrossEntropy, Delays, Dense, FirstSpikeTime, Gradients,
-    LeakyIntegrator, Lif, MaxVoltage, MeanVoltage, Network, NetworkBuilder, Objective, Real,
-    Sparse, SpikeTrains,
+    Adam, BackwardOptions, Constant, CrossEntropy, Delays, Dense, FirstSpikeTime, Gradients,
+    LeakyIntegrator, Lif, MaxVoltage, MeanVoltage, Network, NetworkBuilder, Objective, Optimizer,
+    Real, Sgd, Sparse, SpikeTrains,
 };
 use ndarray::Array2;
 use rand::{Rng, RngExt, SeedableRng, rngs::ChaCha8Rng};
@@ -208,4 +209,41 @@ fn single_precision_has_the_stated_errors() {
         assert!(d < 2e-6 && e < 3e-4 && untied < 3e-2, "{kind:?}: {errors:?}");
         assert!(other <= 2 && tied < 30, "{kind:?}: {errors:?}");
     }
+}
+
+#[test]
+fn constants_that_this_precision_does_not_have_are_refused() {
+    fn refusals<F: Real>() -> Vec<String> {
+        let mut net = NetworkBuilder::<F>::new();
+        let input = net.input("input", 1);
+        let output = net.layer("output", Lif::new(2));
+        net.connect(input, output, Dense::weights(F::of(8.0)).delays(F::one()));
+        let net = net.build(&mut ChaCha8Rng::seed_from_u64(0)).unwrap();
+        let trace = net.forward(&SpikeTrains::from_channels([[1.0]]).unwrap(), 30.0).unwrap();
+        let objective = Objective::new(FirstSpikeTime, CrossEntropy::first_to_fire(1.0));
+        let (_, gradients) = net.backward(&trace, &objective, &0).unwrap();
+        let adam = || Adam::<F>::new(0.01);
+        let mut told = Vec::new();
+        for mut adam in [
+            Adam::new(1e300),
+            adam().weight_decay(1e300),
+            adam().betas(0.9, 1.0 - 1e-12),
+            adam().epsilon(1e-60),
+        ] {
+            let mut copy = net.clone();
+            told.extend(adam.step(&mut copy, &gradients).err().map(|e| e.to_string()));
+        }
+        told.extend(
+            Sgd::new(1e300).step(&mut net.clone(), &gradients).err().map(|e| e.to_string()),
+        );
+        for limiter in [SlopeLimiter::Absolute(1e-60), SlopeLimiter::Relative(1e300)] {
+            let options = BackwardOptions::new().limit_slopes(limiter);
+            let result = net.backward_with(&trace, &objective, &0, &options);
+            told.extend(result.err().map(|e| e.to_string()));
+        }
+        told
+    }
+    assert_eq!(refusals::<f32>().len(), 7);
+    // In double precision they are what they say, sensible or not.
+    assert_eq!(refusals::<f64>(), Vec::<String>::new());
 }
