@@ -23,13 +23,13 @@ pub enum ParameterKind {
     /// A constant drive.
     Bias,
     /// What a neuron's own spike adds to its current of adaptation.
-    Kick,
+    AdaptationJump,
     /// The logarithm of the time constant in ms of the current of adaptation.
-    TauKick,
+    TauAdaptation,
     /// The logarithm of what a neuron's own spike adds to its threshold.
-    Raise,
+    ThresholdJump,
     /// The logarithm of the time constant in ms with which the threshold falls back.
-    TauRaise,
+    TauThreshold,
     /// The logarithm of the refractory period in ms.
     Refractory,
     /// A constant of a layer from outside of the crate, with a name that is its own; stored as the layer likes.
@@ -48,14 +48,14 @@ impl ParameterKind {
             | Self::Delay
             | Self::Reset
             | Self::Bias
-            | Self::Kick
+            | Self::AdaptationJump
             | Self::Custom(_) => false,
             Self::TauMem
             | Self::TauSyn
             | Self::Threshold
-            | Self::TauKick
-            | Self::Raise
-            | Self::TauRaise
+            | Self::TauAdaptation
+            | Self::ThresholdJump
+            | Self::TauThreshold
             | Self::Refractory => true,
         }
     }
@@ -69,10 +69,10 @@ impl ParameterKind {
             Self::Threshold => "threshold",
             Self::Reset => "reset",
             Self::Bias => "bias",
-            Self::Kick => "kick",
-            Self::TauKick => "tau_kick",
-            Self::Raise => "raise",
-            Self::TauRaise => "tau_raise",
+            Self::AdaptationJump => "adaptation_jump",
+            Self::TauAdaptation => "tau_adaptation",
+            Self::ThresholdJump => "threshold_jump",
+            Self::TauThreshold => "tau_threshold",
             Self::Refractory => "refractory",
             Self::Custom(name) => name,
         }

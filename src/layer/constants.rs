@@ -111,7 +111,7 @@ pub(super) fn check<F: Real>(
     match kind {
         // Compared with the threshold as a whole.
         ParameterKind::Reset => Ok(()),
-        ParameterKind::Bias | ParameterKind::Kick => {
+        ParameterKind::Bias | ParameterKind::AdaptationJump => {
             if value.is_finite() {
                 Ok(())
             } else {
@@ -119,10 +119,14 @@ pub(super) fn check<F: Real>(
             }
         }
         // None at all, and forever, have a meaning unless they are trained.
-        ParameterKind::Refractory | ParameterKind::Raise if !trainable && value == zero => Ok(()),
+        ParameterKind::Refractory | ParameterKind::ThresholdJump if !trainable && value == zero => {
+            Ok(())
+        }
         ParameterKind::Refractory if !trainable && value == F::infinity() => Ok(()),
         _ if value.is_finite() && value > zero => Ok(()),
-        ParameterKind::Refractory | ParameterKind::Raise if !(trainable || value > zero) => {
+        ParameterKind::Refractory | ParameterKind::ThresholdJump
+            if !(trainable || value > zero) =>
+        {
             Err(LayerError::Negative { constant, value: found })
         }
         _ => Err(LayerError::NotPositive { constant, value: found }),

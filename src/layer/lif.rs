@@ -66,24 +66,20 @@ impl<F: Real> Lif<F> {
         self.with(ParameterKind::Bias, bias)
     }
 
-    /// A current of adaptation: a neuron's own spike adds `kick` to it (below 0 to make the neuron fire
-    /// less), and it decays with `tau_kick` in ms.
-    pub fn adaptation(
-        self,
-        kick: impl Into<Constant<F>>,
-        tau_kick: impl Into<Constant<F>>,
-    ) -> Self {
-        self.with(ParameterKind::Kick, kick).with(ParameterKind::TauKick, tau_kick)
+    /// A current of adaptation: a neuron's own spike adds `jump` to it (below 0 to make the neuron fire
+    /// less), and it decays with `tau` in ms.
+    pub fn adaptation(self, jump: impl Into<Constant<F>>, tau: impl Into<Constant<F>>) -> Self {
+        self.with(ParameterKind::AdaptationJump, jump).with(ParameterKind::TauAdaptation, tau)
     }
 
-    /// A threshold that a neuron's own spike raises by `raise`, not below 0, and that falls back with `tau_raise` in
+    /// A threshold that a neuron's own spike raises by `jump`, not below 0, and that falls back with `tau` in
     /// ms. V and the reset are what they are without.
     pub fn adaptive_threshold(
         self,
-        raise: impl Into<Constant<F>>,
-        tau_raise: impl Into<Constant<F>>,
+        jump: impl Into<Constant<F>>,
+        tau: impl Into<Constant<F>>,
     ) -> Self {
-        self.with(ParameterKind::Raise, raise).with(ParameterKind::TauRaise, tau_raise)
+        self.with(ParameterKind::ThresholdJump, jump).with(ParameterKind::TauThreshold, tau)
     }
 
     /// An absolute refractory period in ms: after a spike V stays at the reset for so long, also for

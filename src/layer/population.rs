@@ -31,8 +31,8 @@ impl<F: Real> LinearNeurons<F> {
     }
 
     /// Gives the neurons this constant. With a threshold they fire; then they have a reset, at 0 if none
-    /// is given, and may have an adaptation (`Kick` and `TauKick`), a threshold that rises (`Raise` and
-    /// `TauRaise`) and a refractory period. `TauSyn` is that of the first receptor; those that
+    /// is given, and may have an adaptation (`AdaptationJump` and `TauAdaptation`), a threshold that rises (`ThresholdJump` and
+    /// `TauThreshold`) and a refractory period. `TauSyn` is that of the first receptor; those that
     /// projections add are trainable and per neuron if it is.
     ///
     /// Weights, delays and custom kinds are no constants of these neurons, and are passed over.
@@ -126,11 +126,11 @@ impl<F: Real> LinearNeurons<F> {
         let zero = F::zero();
         let mut blank = ModeBank::new(zero, vec![zero; *receptors], None, zero);
         blank.threshold = has(ParameterKind::Threshold).then_some(zero);
-        if has(ParameterKind::Kick) || has(ParameterKind::TauKick) {
+        if has(ParameterKind::AdaptationJump) || has(ParameterKind::TauAdaptation) {
             blank.kick = Some(zero);
             blank.tau_syn.push(zero);
         }
-        if has(ParameterKind::Raise) || has(ParameterKind::TauRaise) {
+        if has(ParameterKind::ThresholdJump) || has(ParameterKind::TauThreshold) {
             blank.raise = Some(super::bank::Raise { jump: zero, tau: zero });
         }
         blank.refractory = has(ParameterKind::Refractory).then_some(zero);
@@ -166,8 +166,8 @@ impl<F: Real> LinearNeurons<F> {
         }
         let has = |kind| self.slots.iter().any(|slot| slot.kind == kind);
         for (one, other) in [
-            (ParameterKind::Kick, ParameterKind::TauKick),
-            (ParameterKind::Raise, ParameterKind::TauRaise),
+            (ParameterKind::AdaptationJump, ParameterKind::TauAdaptation),
+            (ParameterKind::ThresholdJump, ParameterKind::TauThreshold),
         ] {
             for (given, missing) in [(one, other), (other, one)] {
                 if has(given) && !has(missing) {

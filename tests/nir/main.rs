@@ -201,7 +201,9 @@ fn several_currents_and_richer_neurons_come_back() {
     assert_eq!(names, ["hidden", "output"]);
     let hidden: Vec<&Loss> =
         report.findings.iter().filter(|f| f.place == "hidden").map(|f| &f.loss).collect();
-    for what in ["kick", "tau_kick", "raise", "tau_raise", "refractory"] {
+    for what in
+        ["adaptation_jump", "tau_adaptation", "threshold_jump", "tau_threshold", "refractory"]
+    {
         assert!(hidden.contains(&&Loss::OnlyInMetadata { what }), "{report}");
     }
 }

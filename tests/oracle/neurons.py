@@ -43,8 +43,8 @@ class Layer:
         c = {k: listed(spec.get(k, 0)) for k in ("reset", "bias", "refractory")}
         c["tau_mem"] = listed(spec["tau_mem"])
         c["threshold"] = listed(spec["threshold"] if self.fires else 0)
-        c["kick"], c["tau_kick"] = map(listed, spec.get("adaptation", [0, 50]))
-        c["raise"], c["tau_raise"] = map(listed, spec.get("adaptive_threshold", [0, 50]))
+        c["adaptation_jump"], c["tau_adaptation"] = map(listed, spec.get("adaptation", [0, 50]))
+        c["threshold_jump"], c["tau_threshold"] = map(listed, spec.get("adaptive_threshold", [0, 50]))
         self.constants, self.receptors = c, [listed(spec["tau_syn"])]
 
     def receptor(self, tau):
@@ -59,7 +59,7 @@ class Layer:
 
     def taus(self, j):
         """Time constants of the currents; that of adaptation comes last."""
-        return [r[j if len(r) > 1 else 0] for r in self.receptors] + [self.of("tau_kick", j)]
+        return [r[j if len(r) > 1 else 0] for r in self.receptors] + [self.of("tau_adaptation", j)]
 
 
 class Neuron:
@@ -88,13 +88,13 @@ class Neuron:
             self.pieces.append((self.t, t, modes))
         self.v = sum(c * exp(-q * s) for c, q in modes)
         self.currents = [i * exp(-s / tau) for i, tau in zip(self.currents, self.taus)]
-        self.a *= exp(-s / self.of("tau_raise"))
+        self.a *= exp(-s / self.of("tau_threshold"))
         self.t = t
 
     def crossing(self, until):
         if not self.fires or self.release is not None:
             return None
-        modes = self.modes() + [(-self.a, 1 / self.of("tau_raise")), (-self.of("threshold"), mpf(0))]
+        modes = self.modes() + [(-self.a, 1 / self.of("tau_threshold")), (-self.of("threshold"), mpf(0))]
         span = float(until - self.t)
         s = np.linspace(0.0, span, int(span / 0.01) + 32)
         u = sum(float(c) * np.exp(-float(q) * s) for c, q in modes)
@@ -124,8 +124,8 @@ class Neuron:
     def fire(self):
         self.spikes.append(self.t)
         self.v = self.of("reset")
-        self.currents[-1] += self.of("kick")
-        self.a += self.of("raise")
+        self.currents[-1] += self.of("adaptation_jump")
+        self.a += self.of("threshold_jump")
         if self.of("refractory") > 0:
             self.release = self.t + self.of("refractory")
 
@@ -331,7 +331,7 @@ def draw(name, seed, hidden, output, loss, duration=50.0, gain=1.0, recurrent=No
     }
 
 
-ALL = ["tau_mem", "tau_syn", "threshold", "reset", "bias", "kick", "tau_kick", "raise", "tau_raise", "refractory"]
+ALL = ["tau_mem", "tau_syn", "threshold", "reset", "bias", "adaptation_jump", "tau_adaptation", "threshold_jump", "tau_threshold", "refractory"]
 EVERYTHING = {
     "tau_mem": [13.0, 9.5, 17.0], "tau_syn": [4.0, 5.5, 3.2], "threshold": [1.0, 0.9, 1.15],
     "reset": [0.0, -0.3, 0.2], "bias": [0.3, 0.0, -0.2], "adaptation": [[-0.7, 0.3, -0.4], [22.0, 8.0, 31.0]],
@@ -341,12 +341,12 @@ PLAIN = {"tau_mem": 12.0, "tau_syn": 4.5, "threshold": 1.0}
 
 CASES = {
     "adaptation": lambda seed: draw(
-        "adaptation", seed, {**PLAIN, "adaptation": [-0.8, 30.0], "trainable": ["tau_mem", "kick", "tau_kick"]},
-        {**PLAIN, "adaptation": [[-0.5, 0.2], [14.0, 25.0]], "trainable": ["threshold", "kick", "tau_kick"]},
+        "adaptation", seed, {**PLAIN, "adaptation": [-0.8, 30.0], "trainable": ["tau_mem", "adaptation_jump", "tau_adaptation"]},
+        {**PLAIN, "adaptation": [[-0.5, 0.2], [14.0, 25.0]], "trainable": ["threshold", "adaptation_jump", "tau_adaptation"]},
         {"kind": "van_rossum", "tau": 6.0, "targets": [[12.0, 30.0], [9.0, 21.0, 33.0]]}),
     "adaptive-threshold": lambda seed: draw(
-        "adaptive-threshold", seed, {**PLAIN, "adaptive_threshold": [0.4, 25.0], "trainable": ["threshold", "raise", "tau_raise"]},
-        {**PLAIN, "adaptive_threshold": [[0.6, 0.2], [9.0, 18.0]], "trainable": ["tau_syn", "raise", "tau_raise"]},
+        "adaptive-threshold", seed, {**PLAIN, "adaptive_threshold": [0.4, 25.0], "trainable": ["threshold", "threshold_jump", "tau_threshold"]},
+        {**PLAIN, "adaptive_threshold": [[0.6, 0.2], [9.0, 18.0]], "trainable": ["tau_syn", "threshold_jump", "tau_threshold"]},
         {"kind": "spike_train_squares", "targets": [[12.0, 20.0], [9.0, 21.0, 33.0]]}),
     "refractory-bias": lambda seed: draw(
         "refractory-bias", seed, {**PLAIN, "bias": 0.35, "refractory": 2.0, "reset": -0.2, "trainable": ["bias", "refractory", "reset"]},

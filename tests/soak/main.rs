@@ -147,7 +147,7 @@ fn neurons_and_channels_have_no_order() {
 
 #[test]
 fn the_unit_of_potentials_does_not_matter() {
-    use eventprop::ParameterKind::{Bias, Kick, Raise, Reset, Threshold};
+    use eventprop::ParameterKind::{AdaptationJump, Bias, Reset, Threshold, ThresholdJump};
     // Thresholds that are trained are kept as logarithms, which round.
     let fixed = |model: &mut Model| {
         model.layers.iter_mut().for_each(|layer| layer.trainable = false);
@@ -160,7 +160,7 @@ fn the_unit_of_potentials_does_not_matter() {
             let unit = 2f64.powi(power);
             let (mut other, mut expected) = (model.clone(), base.clone());
             for layer in &mut other.layers {
-                for kind in [Threshold, Reset, Bias, Kick, Raise] {
+                for kind in [Threshold, Reset, Bias, AdaptationJump, ThresholdJump] {
                     let values = layer.constants.get_mut(&kind).into_iter().flatten();
                     values.for_each(|value| *value *= unit);
                 }

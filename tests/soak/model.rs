@@ -199,12 +199,12 @@ impl Shape {
             // Below all thresholds, which are at least 0.7.
             set(ParameterKind::Reset, if spread.is_some() { 0.5 * reset } else { reset }, 0.0);
             if let Some((kick, tau)) = adaptation {
-                set(ParameterKind::Kick, kick, 0.0);
-                set(ParameterKind::TauKick, tau, 0.0);
+                set(ParameterKind::AdaptationJump, kick, 0.0);
+                set(ParameterKind::TauAdaptation, tau, 0.0);
             }
             if let Some((jump, tau)) = rising {
-                set(ParameterKind::Raise, jump, 0.0);
-                set(ParameterKind::TauRaise, tau, 0.0);
+                set(ParameterKind::ThresholdJump, jump, 0.0);
+                set(ParameterKind::TauThreshold, tau, 0.0);
             }
             if let Some(time) = refractory {
                 set(ParameterKind::Refractory, time, 0.0);
@@ -268,11 +268,11 @@ impl Layer {
         if let Some(bias) = get(ParameterKind::Bias) {
             lif = lif.bias(bias);
         }
-        if let Some(kick) = get(ParameterKind::Kick) {
-            lif = lif.adaptation(kick, need(ParameterKind::TauKick));
+        if let Some(kick) = get(ParameterKind::AdaptationJump) {
+            lif = lif.adaptation(kick, need(ParameterKind::TauAdaptation));
         }
-        if let Some(jump) = get(ParameterKind::Raise) {
-            lif = lif.adaptive_threshold(jump, need(ParameterKind::TauRaise));
+        if let Some(jump) = get(ParameterKind::ThresholdJump) {
+            lif = lif.adaptive_threshold(jump, need(ParameterKind::TauThreshold));
         }
         match get(ParameterKind::Refractory) {
             Some(time) => lif.refractory(time),

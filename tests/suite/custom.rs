@@ -102,7 +102,9 @@ impl eventprop::LinearLayer<f64> for Forgetful {
 #[test]
 fn constants_that_belong_together_are_missed() {
     use eventprop::{Layer, LayerError, LinearNeurons, ParameterKind as Kind};
-    for (given, missing) in [(Kind::Kick, Kind::TauKick), (Kind::TauRaise, Kind::Raise)] {
+    for (given, missing) in
+        [(Kind::AdaptationJump, Kind::TauAdaptation), (Kind::TauThreshold, Kind::ThresholdJump)]
+    {
         let mut neurons = LinearNeurons::new(2);
         neurons.set(Kind::Threshold, 1.0);
         neurons.set(given, 0.5);

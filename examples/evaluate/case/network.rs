@@ -75,12 +75,12 @@ impl Population {
                 lif = lif.bias(bias);
             }
             if let Some((kick, tau)) = &self.adaptation {
-                let kick = constant(ParameterKind::Kick, kick);
-                lif = lif.adaptation(kick, constant(ParameterKind::TauKick, tau));
+                let kick = constant(ParameterKind::AdaptationJump, kick);
+                lif = lif.adaptation(kick, constant(ParameterKind::TauAdaptation, tau));
             }
             if let Some((jump, tau)) = &self.adaptive_threshold {
-                let jump = constant(ParameterKind::Raise, jump);
-                lif = lif.adaptive_threshold(jump, constant(ParameterKind::TauRaise, tau));
+                let jump = constant(ParameterKind::ThresholdJump, jump);
+                lif = lif.adaptive_threshold(jump, constant(ParameterKind::TauThreshold, tau));
             }
             if let Some(time) = &self.refractory {
                 lif = lif.refractory(constant(ParameterKind::Refractory, time));

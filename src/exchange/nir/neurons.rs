@@ -21,10 +21,10 @@ pub(super) struct Population {
 
 /// Constants that no node has a field for.
 const EXTRAS: [(Kind, &str); 5] = [
-    (Kind::Kick, "adaptation_kick"),
-    (Kind::TauKick, "adaptation_tau_ms"),
-    (Kind::Raise, "threshold_jump"),
-    (Kind::TauRaise, "threshold_tau_ms"),
+    (Kind::AdaptationJump, "adaptation_jump"),
+    (Kind::TauAdaptation, "adaptation_tau_ms"),
+    (Kind::ThresholdJump, "threshold_jump"),
+    (Kind::TauThreshold, "threshold_tau_ms"),
     (Kind::Refractory, "refractory_ms"),
 ];
 

@@ -13,10 +13,10 @@ impl<F: Real> ModeBank<F> {
             ParameterKind::Threshold => self.threshold.as_mut(),
             ParameterKind::Reset => Some(&mut self.reset),
             ParameterKind::Bias => Some(&mut self.bias),
-            ParameterKind::Kick => self.kick.as_mut(),
-            ParameterKind::TauKick => self.tau_syn.last_mut(),
-            ParameterKind::Raise => self.raise.as_mut().map(|raise| &mut raise.jump),
-            ParameterKind::TauRaise => self.raise.as_mut().map(|raise| &mut raise.tau),
+            ParameterKind::AdaptationJump => self.kick.as_mut(),
+            ParameterKind::TauAdaptation => self.tau_syn.last_mut(),
+            ParameterKind::ThresholdJump => self.raise.as_mut().map(|raise| &mut raise.jump),
+            ParameterKind::TauThreshold => self.raise.as_mut().map(|raise| &mut raise.tau),
             ParameterKind::Refractory => self.refractory.as_mut(),
             ParameterKind::Weight | ParameterKind::Delay | ParameterKind::Custom(_) => None,
         }
@@ -26,7 +26,7 @@ impl<F: Real> ModeBank<F> {
     pub(crate) fn current(&self, kind: ParameterKind, r: usize) -> Option<usize> {
         match kind {
             ParameterKind::TauSyn => Some(r),
-            ParameterKind::TauKick => Some(self.tau_syn.len() - 1),
+            ParameterKind::TauAdaptation => Some(self.tau_syn.len() - 1),
             _ => None,
         }
     }
@@ -39,7 +39,7 @@ impl<F: Real> ModeBank<F> {
         state: &[F],
         adjoint: &[F],
     ) -> F {
-        if let (ParameterKind::TauRaise, Some(raise)) = (kind, self.raise) {
+        if let (ParameterKind::TauThreshold, Some(raise)) = (kind, self.raise) {
             let at = self.raise_at();
             return adjoint[at] * decay_by(state[at], dt, raise.tau);
         }
@@ -160,8 +160,8 @@ impl<F: Real> ModeBank<F> {
     pub(crate) fn fire_by(&self, kind: ParameterKind, adjoint: &[F]) -> F {
         match kind {
             ParameterKind::Reset => adjoint[0],
-            ParameterKind::Kick => adjoint[self.tau_syn.len()],
-            ParameterKind::Raise => adjoint[self.raise_at()],
+            ParameterKind::AdaptationJump => adjoint[self.tau_syn.len()],
+            ParameterKind::ThresholdJump => adjoint[self.raise_at()],
             ParameterKind::Refractory => self.hold_at().map_or(F::zero(), |at| adjoint[at]),
             _ => F::zero(),
         }

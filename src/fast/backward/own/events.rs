@@ -69,7 +69,7 @@ impl<F: Real, const R: usize, const K: usize> Run<'_, '_, F, R, K> {
             sums.syn[currents - 1] += bank.kick() * after.0[2].syn[currents - 1];
             let raised = (spike.raise + bank.jump()) * F::of(spike.next - spike.time);
             by_constants(&|(kind, _)| match kind {
-                ParameterKind::TauRaise => aside.raise * raised / bank.tau_raise().powi(2),
+                ParameterKind::TauThreshold => aside.raise * raised / bank.tau_raise().powi(2),
                 kind => bank.fire_by(kind, p),
             });
             after.0[1].mem = F::zero();
