@@ -48,8 +48,8 @@
 //! Units: times, delays and time constants are in ms; potentials, weights and currents have no
 //! dimension; gradients by times are per ms. Matrices are post x pre.
 //!
-//! A guide, a cookbook, a comparison with other libraries, the derivation and the design are in the folder `docs` of the
-//! package; start with `docs/guide/README.md`.
+//! A guide, a cookbook, a comparison with other libraries, the derivation and the design are pages of this documentation, in
+//! [`guide`], and files in the folder `docs` of the package.
 //!
 //! ```
 //! use eventprop::{CrossEntropy, Dense, LeakyIntegrator, Lif, MeanVoltage, Network, NetworkBuilder, Objective, SpikeTrains};
@@ -106,7 +106,7 @@
 //! dL/dt_k gains term k of each synapse that the spike passes
 //! ```
 //!
-//! `docs/derivation.md` has all models, and the tests that hold the formulas.
+//! The [derivation](guide::derivation) has all models, and the tests that hold the formulas.
 
 mod adjoint;
 mod arrivals;
@@ -121,6 +121,8 @@ mod error;
 #[cfg(any(feature = "mlgenn", feature = "nir"))]
 pub mod exchange;
 mod fast;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 mod hash;
 mod health;
 mod layer;
@@ -185,29 +187,3 @@ pub use {ndarray, rand, rand_distr};
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
-
-#[cfg(doctest)]
-mod guide {
-    #[doc = include_str!("../docs/guide/concepts.md")]
-    struct Concepts;
-    #[doc = include_str!("../docs/guide/first-network.md")]
-    struct FirstNetwork;
-    #[doc = include_str!("../docs/guide/delays.md")]
-    struct Delays;
-    #[doc = include_str!("../docs/guide/objectives.md")]
-    struct Objectives;
-    #[doc = include_str!("../docs/guide/neurons.md")]
-    struct Neurons;
-    #[doc = include_str!("../docs/guide/exactness.md")]
-    struct Exactness;
-    #[doc = include_str!("../docs/guide/performance.md")]
-    struct Performance;
-    #[doc = include_str!("../docs/data.md")]
-    struct Data;
-    #[doc = include_str!("../docs/training.md")]
-    struct Training;
-    #[doc = include_str!("../docs/cookbook.md")]
-    struct Cookbook;
-    #[doc = include_str!("../docs/porting.md")]
-    struct Porting;
-}

@@ -5,7 +5,7 @@
 //! constants that each neuron has of its own, all equal, come back as one for all, and the fast engine may round otherwise.
 //! What is trained, and within which bounds, is no part of any format here.
 //!
-//! `docs/interchange.md` is the guide.
+//! The guide is [here](crate::guide::interchange).
 
 #[cfg(feature = "mlgenn")]
 pub mod mlgenn;
@@ -16,7 +16,3 @@ pub mod npy;
 mod report;
 
 pub use report::{Finding, Loss, Report};
-
-#[cfg(doctest)]
-#[doc = include_str!("../../docs/interchange.md")]
-struct Guide;

@@ -14,7 +14,7 @@ pub struct Neurons {
     pub spread: Option<f64>,
     pub trainable: bool,
     pub bias: Option<f64>,
-    /// Kick and time constant.
+    /// Jump and time constant.
     pub adaptation: Option<(f64, f64)>,
     /// Jump and time constant.
     pub rising: Option<(f64, f64)>,

@@ -38,7 +38,7 @@ pub struct Population {
     pub threshold: Option<Values>,
     pub reset: Option<Values>,
     pub bias: Option<Values>,
-    /// Kick and time constant.
+    /// Jump and time constant.
     pub adaptation: Option<(Values, Values)>,
     /// Jump and time constant.
     pub adaptive_threshold: Option<(Values, Values)>,
