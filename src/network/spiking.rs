@@ -193,7 +193,7 @@ impl<F: Real> SpikingNetwork<F> {
     /// # let output = net.layer("output", Lif::new(10));
     /// # net.connect(input, output, Sparse::probability(0.5).weights(Normal::new(0.0, 0.3)?).delays(2.0));
     /// # let mut net = net.build(&mut ChaCha8Rng::seed_from_u64(1))?;
-    /// # let mut adam = Adam::new(0.01);
+    /// # let mut adam = Adam::<f64>::new(0.01);
     /// let synapses = net.synapses("input->output").unwrap();
     /// let weak = synapses.iter().filter(|(_, s)| s.weight.abs() < 0.1).map(|(_, s)| s.index).collect();
     /// let map = net.rewire("input->output", &Rewiring { remove: weak, add: Vec::new() })?;
