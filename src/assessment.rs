@@ -28,6 +28,8 @@ pub struct Assessment<F = f64> {
     pub differentiate: bool,
     /// Whether a part that classifies has been asked for the prediction.
     decided: bool,
+    /// Whether no loss was asked for a prediction yet, in a probe.
+    probe: Option<bool>,
     reading: Reading<F>,
     /// dL/dy.
     gradient: Vec<F>,
@@ -79,9 +81,14 @@ impl<F: Real> Assessment<F> {
         readout.clear();
     }
 
-    /// Whether there is a prediction, or a part that says that it classifies.
-    pub(crate) fn classifies(&self) -> bool {
-        self.decided || self.evaluation.prediction.is_some()
+    /// An assessment that asks for the prediction of outputs that differ, whatever was read.
+    pub(crate) fn probing() -> Self {
+        Self { probe: Some(true), ..Self::default() }
+    }
+
+    /// Whether a probe was not asked by a loss, or got an answer.
+    pub(crate) fn may_predict(&self) -> bool {
+        self.probe != Some(false) || self.evaluation.prediction.is_some()
     }
 
     /// Refuses a loss that is no number, whoever computed it.
@@ -107,8 +114,15 @@ impl<F: Real> Assessment<F> {
             let (what, rule) = ("the weight of the objective", "finite");
             return Err(LossError::Constant { what, value: weight, rule }.into());
         }
-        let Assessment { evaluation, sensitivity, differentiate, decided, reading, gradient } =
-            self;
+        let Assessment {
+            evaluation,
+            sensitivity,
+            differentiate,
+            decided,
+            probe,
+            reading,
+            gradient,
+        } = self;
         let recording = network.record(trace, layer)?;
         reading.reset(trace.duration());
         readout.read(&recording, reading)?;
@@ -127,6 +141,10 @@ impl<F: Real> Assessment<F> {
         }
         evaluation.losses.push(value);
         evaluation.readout.extend_from_slice(reading.values());
+        if probe.is_some() {
+            *probe = Some(false);
+            reading.make_different();
+        }
         if !*decided && evaluation.prediction.is_none() {
             evaluation.prediction = loss.predict(reading);
             *decided = loss.classifies();

@@ -21,8 +21,10 @@ pub(crate) fn make_folder_of(file: &Path) -> io::Result<()> {
 /// Whether files can be written in a folder.
 #[cfg(feature = "files")]
 pub(crate) fn check_folder(folder: &Path) -> io::Result<()> {
-    let probe = path(&folder.join("probe"));
-    File::create(&probe).and_then(|_| fs::remove_file(&probe))
+    // No other process has a file of this name.
+    let probe = path(&folder.join(format!("probe-{}", std::process::id())));
+    drop(File::create(&probe)?);
+    fs::remove_file(&probe)
 }
 
 /// Whether this is a pipe, a device or the like, which no file can take the place of.
@@ -40,6 +42,9 @@ pub(crate) fn write<E: From<io::Error>>(
     to: &Path,
     content: impl FnOnce(&mut BufWriter<File>) -> Result<(), E>,
 ) -> Result<(), E> {
+    if to.file_name().is_none() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no name of a file").into());
+    }
     make_folder_of(to)?;
     let old = fs::metadata(to).ok();
     if old.as_ref().is_some_and(is_neither) {

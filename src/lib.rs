@@ -35,7 +35,7 @@
 //! |---|---|---|
 //! | `serde` | yes | store and load spike trains, networks, gradients, reports and optimisers |
 //! | `rayon` | yes | all cores: samples of a batch, steps, reading samples, gradient checks |
-//! | `files` | yes | event files and checkpoints |
+//! | `files` | yes | event files, checkpoints, saved networks |
 //! | `hdf5` | no | SHD and SSC files |
 //! | `plot` | no | pictures as SVG |
 //! | `progress` | no | a progress bar for training |
@@ -52,8 +52,8 @@
 //! [`guide`], and files in the folder `docs` of the package.
 //!
 //! ```
+//! use eventprop::rand::{SeedableRng, rngs::ChaCha8Rng}; // the crate `rand`
 //! use eventprop::{CrossEntropy, Dense, LeakyIntegrator, Lif, MeanVoltage, Network, NetworkBuilder, Objective, SpikeTrains};
-//! use rand::{SeedableRng, rngs::ChaCha8Rng};
 //!
 //! let mut net = NetworkBuilder::new();
 //! let input = net.input("input", 2);
@@ -181,7 +181,8 @@ pub use spikes::{SpikeTrains, SpikeTrainsError};
 pub use synapse::*;
 pub use trace::Trace;
 
-/// The versions whose types are in this interface, for users who want no dependency of their own on them.
+/// The versions whose types are in this interface, for users who want no dependency of their own on them. `rand` has its
+/// features `std` and `chacha`.
 pub use {ndarray, rand, rand_distr};
 
 #[cfg(doctest)]

@@ -20,6 +20,9 @@ pub trait Real:
     fn as_f64(self) -> f64;
 }
 
+/// What a constant must be that is good as f64, and no longer once it is rounded to the precision of the network.
+pub(crate) const ROUNDED: &str = "a number that the precision of the network can hold";
+
 impl Real for f64 {
     fn of(x: f64) -> Self {
         x

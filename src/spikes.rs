@@ -1,7 +1,6 @@
 //! Spike trains, the only thing that travels between layers.
 
 use crate::memory;
-use std::borrow::Borrow;
 use thiserror::Error;
 
 /// Why spike trains were refused.
@@ -117,7 +116,7 @@ impl SpikeTrains {
     /// use eventprop::SpikeTrains;
     ///
     /// let lists: Vec<Vec<f64>> = vec![vec![2.0, 9.5], vec![], vec![8.0]];
-    /// let spikes = SpikeTrains::from_channels(&lists)?;
+    /// let spikes = SpikeTrains::from_channels(lists.iter().map(|times| times.iter().copied()))?;
     /// assert_eq!((spikes.channels(), spikes.len()), (3, 3));
     /// # Ok::<(), eventprop::SpikeTrainsError>(())
     /// ```
@@ -127,12 +126,12 @@ impl SpikeTrains {
     /// are, never sorted. See [`SpikeTrains::from_events`] for events in any order.
     pub fn from_channels<C>(channels: impl IntoIterator<Item = C>) -> Result<Self, SpikeTrainsError>
     where
-        C: IntoIterator<Item: Borrow<f64>>,
+        C: IntoIterator<Item = f64>,
     {
         let mut offsets = vec![0];
         let mut times = Vec::new();
         for channel in channels {
-            times.extend(channel.into_iter().map(|time| *time.borrow()));
+            times.extend(channel);
             offsets.push(times.len());
         }
         Self::from_csr(offsets, times)

@@ -1,6 +1,7 @@
 //! Losses of classifiers: the target is a label.
 
 use super::{Loss, LossError};
+use crate::real::ROUNDED;
 use crate::{Reading, Real};
 
 fn check_label(label: usize, classes: usize) -> Result<(), LossError> {
@@ -70,7 +71,9 @@ impl<F: Real> Loss<F> for CrossEntropy {
         if !(scale.is_finite() && scale != F::zero() && self.temperature > 0.0) {
             let value = self.temperature;
             let what = if self.least { "tau0" } else { "the temperature" };
-            return Err(LossError::Constant { what, value, rule: "finite and above 0" });
+            let good = value.is_finite() && value > 0.0;
+            let rule = if good { ROUNDED } else { "finite and above 0" };
+            return Err(LossError::Constant { what, value, rule });
         }
         let winner = arg_max(y, scale).unwrap_or(label);
         for (g, &value) in gradient.iter_mut().zip(y) {

@@ -3,7 +3,8 @@
 use super::{Loss, LossError};
 use crate::{Reading, Real};
 
-/// Mean squared error: L = 1/n sum (y - target)^2 over all n values of the read-out, row after row.
+/// Mean squared error: L = 1/n sum (y - target)^2 over all n values of the read-out, row after row. For training on data
+/// sets, whose targets are labels, see [`ClassTargets`](super::ClassTargets): values by class or by sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MeanSquaredError;
 

@@ -30,20 +30,28 @@ pub enum BuildError {
         name: String,
     },
     /// A projection from an input that is not there.
-    #[error("there is no input {input}; the network has {inputs}, counted from 0")]
+    #[error(
+        "projection {projection} is from input {input}, but the network has {inputs}, all counted from 0"
+    )]
     UnknownInput {
-        /// Its number.
+        /// The input's number.
         input: usize,
         /// How many there are.
         inputs: usize,
+        /// The projection, in the order of connecting.
+        projection: usize,
     },
     /// A projection from or onto a layer that is not there.
-    #[error("there is no layer {layer}; the network has {layers}, counted from 0")]
+    #[error(
+        "projection {projection} is from or onto layer {layer}, but the network has {layers}, all counted from 0"
+    )]
     UnknownLayer {
-        /// Its number.
+        /// The layer's number.
         layer: usize,
         /// How many there are.
         layers: usize,
+        /// The projection, in the order of connecting.
+        projection: usize,
     },
     /// A layer in which nothing could happen.
     #[error(
@@ -95,18 +103,21 @@ pub enum BuildError {
     },
 }
 
-/// Where a projection comes from, for [`NetworkBuilder::connect`]. The number of a layer may stand for the layer.
+/// Where a projection comes from, for [`NetworkBuilder::connect`]: an input, as [`NetworkBuilder::input`] returns it, or a
+/// layer, whose number turns into it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Source {
-    /// An input, of those of the builder, counted from 0.
+pub struct Source(Population);
+
+/// By number, among those of its sort.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Population {
     Input(usize),
-    /// A layer, likewise.
     Layer(usize),
 }
 
 impl From<usize> for Source {
     fn from(layer: usize) -> Self {
-        Self::Layer(layer)
+        Self(Population::Layer(layer))
     }
 }
 
@@ -137,6 +148,16 @@ struct Plan<F: Real> {
 /// net.connect(hidden, output, Dense::weights(Normal::new(0.0, 0.2)?));
 /// let net = net.build(&mut ChaCha8Rng::seed_from_u64(1))?;
 /// assert_eq!(net.channels(), 10);
+///
+/// // A chain of layers.
+/// let mut net = NetworkBuilder::<f64>::new();
+/// let mut last = net.input("input", 10);
+/// for (k, size) in [20, 20, 3].into_iter().enumerate() {
+///     let layer = net.layer(format!("layer {k}"), Lif::new(size));
+///     net.connect(last, layer, Dense::weights(Normal::new(0.3, 0.1)?).delays(1.0));
+///     last = layer.into();
+/// }
+/// assert_eq!(net.build(&mut ChaCha8Rng::seed_from_u64(1))?.layers(), 3);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use]
@@ -176,7 +197,7 @@ impl<F: Real> NetworkBuilder<F> {
     /// given to [`Network::forward`](crate::Network::forward), in the order of addition.
     pub fn input(&mut self, name: impl Into<String>, size: usize) -> Source {
         self.inputs.push((name.into(), size));
-        Source::Input(self.inputs.len() - 1)
+        Source(Population::Input(self.inputs.len() - 1))
     }
 
     /// Adds a layer and returns its number, by which traces and objectives know it: 0 for the first. The one added last is the
@@ -219,18 +240,19 @@ impl<F: Real> NetworkBuilder<F> {
     pub fn build(self, mut rng: &mut impl Rng) -> Result<SpikingNetwork<F>, BuildError> {
         let Self { inputs, mut layers, plans, max_spikes } = self;
         let count = layers.len();
-        let unknown = |layer| BuildError::UnknownLayer { layer, layers: count };
         let mut projections: Vec<Projection<F>> = Vec::new();
-        for plan in plans {
-            let (from, sources, origin) = match plan.pre {
-                Source::Input(input) => {
-                    let unknown = || BuildError::UnknownInput { input, inputs: inputs.len() };
+        for (projection, plan) in plans.into_iter().enumerate() {
+            let unknown = |layer| BuildError::UnknownLayer { layer, layers: count, projection };
+            let (from, sources, origin) = match plan.pre.0 {
+                Population::Input(input) => {
+                    let unknown =
+                        || BuildError::UnknownInput { input, inputs: inputs.len(), projection };
                     let (name, size) = inputs.get(input).ok_or_else(unknown)?;
                     let before = inputs[..input].iter();
                     let first = before.fold(0, |sum: usize, (_, size)| sum.saturating_add(*size));
                     (name, *size, Origin::Input { first })
                 }
-                Source::Layer(layer) => {
+                Population::Layer(layer) => {
                     let source = layers.get(layer).ok_or_else(|| unknown(layer))?;
                     (&source.name, source.layer.size(), Origin::Layer(layer))
                 }
@@ -289,9 +311,11 @@ pub(super) fn assemble<F: Real>(
     let neurons = layers.iter().map(|named| named.layer.size() as u128).sum();
     memory::check(neurons, size_of::<usize>()).map_err(|bytes| BuildError::Memory { bytes })?;
     let channels = inputs.iter().fold(0, |sum: usize, (_, size)| sum.saturating_add(*size));
-    for projection in &projections {
+    for (number, projection) in projections.iter().enumerate() {
         let name = || projection.name.clone();
-        let unknown = |layer| BuildError::UnknownLayer { layer, layers: layers.len() };
+        let layers_there = layers.len();
+        let unknown =
+            |layer| BuildError::UnknownLayer { layer, layers: layers_there, projection: number };
         let target = layers.get(projection.target).ok_or_else(|| unknown(projection.target))?;
         let found = projection.synapses.shape();
         let (pre, missing) = match projection.origin {

@@ -15,9 +15,19 @@ const VERSION: u64 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NetworkFileError {
-    /// The operating system refused to read or write, or the network has parts that cannot be stored.
-    #[error("{}: cannot be read or written: {message}", path.display())]
-    Io {
+    /// The operating system refused to read.
+    #[error("{}: cannot be read: {message}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The kind of error.
+        kind: io::ErrorKind,
+        /// The system's own words.
+        message: String,
+    },
+    /// The operating system refused to write, or the network has parts that cannot be stored.
+    #[error("{}: cannot be written: {message}", path.display())]
+    Write {
         /// The file.
         path: PathBuf,
         /// The kind of error.
@@ -25,8 +35,8 @@ pub enum NetworkFileError {
         /// What is wrong.
         message: String,
     },
-    /// Not a file of [`SpikingNetwork::save`], or a damaged one.
-    #[error("{}: not a network of this crate: {what}", path.display())]
+    /// Not a file of [`SpikingNetwork::save`], a damaged one, or one with numbers beyond this precision.
+    #[error("{}: not a network of this crate, or damaged: {what}", path.display())]
     Content {
         /// The file.
         path: PathBuf,
@@ -62,8 +72,8 @@ struct Content<N> {
 
 impl<F: Real + Serialize + DeserializeOwned> SpikingNetwork<F> {
     /// Writes all of the network to a file, as JSON: layers, connections, values, and what is not trained. It is written
-    /// beside and then in its place, so that after a crash the file is the old one or the new one. Numbers are kept to the
-    /// last bit; they take some 20 bytes each.
+    /// beside and then in its place, so that after a crash the file is the old one or the new one; its folder is made. Numbers
+    /// are kept to the last bit, and take some 20 bytes each.
     ///
     /// ```
     /// use eventprop::{Dense, Lif, NetworkBuilder, SpikingNetwork};
@@ -88,17 +98,27 @@ impl<F: Real + Serialize + DeserializeOwned> SpikingNetwork<F> {
         let path = path.as_ref();
         let content = Content { eventprop_network: VERSION, network: self };
         beside::write(path, |file| serde_json::to_writer(file, &content).map_err(io::Error::from))
-            .map_err(|error| refused(path, &error))
+            .map_err(|error| NetworkFileError::Write {
+                path: path.into(),
+                kind: error.kind(),
+                message: error.to_string(),
+            })
     }
 
-    /// Reads a file of [`SpikingNetwork::save`]. The memory that it takes is a few times the size of the file. The precision of
-    /// the file may be another: numbers are rounded to `F`.
+    /// Reads a file of [`SpikingNetwork::save`]. The memory that it takes is a few times the size of the file. A file of the
+    /// other precision is read as the decimal numbers that it has.
+    ///
+    /// Say which precision: `let net: SpikingNetwork = SpikingNetwork::load("net.json")?`, or `SpikingNetwork<f32>`.
     ///
     /// # Errors
     /// A file that cannot be read, is damaged, or holds no network.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, NetworkFileError> {
         let path = path.as_ref();
-        let text = fs::read(path).map_err(|error| refused(path, &error))?;
+        let text = fs::read(path).map_err(|error| NetworkFileError::Read {
+            path: path.into(),
+            kind: error.kind(),
+            message: error.to_string(),
+        })?;
         let wrong = |error: serde_json::Error| NetworkFileError::Content {
             path: path.into(),
             what: error.to_string(),
@@ -110,8 +130,4 @@ impl<F: Real + Serialize + DeserializeOwned> SpikingNetwork<F> {
         let content: Content<Self> = serde_json::from_slice(&text).map_err(wrong)?;
         Ok(content.network)
     }
-}
-
-fn refused(path: &Path, error: &io::Error) -> NetworkFileError {
-    NetworkFileError::Io { path: path.into(), kind: error.kind(), message: error.to_string() }
 }

@@ -11,6 +11,7 @@ pub use rates::{ParameterGroup, Rates};
 pub use sgd::Sgd;
 pub use state::OptimizerState;
 
+use crate::real::ROUNDED;
 use crate::{Block, Gradients, Network, ParameterKind, ParameterMap, Real};
 use step::step_each;
 use thiserror::Error;
@@ -121,6 +122,7 @@ fn check_constant<F: Real>(
     if rounded.is_finite() && good(rounded) {
         Ok(())
     } else {
+        let rule = if value.is_finite() && good(value) { ROUNDED } else { rule };
         Err(OptimizeError::Constant { what, value, rule })
     }
 }
@@ -138,10 +140,10 @@ fn check_gradients<F: Real>(
         return Err(OptimizeError::Layout);
     }
     let decay = rates.weight_decay;
-    check_constant::<F>("the weight decay", decay, |_| true, "finite in this precision")?;
+    check_constant::<F>("the weight decay", decay, |_| true, "finite")?;
     for block in layout {
         let rate = rates.of(&block.owner, block.kind);
-        check_constant::<F>("a learning rate", rate, |_| true, "finite in this precision")?;
+        check_constant::<F>("a learning rate", rate, |_| true, "finite")?;
     }
     if !state.is_empty() && state.len() != gradients.values().len() {
         return Err(OptimizeError::State);

@@ -34,6 +34,7 @@ pub use phantom::PhantomSpikeTime;
 pub use silence::{SilentNeuronLift, WeightBump};
 pub use spike_count::SpikeCountRegularizer;
 
+use crate::real::ROUNDED;
 use crate::{Network, Real};
 use thiserror::Error;
 
@@ -88,6 +89,7 @@ fn check<F: Real>(
     if rounded.is_finite() && good(rounded) {
         Ok(())
     } else {
+        let rule = if value.is_finite() && good(value) { ROUNDED } else { rule };
         Err(RemedyError::Constant { what, value, rule })
     }
 }

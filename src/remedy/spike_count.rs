@@ -69,7 +69,7 @@ impl SpikeCountRegularizer {
         }
         if let (Some((upper, _)), Some((lower, _))) = (self.upper, self.lower) {
             let rule = "no more than the upper one";
-            check::<F>("the lower spike count", lower, |l| l <= upper, rule)?;
+            check::<f64>("the lower spike count", lower, |l| l <= upper, rule)?;
         }
         Ok(())
     }

@@ -107,7 +107,6 @@ pub(super) fn rewired<F: Real>(
             term.values = gather(&term.values, &|k| term.parameter(delay(k)));
         } else if own(term) {
             // None are added to groups.
-            // None are added to groups.
             term.groups = old().map(|(k, _)| term.groups[k]).collect();
         }
     }

@@ -37,6 +37,12 @@ pub enum TrainError {
         /// The epochs that were trained.
         epochs: usize,
     },
+    /// The goal is refused, whatever the samples.
+    #[error("the goal of training: {cause}")]
+    Goal {
+        /// Why.
+        cause: Box<Error>,
+    },
     /// Samples do not fit the network.
     #[error("the {what} have {found} channels, but the network has {expected}")]
     Channels {

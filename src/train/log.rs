@@ -28,7 +28,8 @@ pub struct Log {
 
 impl Log {
     /// Comma-separated values: loss, accuracy, and spikes per neuron and trial of each layer that can fire, in training and
-    /// validation; the factors of the rates; lost arrivals and lifted neurons of training.
+    /// validation; the factors of the rates; lost arrivals and lifted neurons of training. The accuracy is empty where no
+    /// sample got a prediction.
     pub fn csv(path: impl Into<PathBuf>) -> Self {
         Self::new(path.into(), Some(header), csv)
     }

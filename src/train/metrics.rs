@@ -144,7 +144,7 @@ pub fn evaluate<F: Real>(
 }
 
 /// Which class a network takes each sample of a set for, in trials of `duration` ms; `None` as in
-/// [`Loss::predict`](crate::Loss::predict).
+/// [`Loss::predict`](crate::Loss::predict). For a single sample without a label: [`Objective::predict`](crate::Objective::predict).
 ///
 /// # Errors
 /// As [`evaluate`].

@@ -3,6 +3,7 @@
 use super::remedies::Placed;
 use super::{Every, History, Metric, Raise, Schedule, Schedules, TrainError};
 use crate::data::{Augmentation, Dataset};
+use crate::real::ROUNDED;
 use crate::{BackwardOptions, DelayPenalty, Optimizer, Real};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -213,9 +214,9 @@ impl Settings {
         if let Some(DelayPenalty { l1, l2 }) = self.penalty {
             for (what, value) in [("l1 of the delay penalty", l1), ("l2 of the delay penalty", l2)]
             {
-                if !value.is_finite() {
-                    let value = value.to_string();
-                    return Err(TrainError::Setting { what, value, rule: "finite" });
+                if !F::of(value).is_finite() {
+                    let rule = if value.is_finite() { ROUNDED } else { "finite" };
+                    return Err(TrainError::Setting { what, value: value.to_string(), rule });
                 }
             }
         }

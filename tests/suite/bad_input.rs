@@ -153,7 +153,7 @@ fn graphs() {
     net.connect(a, b, Dense::weights(1.0));
     net.connect(b, 1, Dense::weights(1.0));
     let error = net.build(&mut rng()).unwrap_err();
-    assert_eq!(error, BuildError::UnknownLayer { layer: 1, layers: 1 });
+    assert_eq!(error, BuildError::UnknownLayer { layer: 1, layers: 1, projection: 1 });
 
     let mut net = NetworkBuilder::<f64>::new();
     net.input("in", 1);
@@ -162,7 +162,7 @@ fn graphs() {
     let foreign = ["a", "b"].map(|name| other.input(name, 1))[1];
     net.connect(foreign, b, Dense::weights(1.0));
     let error = net.build(&mut rng()).unwrap_err();
-    assert_eq!(error, BuildError::UnknownInput { input: 1, inputs: 1 });
+    assert_eq!(error, BuildError::UnknownInput { input: 1, inputs: 1, projection: 0 });
 
     let mut net = NetworkBuilder::<f64>::new();
     let a = net.input("in", 0);

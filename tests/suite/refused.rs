@@ -4,9 +4,11 @@ use crate::task::{data, network, objective};
 use crate::trainer::{Recorder, values};
 use eventprop::data::{Augmentation, Dataset};
 use eventprop::remedy::{SilentNeuronLift, SlopeLimiter, WeightBump};
+#[cfg(feature = "files")]
+use eventprop::train::Checkpoints;
 use eventprop::train::{
-    BatchReport, Confusion, Every, Metric, Observer, Schedule, TrainError, Trainer, Verdict,
-    evaluate,
+    BatchReport, Confusion, EpochReport, Every, Log, Metric, Observer, Schedule, TrainError,
+    Trainer, Verdict, evaluate,
 };
 use eventprop::{
     Adam, BackwardOptions, Gradients, Loss, LossError, MeanVoltage, Network, Objective,
@@ -69,7 +71,7 @@ fn settings_without_meaning_are_refused() {
 
 #[test]
 fn without_predictions_there_is_no_accuracy_to_go_by() {
-    /// The sum of all that is read; whether it says that it classifies.
+    /// The sum of all that is read. It may say a class where outputs are what they are never.
     struct Sum(bool);
     impl Loss<f64> for Sum {
         type Target = usize;
@@ -77,13 +79,13 @@ fn without_predictions_there_is_no_accuracy_to_go_by() {
             gradient.fill(1.0);
             Ok(y.values().iter().sum())
         }
-        fn classifies(&self) -> bool {
-            self.0
+        fn predict(&self, y: &Reading) -> Option<usize> {
+            (self.0 && y.values() == [1.0, 2.0, 3.0]).then_some(0)
         }
     }
     let set = data(9, 1);
-    let trainer = |classifies| {
-        let objective = Objective::new(MeanVoltage, Sum(classifies));
+    let trainer = |predicts| {
+        let objective = Objective::new(MeanVoltage, Sum(predicts));
         Trainer::new(objective, Adam::new(0.01)).epochs(3)
     };
     let metric = Metric::TrainAccuracy;
@@ -104,8 +106,32 @@ fn without_predictions_there_is_no_accuracy_to_go_by() {
         };
         assert_eq!((epochs, recorder.epochs.len()), (after, after));
     }
+    let folder = tempfile::tempdir().unwrap();
+    #[cfg(feature = "files")]
+    for _ in 0..2 {
+        // Nor does going on help.
+        let to = Checkpoints::new(folder.path().join("run")).resume(true);
+        let fit = trainer(false).keep_best(metric).checkpoints(to);
+        let error = fit.fit(&mut network(), &set, None, &mut []).unwrap_err();
+        assert!(matches!(error, TrainError::NoPrediction { epochs: 1, .. }), "{error}");
+    }
+    // Who stops has none of this.
+    struct Stop;
+    impl Observer<f64> for Stop {
+        fn epoch(&mut self, _: &EpochReport, _: &dyn Network<f64>) -> Verdict {
+            Ok(ControlFlow::Break(()))
+        }
+    }
+    let stopped =
+        trainer(false).keep_best(metric).fit(&mut network(), &set, None, &mut [&mut Stop]);
+    assert_eq!(stopped.unwrap().epochs.len(), 1);
     let trainer = trainer(false).keep_best(Metric::TrainLoss);
-    let mut epochs = trainer.fit(&mut network(), &set, None, &mut []).unwrap();
+    let mut log = Log::csv(folder.path().join("log.csv"));
+    let mut epochs = trainer.fit(&mut network(), &set, None, &mut [&mut log]).unwrap();
+    let text = std::fs::read_to_string(folder.path().join("log.csv")).unwrap();
+    assert!(text.starts_with("epoch,train_loss,train_accuracy,"));
+    let empty = |line: &str| line.split(',').nth(2) == Some("");
+    assert!(text.lines().count() == 4 && text.lines().skip(1).all(empty), "{text}");
     assert_eq!(epochs.epochs[0].train.accuracy(), 0.0);
     assert_eq!([0, 1, 2].map(|k| epochs.epochs[0].train.confusion.count(k, None)), [3, 3, 3]);
     assert!(epochs.best(Metric::TrainAccuracy).is_none());

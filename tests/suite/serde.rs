@@ -98,7 +98,13 @@ fn networks_are_saved_and_loaded() {
     let error = loaded(r#"{"eventprop_network":2,"neurons":[]}"#).unwrap_err();
     assert!(matches!(error, NetworkFileError::Version { found: 2, expected: 1, .. }), "{error}");
     let error = SpikingNetwork::<f64>::load(folder.path().join("none")).unwrap_err();
-    assert!(matches!(error, NetworkFileError::Io { kind: ErrorKind::NotFound, .. }), "{error}");
+    assert!(matches!(error, NetworkFileError::Read { kind: ErrorKind::NotFound, .. }), "{error}");
+    let error = net.save("").unwrap_err().to_string();
+    assert!(error.contains("no name of a file"), "{error}");
+    // Of single precision, and numbers that it does not have.
+    assert!(loaded(&good).is_ok() && SpikingNetwork::<f32>::load(&path).is_ok());
+    let far = r#"{"eventprop_network":1,"network":{"inputs":[["input",1]],"layers":[],"max_spikes":null,"projections":[]}}"#;
+    assert!(loaded(far).unwrap_err().to_string().contains("no layers"));
 }
 
 #[test]

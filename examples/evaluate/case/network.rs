@@ -2,8 +2,7 @@
 
 use super::{Case, Population, Values};
 use eventprop::{
-    Constant, Dense, LeakyIntegrator, Lif, NetworkBuilder, ParameterKind, Source, Sparse,
-    SpikingNetwork,
+    Constant, Dense, LeakyIntegrator, Lif, NetworkBuilder, ParameterKind, Sparse, SpikingNetwork,
 };
 use ndarray::Array2;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
@@ -23,7 +22,7 @@ impl Case {
             };
             let from = match projection.from {
                 -1 => input,
-                index => Source::Layer(layer(index)?),
+                index => layer(index)?.into(),
             };
             let to = layer(projection.to as i64)?;
             let weights = matrix(&projection.weights, k, "weights")?;

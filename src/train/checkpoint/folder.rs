@@ -131,10 +131,7 @@ impl Settings {
         let Some(Checkpoints { folder, resume, .. }) = &self.checkpoints else {
             return Ok((None, Vec::new()));
         };
-        // Now, and not when hours of training are to be written there.
-        fs::create_dir_all(folder)
-            .and_then(|()| crate::beside::check_folder(folder))
-            .map_err(|e| CheckpointError::io(&e).at(folder))?;
+        fs::create_dir_all(folder).map_err(|e| CheckpointError::io(&e).at(folder))?;
         if !resume {
             let occupied = !list(folder)?.is_empty();
             let error = || CheckpointError::Occupied.at(folder);
@@ -147,6 +144,14 @@ impl Settings {
         };
         checkpoint.resume(network, run, named).map_err(|e| e.at(&path))?;
         Ok((Some(path), skipped))
+    }
+
+    /// Refuses a folder in which nothing can be written: now, and not after hours of training.
+    pub(in crate::train) fn check_folder(&self) -> Result<(), CheckpointError> {
+        let Some(Checkpoints { folder, .. }) = &self.checkpoints else {
+            return Ok(());
+        };
+        crate::beside::check_folder(folder).map_err(|e| CheckpointError::io(&e).at(folder))
     }
 
     /// Writes a checkpoint if one is due.

@@ -45,7 +45,8 @@ impl<G, O> Trainer<G, O> {
     /// Settings without meaning, samples, steps, observers and checkpoints that fail. The network keeps the
     /// parameters it has by then; with [`Trainer::keep_best`] those of the best epoch so far. What was reported of
     /// epochs that are done has gone to the observers. An accuracy to go by that no epoch had is an error: after
-    /// the first one if the loss does not say that it [classifies](crate::Loss::classifies), else at the end.
+    /// the first one if the loss predicts nothing even where outputs differ, else at the end. To fit values in place of classes, see
+    /// [`ClassTargets`](crate::ClassTargets).
     pub fn fit<F: Real>(
         &self,
         network: &mut dyn Network<F>,
@@ -131,7 +132,7 @@ impl<F: Real> Fit<'_, F> {
         network: &mut dyn Network<F>,
         observers: &mut [&mut dyn Observer<F>],
     ) -> Result<History, TrainError> {
-        let classifies = self.check(optimizer, network)?;
+        let predicts = self.check(optimizer, network)?;
         let mut run = Run {
             optimizer,
             remedies: self.settings.remedies.clone(),
@@ -145,7 +146,7 @@ impl<F: Real> Fit<'_, F> {
         let resumed = Resumed::default();
         let done = self.begin(network, &mut run, observers, &resumed);
         let done =
-            done.and_then(|stop| self.all_epochs(network, &mut run, observers, stop, classifies));
+            done.and_then(|stop| self.all_epochs(network, &mut run, observers, stop, predicts));
         if let Some(best) = &run.best {
             set_parameters(network, best);
         }
@@ -165,6 +166,8 @@ impl<F: Real> Fit<'_, F> {
         let mut named = named.clone();
         // What a resumed run may change, but no process by itself.
         named.insert("early stop".into(), format!("{:?}", settings.early_stop));
+        let hash = validation.map(|set| format!("{:016x}", set.fingerprint()));
+        named.insert("validation samples by hash".into(), hash.unwrap_or_default());
         let validated = validation.map_or(0, Dataset::len);
         processes.same(network, &named, &[settings.epochs, done, validated])?;
         let start = Start {
@@ -185,11 +188,19 @@ impl<F: Real> Fit<'_, F> {
         run: &mut Run<'_, F>,
         observers: &mut [&mut dyn Observer<F>],
         mut stop: bool,
-        classifies: bool,
+        predicts: bool,
     ) -> Result<(), TrainError> {
         let Self { settings, processes, .. } = self;
+        let done = run.history.epochs.len();
         while run.history.epochs.len() < settings.epochs && !stop && !self.is_over(&run.history) {
             let epoch = run.history.epochs.len();
+            if !predicts {
+                settings.check_metrics(&run.history)?;
+            }
+            #[cfg(feature = "files")]
+            if epoch == done && processes.leads() {
+                settings.check_folder()?;
+            }
             stop = self
                 .epoch(network, run, observers)
                 .map_err(|cause| TrainError::Epoch { epoch, cause: Box::new(cause) })?;
@@ -201,11 +212,10 @@ impl<F: Real> Fit<'_, F> {
             }
             // So that none goes on, or ends well, when the checkpoint could not be written.
             processes.any(false)?;
-            if !classifies {
-                settings.check_metrics(&run.history)?;
-            }
         }
-        if stop { Ok(()) } else { settings.check_metrics(&run.history) }
+        // A run that was done before is not judged anew.
+        let ran = run.history.epochs.len() > done;
+        if ran && !stop { settings.check_metrics(&run.history) } else { Ok(()) }
     }
 
     /// Whether the metric of the early stop has been no better for too long.
