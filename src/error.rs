@@ -1,4 +1,4 @@
-//! Any error of the crate.
+//! Any error of the crate, and how all of them are shown.
 
 use crate::{
     AdjointError, BuildError, LossError, OptimizeError, QuantizeError, ReadoutError,
@@ -10,8 +10,9 @@ use thiserror::Error;
 /// Any error of this crate, for functions that meet several.
 ///
 /// As with all errors here, what it displays tells the whole story, causes included. So its `source()` is `None`:
-/// a program that prints the chain of sources says nothing twice. The `cause` fields are there to match on.
-#[derive(Debug, Clone, PartialEq, Error)]
+/// a program that prints the chain of sources says nothing twice. The `cause` fields are there to match on. `Debug` shows the
+/// same text, since that is what `unwrap` and a `main` that returns an error print.
+#[derive(Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Spike trains were refused.
@@ -75,3 +76,48 @@ pub enum Error {
         cause: Box<Error>,
     },
 }
+
+macro_rules! debug_shows_the_text {
+    ($($(#[$when:meta])* $error:path),* $(,)?) => {$(
+        $(#[$when])*
+        impl std::fmt::Debug for $error {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Display::fmt(self, f)
+            }
+        }
+    )*};
+}
+
+debug_shows_the_text!(
+    Error,
+    AdjointError,
+    BuildError,
+    CheckError,
+    DataError,
+    crate::LayerError,
+    LossError,
+    OptimizeError,
+    QuantizeError,
+    ReadoutError,
+    RemedyError,
+    SimulationError,
+    SpikeTrainsError,
+    SynapseError,
+    crate::train::TrainError,
+    #[cfg(feature = "files")]
+    crate::NetworkFileError,
+    #[cfg(feature = "files")]
+    crate::train::CheckpointError,
+    #[cfg(feature = "distributed")]
+    crate::distributed::DistributedError,
+    #[cfg(feature = "plot")]
+    crate::plot::PlotError,
+    #[cfg(feature = "nir")]
+    crate::exchange::nir::NirError,
+    #[cfg(feature = "mlgenn")]
+    crate::exchange::mlgenn::MlGennError,
+    #[cfg(feature = "mlgenn")]
+    crate::exchange::npy::NpyError,
+    #[cfg(feature = "mlgenn")]
+    crate::exchange::npy::NpyProblem,
+);

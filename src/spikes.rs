@@ -4,7 +4,7 @@ use crate::memory;
 use thiserror::Error;
 
 /// Why spike trains were refused.
-#[derive(Debug, Clone, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum SpikeTrainsError {
     /// A time is NaN, infinite or negative.

@@ -4,7 +4,7 @@ use crate::SimulationError;
 use thiserror::Error;
 
 /// Why a trace could not be differentiated.
-#[derive(Debug, Clone, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum AdjointError {
     /// The trace was made by another network, or before the parameters changed.

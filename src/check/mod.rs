@@ -85,7 +85,7 @@ impl Sides {
 }
 
 /// A check that means nothing.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, thiserror::Error)]
 #[error("{what} of a gradient check is {value}, but must be finite and {rule}")]
 pub struct CheckError {
     /// The step or a tolerance.

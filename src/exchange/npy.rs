@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// Why an array was not read or written.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[error("{}: {problem}", path.display())]
 pub struct NpyError {
     /// The file.
@@ -18,7 +18,7 @@ pub struct NpyError {
 }
 
 /// What is wrong with a `.npy` file.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NpyProblem {
     /// The system refused.

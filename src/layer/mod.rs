@@ -22,7 +22,7 @@ use std::fmt::Debug;
 use thiserror::Error;
 
 /// Why a layer was refused.
-#[derive(Debug, Clone, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum LayerError {
     /// Any other reason, of a model from outside of the crate.

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 /// Why a loss could not be computed.
-#[derive(Debug, Clone, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum LossError {
     /// The label is not one of the classes.

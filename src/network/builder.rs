@@ -11,7 +11,7 @@ use std::fmt;
 use thiserror::Error;
 
 /// Why a network was refused.
-#[derive(Debug, Clone, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// No layer was added.

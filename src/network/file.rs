@@ -12,7 +12,7 @@ use thiserror::Error;
 const VERSION: u64 = 1;
 
 /// Why a network could not be saved or loaded.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NetworkFileError {
     /// The operating system refused to read.

@@ -17,7 +17,7 @@ use step::step_each;
 use thiserror::Error;
 
 /// Why parameters could not be stepped. Nothing has changed when one of these is returned.
-#[derive(Debug, Clone, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum OptimizeError {
     /// A gradient is NaN or infinite.

@@ -4,7 +4,7 @@ use crate::SynapseError;
 use thiserror::Error;
 
 /// Why a network was not quantised.
-#[derive(Debug, Clone, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum QuantizeError {
     /// An option has no meaning.

@@ -16,7 +16,7 @@ use crate::{LayerSensitivity, Real, SimulationError};
 use thiserror::Error;
 
 /// Why a layer could not be read out.
-#[derive(Debug, Clone, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum ReadoutError {
     /// The network has no such layer.

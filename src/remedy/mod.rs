@@ -39,7 +39,7 @@ use crate::{Network, Real};
 use thiserror::Error;
 
 /// Why a remedy was refused. Nothing has changed when one of these is returned.
-#[derive(Debug, Clone, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum RemedyError {
     /// A constant has no meaning.

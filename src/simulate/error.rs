@@ -4,7 +4,7 @@ use crate::LayerError;
 use thiserror::Error;
 
 /// Why a trial could not be simulated.
-#[derive(Debug, Clone, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum SimulationError {
     /// The input has another number of channels than the network.

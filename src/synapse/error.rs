@@ -5,7 +5,7 @@ use crate::ParameterKind;
 use thiserror::Error;
 
 /// Why synapses were refused.
-#[derive(Debug, Clone, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum SynapseError {
     /// A weight or a delay is NaN or infinite.

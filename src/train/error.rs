@@ -8,7 +8,7 @@ use thiserror::Error;
 
 /// Why a network could not be trained or evaluated. The network keeps the parameters it has by then, or, where the
 /// best epoch is tracked, those of the best so far.
-#[derive(Debug, Error)]
+#[derive(Error)]
 #[non_exhaustive]
 pub enum TrainError {
     /// A setting has no meaning.

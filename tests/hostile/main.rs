@@ -18,6 +18,7 @@ use rand_distr::Distribution;
 use settings::{build, hostile, number};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::mem::discriminant;
 #[cfg(unix)]
 use std::process::Command;
 use std::sync::Arc;
@@ -104,12 +105,11 @@ fn config(cases: u32) -> ProptestConfig {
 
 /// Which error it is.
 fn kind(error: &BuildError) -> String {
-    let debug = match error {
-        BuildError::Synapses { cause, .. } => format!("{cause:?}"),
-        BuildError::Layer { cause, .. } => format!("{cause:?}"),
-        other => format!("{other:?}"),
-    };
-    debug.split([' ', '{', '(']).next().unwrap_or_default().to_owned()
+    match error {
+        BuildError::Synapses { cause, .. } => format!("synapses {:?}", discriminant(cause)),
+        BuildError::Layer { cause, .. } => format!("layer {:?}", discriminant(cause)),
+        other => format!("network {:?}", discriminant(other)),
+    }
 }
 
 #[test]

@@ -395,3 +395,13 @@ fn remedies_that_go_by_spikes_are_refused_where_none_can_be() {
     let error = net.record(&trace, 2).unwrap_err();
     assert_eq!(error, AdjointError::NoSuchLayer { layer: 2, layers: 2 });
 }
+
+#[test]
+fn what_unwrap_and_main_print_is_the_text() {
+    let error = NetworkBuilder::<f64>::new().build(&mut rng()).unwrap_err();
+    assert!(error.to_string().starts_with("the network has no layers"));
+    assert_eq!(format!("{error:?}"), error.to_string());
+    let whole = Error::Sample { index: 3, cause: Box::new(error.into()) };
+    assert_eq!(format!("{whole:?}"), whole.to_string());
+    assert!(whole.to_string().contains("sample 3") && whole.to_string().contains("no layers"));
+}

@@ -42,7 +42,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// Why a checkpoint was not read or written.
-#[derive(Debug, Clone, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum MlGennError {
     /// A file.

@@ -4,7 +4,7 @@ use crate::BuildError;
 use thiserror::Error;
 
 /// Why a NIR graph was not read, written, made or understood.
-#[derive(Debug, Clone, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum NirError {
     /// The system refused.
