@@ -39,7 +39,7 @@ pub fn run(name: &str) -> Result<()> {
     let mut report = Report::new();
     let parts = Parts::hdf5(&data.data, name, (options.seed, held_out), |data| {
         let width = (data.channels() / CHANNELS).max(1);
-        Ok(data.merge_channels(width)?.cut(DURATION)?.every(EVERY)?)
+        Ok(data.merge_channels(width)?.with_duration(DURATION)?.every(EVERY)?)
     })?;
     let parts = if options.quick { parts.quick(40)? } else { parts };
     println!(

@@ -16,8 +16,8 @@ impl Dataset {
     /// order, and labels from another with one `sample,label` or `sample,label,group` per line. Every sample has
     /// one line there, with events or without. A first line with these names is a heading; empty lines and those that begin
     /// with # are skipped. There are as many channels and classes as the
-    /// highest number needs ([`Dataset::widen`] and [`Dataset::name_classes`] make them more); the duration is the least number of
-    /// three digits above all events ([`Dataset::cut`] sets another). For times in other units see [`Dataset::scale_times`].
+    /// highest number needs ([`Dataset::with_channels`] and [`Dataset::name_classes`] make them more); the duration is the least number of
+    /// three digits above all events ([`Dataset::with_duration`] sets another). For times in other units see [`Dataset::scale_times`].
     ///
     /// Without a file of labels all samples are of one class, and each must have an event.
     ///

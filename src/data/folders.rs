@@ -27,7 +27,7 @@ impl Dataset {
     /// # Errors
     /// A folder or file that cannot be read, a file that is not a whole number of events, or a pixel
     /// outside of the camera.
-    pub fn open_five_byte(
+    pub fn open_n_mnist(
         path: impl AsRef<Path>,
         width: usize,
         height: usize,

@@ -21,7 +21,7 @@ impl Dataset {
     /// Opens an HDF5 file in the layout of SHD and SSC: `/spikes/times` (seconds, of any float type),
     /// `/spikes/units`, `/labels`, and, if they are there, `/extra/speaker` (the group) and `/extra/keys` (class
     /// names). There are as many channels as the highest unit that occurs needs, so two files of one set may differ:
-    /// [`Dataset::join`], [`Dataset::widen`]. All samples are for training. The duration is the least whole number of ms
+    /// [`Dataset::join`], [`Dataset::with_channels`]. All samples are for training. The duration is the least whole number of ms
     /// above all events.
     ///
     /// Events stay in the file. All of them are read once now, which checks them.

@@ -24,11 +24,11 @@ impl Dataset {
         self.view(Header { channels, ..header }, Change { merge, ..Change::default() })
     }
 
-    /// The same samples cut to a duration in ms: events at this time or later are dropped.
+    /// The same samples with another duration in ms, shorter or longer: events at this time or later are dropped.
     ///
     /// # Errors
     /// A duration that is negative or not finite.
-    pub fn cut(&self, duration: f64) -> Result<Self, DataError> {
+    pub fn with_duration(&self, duration: f64) -> Result<Self, DataError> {
         let change = Change { before: duration, ..Change::default() };
         self.view(Header { duration, ..self.header().clone() }, change)
     }
@@ -76,7 +76,7 @@ impl Dataset {
     ///
     /// # Errors
     /// Fewer channels than there are.
-    pub fn widen(&self, channels: usize) -> Result<Self, DataError> {
+    pub fn with_channels(&self, channels: usize) -> Result<Self, DataError> {
         if channels < self.channels() {
             return Err(DataError::setting("channels", channels, "the set has more"));
         }
@@ -239,13 +239,13 @@ mod tests {
         let merged = data.merge_channels(2).unwrap();
         assert_eq!(merged.channels(), 2);
         assert_eq!(merged.spikes(0).unwrap().channel(0), [1.0, 1.0, 5.0]);
-        let cut = merged.cut(5.0).unwrap();
+        let cut = merged.with_duration(5.0).unwrap();
         assert_eq!(cut.duration(), 5.0);
         assert_eq!(cut.spikes(0).unwrap().events(), [(1.0, 0), (1.0, 0), (4.0, 1)]);
         assert_eq!(cut.in_memory().unwrap().spikes(0), cut.spikes(0));
         assert_eq!(data.merge_channels(usize::MAX).unwrap().spikes(0).unwrap().channel(0).len(), 4);
-        assert_eq!(data.widen(5).unwrap().spikes(0).unwrap().channels(), 5);
-        assert!(data.widen(2).is_err());
+        assert_eq!(data.with_channels(5).unwrap().spikes(0).unwrap().channels(), 5);
+        assert!(data.with_channels(2).is_err());
         let thin = merged.thin(2.0).unwrap().spikes(0).unwrap();
         assert_eq!((thin.channel(0), thin.channel(1)), (&[1.0, 5.0][..], &[4.0][..]));
         assert_eq!(merged.thin(0.0).unwrap().spikes(0), merged.spikes(0));
@@ -277,12 +277,13 @@ mod tests {
             assert!(data.scale_times(factor).is_err(), "{factor}");
         }
         assert!(data.merge_channels(0).is_err());
-        assert!(data.cut(f64::NAN).is_err());
+        assert!(data.with_duration(f64::NAN).is_err());
     }
 
     #[test]
     fn joined_sets_keep_their_samples_and_get_their_parts() {
-        let (a, b) = (set([&[1.0], &[], &[]], 0), set([&[2.0], &[], &[]], 1).widen(4).unwrap());
+        let (a, b) =
+            (set([&[1.0], &[], &[]], 0), set([&[2.0], &[], &[]], 1).with_channels(4).unwrap());
         let none = a.subset(&[]).unwrap();
         let all = Dataset::join(&[(Part::Train, &a), (Part::Validation, &none), (Part::Test, &b)]);
         let all = all.unwrap();

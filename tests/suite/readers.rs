@@ -169,7 +169,7 @@ mod five_byte {
             (".ipynb_checkpoints/1.bin", &event(3, 30)),
             ("readme.txt", b"no class"),
         ]);
-        let data = Dataset::open_five_byte(folder.path(), 34, 34).unwrap();
+        let data = Dataset::open_n_mnist(folder.path(), 34, 34).unwrap();
         assert_eq!((data.len(), data.channels(), data.duration()), (3, 2312, 1.0));
         assert_eq!(data.class_names(), ["9", "10"]);
         assert_eq!((0..3).map(|k| data.label(k)).collect::<Vec<_>>(), [0, 1, 1]);
@@ -181,19 +181,19 @@ mod five_byte {
     #[test]
     fn damage_is_named_by_file() {
         let cut = folder(&[("0/a.bin", &[1, 2, 3, 4, 5, 6])]);
-        let error = Dataset::open_five_byte(cut.path(), 34, 34).unwrap_err().to_string();
+        let error = Dataset::open_n_mnist(cut.path(), 34, 34).unwrap_err().to_string();
         assert!(error.contains("a.bin") && error.contains("6 bytes"), "{error}");
         let foreign = folder(&[("0/a.bin", &[1, 2, 3, 4, 5])]);
-        let error = Dataset::open_five_byte(foreign.path(), 1, 34).unwrap_err().to_string();
+        let error = Dataset::open_n_mnist(foreign.path(), 1, 34).unwrap_err().to_string();
         assert!(error.contains("a.bin") && error.contains("event 0: pixel (1, 2)"), "{error}");
         let empty = folder(&[("readme.txt", b"")]);
-        assert!(Dataset::open_five_byte(empty.path(), 34, 34).is_err());
-        assert!(Dataset::open_five_byte(cut.path(), 0, 34).is_err());
-        assert!(Dataset::open_five_byte(cut.path(), 34, 257).is_err());
-        assert!(Dataset::open_five_byte("/no/such/folder", 34, 34).is_err());
+        assert!(Dataset::open_n_mnist(empty.path(), 34, 34).is_err());
+        assert!(Dataset::open_n_mnist(cut.path(), 0, 34).is_err());
+        assert!(Dataset::open_n_mnist(cut.path(), 34, 257).is_err());
+        assert!(Dataset::open_n_mnist("/no/such/folder", 34, 34).is_err());
         // A file that goes away, or is damaged, after it was opened.
         let later = folder(&[("0/a.bin", &[1, 2, 0, 0, 5])]);
-        let data = Dataset::open_five_byte(later.path(), 34, 34).unwrap();
+        let data = Dataset::open_n_mnist(later.path(), 34, 34).unwrap();
         std::fs::write(later.path().join("0/a.bin"), [1, 2, 0]).unwrap();
         assert!(data.spikes(0).unwrap_err().to_string().contains("a.bin"));
         std::fs::remove_file(later.path().join("0/a.bin")).unwrap();
@@ -203,7 +203,7 @@ mod five_byte {
     #[test]
     fn a_file_that_changes_cannot_bring_in_events_that_do_not_fit() {
         let folder = folder(&[("0/a.bin", &[1, 2, 0, 0, 5])]);
-        let data = Dataset::open_five_byte(folder.path(), 34, 34).unwrap();
+        let data = Dataset::open_n_mnist(folder.path(), 34, 34).unwrap();
         std::fs::write(folder.path().join("0/a.bin"), [1, 2, 0x7f, 0, 5]).unwrap();
         let late = data.spikes(0);
         assert!(matches!(late, Err(DataError::BadTime { .. })), "{late:?}");
@@ -213,7 +213,7 @@ mod five_byte {
     fn real_recordings_are_read() {
         let Some(path) = recordings("nmnist") else { return };
         let [train, test] =
-            ["train", "test"].map(|part| Dataset::open_five_byte(path.join(part), 34, 34).unwrap());
+            ["train", "test"].map(|part| Dataset::open_n_mnist(path.join(part), 34, 34).unwrap());
         assert_eq!((train.len(), test.len(), test.channels(), test.classes()), (300, 85, 2312, 10));
         let all = Dataset::join(&[(Part::Train, &train), (Part::Test, &test)]).unwrap();
         // Three saccades of 100 ms, and some thousand events in each recording.
