@@ -1,5 +1,6 @@
 //! What comes of the judgement of a trace.
 
+use crate::real::ROUNDED;
 use crate::{Error, Goal, Loss, LossError, Network, Reading, Readout, Real, Sensitivity, Trace};
 
 /// The value of an objective on one trace.
@@ -28,8 +29,6 @@ pub struct Assessment<F = f64> {
     pub differentiate: bool,
     /// Whether a part that classifies has been asked for the prediction.
     decided: bool,
-    /// Whether no loss was asked for a prediction yet, in a probe.
-    probe: Option<bool>,
     reading: Reading<F>,
     /// dL/dy.
     gradient: Vec<F>,
@@ -81,14 +80,10 @@ impl<F: Real> Assessment<F> {
         readout.clear();
     }
 
-    /// An assessment that asks for the prediction of outputs that differ, whatever was read.
-    pub(crate) fn probing() -> Self {
-        Self { probe: Some(true), ..Self::default() }
-    }
-
-    /// Whether a probe was not asked by a loss, or got an answer.
-    pub(crate) fn may_predict(&self) -> bool {
-        self.probe != Some(false) || self.evaluation.prediction.is_some()
+    /// Whether a part says that it classifies, there is a prediction, or no loss was asked.
+    pub(crate) fn classifies(&self) -> bool {
+        let Evaluation { prediction, losses, .. } = &self.evaluation;
+        self.decided || prediction.is_some() || losses.is_empty()
     }
 
     /// Refuses a loss that is no number, whoever computed it.
@@ -110,19 +105,13 @@ impl<F: Real> Assessment<F> {
         trace: &Trace<F>,
         target: &T,
     ) -> Result<(), Error> {
-        if !weight.is_finite() {
-            let (what, rule) = ("the weight of the objective", "finite");
+        if !F::of(weight).is_finite() {
+            let rule = if weight.is_finite() { ROUNDED } else { "finite" };
+            let what = "the weight of the objective";
             return Err(LossError::Constant { what, value: weight, rule }.into());
         }
-        let Assessment {
-            evaluation,
-            sensitivity,
-            differentiate,
-            decided,
-            probe,
-            reading,
-            gradient,
-        } = self;
+        let Assessment { evaluation, sensitivity, differentiate, decided, reading, gradient } =
+            self;
         let recording = network.record(trace, layer)?;
         reading.reset(trace.duration());
         readout.read(&recording, reading)?;
@@ -141,10 +130,6 @@ impl<F: Real> Assessment<F> {
         }
         evaluation.losses.push(value);
         evaluation.readout.extend_from_slice(reading.values());
-        if probe.is_some() {
-            *probe = Some(false);
-            reading.make_different();
-        }
         if !*decided && evaluation.prediction.is_none() {
             evaluation.prediction = loss.predict(reading);
             *decided = loss.classifies();

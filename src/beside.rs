@@ -21,10 +21,13 @@ pub(crate) fn make_folder_of(file: &Path) -> io::Result<()> {
 /// Whether files can be written in a folder.
 #[cfg(feature = "files")]
 pub(crate) fn check_folder(folder: &Path) -> io::Result<()> {
-    // No other process has a file of this name.
-    let probe = path(&folder.join(format!("probe-{}", std::process::id())));
+    let probe = path(&folder.join("probe"));
     drop(File::create(&probe)?);
-    fs::remove_file(&probe)
+    // Another process may try the same.
+    fs::remove_file(&probe).or_else(|e| match e.kind() {
+        io::ErrorKind::NotFound => Ok(()),
+        _ => Err(e),
+    })
 }
 
 /// Whether this is a pipe, a device or the like, which no file can take the place of.

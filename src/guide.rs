@@ -34,3 +34,4 @@ page!(scaling, "../docs/scaling.md");
 page!(derivation, "../docs/derivation.md");
 page!(design, "../docs/design.md");
 page!(glossary, "../docs/glossary.md");
+page!(references, "../docs/references.md");

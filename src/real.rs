@@ -9,7 +9,7 @@ use std::iter::Sum;
 /// Parameters and states are of this type. Spike times are always `f64`.
 ///
 /// In `f32` spike times are mostly within 1e-4 ms of those in `f64`, and gradients within 1e-4 of the largest of their
-/// block; the errors are measured in `docs/precision.md`. Where the potential grazes the threshold, or an arrival
+/// block; the errors are measured: [precision](crate::guide::precision). Where the potential grazes the threshold, or an arrival
 /// meets a spike, they are larger.
 pub trait Real:
     Float + FromPrimitive + NumAssign + Sum + Default + Debug + Display + Send + Sync + 'static
@@ -21,7 +21,7 @@ pub trait Real:
 }
 
 /// What a constant must be that is good as f64, and no longer once it is rounded to the precision of the network.
-pub(crate) const ROUNDED: &str = "a number that the precision of the network can hold";
+pub(crate) const ROUNDED: &str = "within the range of the precision of the network";
 
 impl Real for f64 {
     fn of(x: f64) -> Self {

@@ -387,6 +387,13 @@ mod trainer {
             let trainer = Trainer::new(support::objective(), Adam::new(0.02));
             trainer.fit_on(ranks, &mut network(), &train, validation, &mut []).unwrap_err()
         });
+        // And as many others.
+        let others = on_ranks(2, |ranks| {
+            let validation = data(20, 2 + ranks.rank() as u64);
+            let trainer = Trainer::new(support::objective(), Adam::new(0.02));
+            trainer.fit_on(ranks, &mut network(), &train, Some(&validation), &mut []).unwrap_err()
+        });
+        let validated = validated.into_iter().chain(others);
         for error in errors.into_iter().chain(rates).chain(sparse).chain(validated) {
             assert!(
                 matches!(

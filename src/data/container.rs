@@ -20,7 +20,7 @@ pub(super) const FORMAT: &str = "eventprop-events-1";
 const MAX_HEADER: u64 = 100_000_000;
 
 impl Dataset {
-    /// Opens a set in the crate's own format (`docs/data.md`). Labels are read now; events stay in the file,
+    /// Opens a set in the crate's own [format](crate::guide::data). Labels are read now; events stay in the file,
     /// and each sample is read, and checked, when it is asked for. See [`Dataset::in_memory`].
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use std::{collections::HashMap, io::Write, path::Path};
 
 impl Dataset {
-    /// Writes the set in the crate's own format (`docs/data.md`), from where [`Dataset::open`] gives back the
+    /// Writes the set in the crate's own [format](crate::guide::data), from where [`Dataset::open`] gives back the
     /// same samples exactly. Times take 4 bytes if that loses nothing in any of them, else 8. Events that
     /// are in a file are read sample by sample, so the set may be larger than the memory. The file is written beside and
     /// then put in its place, which may be that of the set's own events.

@@ -3,7 +3,7 @@
 //! Every process (a *rank*) runs the same program with the same seed and the same network. Of each batch it
 //! simulates its share; the gradients are added up over all ranks, in the order of the samples, and each rank takes
 //! the same step. So parameters are never sent, and the result does not depend on the number of ranks, to the last
-//! bit. `docs/scaling.md` tells how far this goes.
+//! bit. [Scaling](crate::guide::scaling) tells how far this goes.
 //!
 //! | to | use |
 //! |---|---|

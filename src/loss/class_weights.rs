@@ -1,6 +1,7 @@
 //! Classes that count more than others.
 
 use super::{Loss, LossError};
+use crate::real::ROUNDED;
 use crate::{Reading, Real};
 
 /// Multiplies the loss of a sample by the weight of its class, for data with many samples of some classes and few of
@@ -40,7 +41,9 @@ impl<F: Real, L: Loss<F, Target = usize>> Loss<F> for ClassWeights<L> {
         })?;
         let factor = F::of(weight);
         if !(factor.is_finite() && factor >= F::zero()) {
-            let (what, rule) = ("the weight of a class", "finite and not negative");
+            let good = weight.is_finite() && weight >= 0.0;
+            let rule = if good { ROUNDED } else { "finite and not negative" };
+            let what = "the weight of a class";
             return Err(LossError::Constant { what, value: weight, rule });
         }
         gradient.iter_mut().for_each(|g| *g *= factor);

@@ -125,7 +125,8 @@ impl<F: Real> Loss<F> for TimeInvariant {
         check_label(label, y.len())?;
         let delta = F::of(self.delta);
         if !delta.is_finite() {
-            let (what, rule) = ("delta", "a finite number of ms");
+            let rule = if self.delta.is_finite() { ROUNDED } else { "a finite number of ms" };
+            let what = "delta";
             return Err(LossError::Constant { what, value: self.delta, rule });
         }
         let mut sum = F::zero();

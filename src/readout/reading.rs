@@ -37,11 +37,6 @@ impl<F: Real> Reading<F> {
         self.duration = duration;
     }
 
-    /// Puts 1, 2, 3, ... in the place of what was read.
-    pub(crate) fn make_different(&mut self) {
-        (1..).zip(&mut self.values).for_each(|(k, value)| *value = F::of(f64::from(k)));
-    }
-
     /// Appends a row of one number.
     pub fn push(&mut self, value: F) {
         self.push_row([value]);

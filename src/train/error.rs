@@ -27,21 +27,15 @@ pub enum TrainError {
         /// The metric.
         metric: Metric,
     },
-    /// No epoch has the metric that training goes by.
+    /// No epoch has the accuracy that training goes by.
     #[error(
-        "{metric} is asked for, but has no value in any of {epochs} epochs: an accuracy needs samples with a prediction, so a loss with `Loss::predict` and neurons that are not all silent, and a loss has to be a number"
+        "{metric} is asked for, but no sample got a prediction in {epochs} epochs: the outputs were all alike, or the loss predicts nothing (one that may is to say so, by `Loss::classifies`)"
     )]
     NoPrediction {
         /// The metric.
         metric: Metric,
         /// The epochs that were trained.
         epochs: usize,
-    },
-    /// The goal is refused, whatever the samples.
-    #[error("the goal of training: {cause}")]
-    Goal {
-        /// Why.
-        cause: Box<Error>,
     },
     /// Samples do not fit the network.
     #[error("the {what} have {found} channels, but the network has {expected}")]

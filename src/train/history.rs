@@ -81,6 +81,11 @@ impl Metric {
         }
     }
 
+    /// Whether an epoch has it, if all samples that an accuracy is of get predictions.
+    pub(super) fn could_be_of(self, report: &EpochReport) -> bool {
+        !self.needs_validation() || report.validation.is_some()
+    }
+
     pub(super) fn needs_validation(self) -> bool {
         matches!(self, Self::ValidationLoss | Self::ValidationAccuracy)
     }

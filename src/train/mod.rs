@@ -1,6 +1,6 @@
 //! Training: epochs of mini-batches, schedules, metrics, observers, checkpoints.
 //!
-//! [`Trainer`] says what is to be done and [`Trainer::fit`] does it. `docs/training.md` is a guide.
+//! [`Trainer`] says what is to be done and [`Trainer::fit`] does it. There is a [guide](crate::guide::training).
 //!
 //! | to | use |
 //! |---|---|

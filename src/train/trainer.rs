@@ -242,13 +242,15 @@ impl Settings {
         self.schedules.metrics().into_iter().chain(self.best).chain(early)
     }
 
-    /// Refuses a metric that no epoch has, if there were any.
+    /// Refuses an accuracy that no epoch has, of those in which it could be.
     pub fn check_metrics(&self, history: &History) -> Result<(), TrainError> {
-        let epochs = history.epochs.len();
-        match self.metrics().find(|&metric| history.best(metric).is_none()) {
-            Some(metric) if epochs > 0 => Err(TrainError::NoPrediction { metric, epochs }),
-            _ => Ok(()),
+        for metric in self.metrics() {
+            let epochs = history.epochs.iter().filter(|epoch| metric.could_be_of(epoch)).count();
+            if epochs > 0 && history.best(metric).is_none() {
+                return Err(TrainError::NoPrediction { metric, epochs });
+            }
         }
+        Ok(())
     }
 
     /// Whether the flag says so.

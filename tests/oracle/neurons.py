@@ -10,7 +10,7 @@ differences with a step of 1e-13. Nothing here uses a formula of the crate: no d
 Rolle's theorem, no adjoint.
 
 A case has the fields of the other ones, and of a layer also, each constant one number or one per neuron,
-`bias`, `adaptation` ([kick, tau]), `adaptive_threshold` ([jump, tau]), `refractory`, and `trainable`, the kinds of
+`bias`, `adaptation` ([jump, tau]), `adaptive_threshold` ([jump, tau]), `refractory`, and `trainable`, the kinds of
 constants whose gradients (by the constant itself, not by its logarithm) are in the answer, as `constants`
 [layer][kind]; those of `tau_syn` receptor by receptor.
 """

@@ -255,7 +255,7 @@ fn constants_that_this_precision_does_not_have_are_refused() {
     ];
     assert_eq!(single.len(), of.len());
     for (told, what) in single.iter().zip(of) {
-        assert!(told.contains(what) && told.contains("precision of the network"), "{told}");
+        assert!(told.contains(what) && told.contains("range of the precision"), "{told}");
     }
     // In double precision they are what they say, sensible or not.
     assert_eq!(refusals::<f64>(), Vec::<String>::new());

@@ -71,7 +71,7 @@ fn settings_without_meaning_are_refused() {
 
 #[test]
 fn without_predictions_there_is_no_accuracy_to_go_by() {
-    /// The sum of all that is read. It may say a class where outputs are what they are never.
+    /// The sum of all that is read. It predicts nothing, and may say that it will.
     struct Sum(bool);
     impl Loss<f64> for Sum {
         type Target = usize;
@@ -79,13 +79,13 @@ fn without_predictions_there_is_no_accuracy_to_go_by() {
             gradient.fill(1.0);
             Ok(y.values().iter().sum())
         }
-        fn predict(&self, y: &Reading) -> Option<usize> {
-            (self.0 && y.values() == [1.0, 2.0, 3.0]).then_some(0)
+        fn classifies(&self) -> bool {
+            self.0
         }
     }
     let set = data(9, 1);
-    let trainer = |predicts| {
-        let objective = Objective::new(MeanVoltage, Sum(predicts));
+    let trainer = |classifies| {
+        let objective = Objective::new(MeanVoltage, Sum(classifies));
         Trainer::new(objective, Adam::new(0.01)).epochs(3)
     };
     let metric = Metric::TrainAccuracy;
@@ -108,12 +108,26 @@ fn without_predictions_there_is_no_accuracy_to_go_by() {
     }
     let folder = tempfile::tempdir().unwrap();
     #[cfg(feature = "files")]
-    for _ in 0..2 {
+    for (classifies, epochs) in [(false, 1), (false, 1), (true, 3), (true, 3)] {
         // Nor does going on help.
-        let to = Checkpoints::new(folder.path().join("run")).resume(true);
-        let fit = trainer(false).keep_best(metric).checkpoints(to);
+        let to = Checkpoints::new(folder.path().join(format!("{classifies}"))).resume(true);
+        let fit = trainer(classifies).keep_best(metric).checkpoints(to);
         let error = fit.fit(&mut network(), &set, None, &mut []).unwrap_err();
-        assert!(matches!(error, TrainError::NoPrediction { epochs: 1, .. }), "{error}");
+        assert!(
+            matches!(error, TrainError::NoPrediction { epochs: e, .. } if e == epochs),
+            "{error}"
+        );
+    }
+    // A loss is there all the same, as soon as there is validation.
+    #[cfg(feature = "files")]
+    for early in [false, true] {
+        let to = Checkpoints::new(folder.path().join("early")).resume(true);
+        let mut fit = trainer(false).epochs(2 + 2 * usize::from(early)).checkpoints(to);
+        if early {
+            fit = fit.stop_early(Metric::ValidationLoss, 9);
+        }
+        let history = fit.fit(&mut network(), &set, early.then_some(&set), &mut []).unwrap();
+        assert_eq!(history.epochs.len(), 2 + 2 * usize::from(early));
     }
     // Who stops has none of this.
     struct Stop;

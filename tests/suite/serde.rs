@@ -101,10 +101,15 @@ fn networks_are_saved_and_loaded() {
     assert!(matches!(error, NetworkFileError::Read { kind: ErrorKind::NotFound, .. }), "{error}");
     let error = net.save("").unwrap_err().to_string();
     assert!(error.contains("no name of a file"), "{error}");
-    // Of single precision, and numbers that it does not have.
+    // Numbers of single precision are read as they are written, and those beyond it are refused.
     assert!(loaded(&good).is_ok() && SpikingNetwork::<f32>::load(&path).is_ok());
-    let far = r#"{"eventprop_network":1,"network":{"inputs":[["input",1]],"layers":[],"max_spikes":null,"projections":[]}}"#;
-    assert!(loaded(far).unwrap_err().to_string().contains("no layers"));
+    let mut far = net.clone();
+    far.parameters_mut()[0].1.values[0] = 1e39;
+    far.save(&path).unwrap();
+    let error = SpikingNetwork::<f32>::load(&path).unwrap_err();
+    assert!(matches!(error, NetworkFileError::Content { .. }), "{error}");
+    assert!(SpikingNetwork::<f64>::load(&path).is_ok());
+    assert!(matches!(net.save(folder.path()).unwrap_err(), NetworkFileError::Write { .. }));
 }
 
 #[test]

@@ -3,13 +3,11 @@
 use super::Fit;
 use crate::data::Dataset;
 use crate::train::TrainError;
-use crate::{
-    Assessment, Error, LossError, Network, Optimizer, Parameter, ReadoutError, Real, SpikeTrains,
-};
+use crate::{Assessment, Error, LossError, Network, Optimizer, Parameter, Real, SpikeTrains};
 
 impl<F: Real> Fit<'_, F> {
     /// Refuses settings without meaning, and samples that fit neither the network nor each other. Returns whether
-    /// the goal may ever predict a class.
+    /// the goal classifies, as far as it says so.
     pub(super) fn check(
         &self,
         optimizer: &mut dyn Optimizer<F>,
@@ -41,13 +39,13 @@ impl<F: Real> Fit<'_, F> {
     }
 
     /// Refuses labels that the goal does not know, by a trial without input: not when their samples come. What
-    /// else the goal may have against the trial tells nothing of the samples. Returns whether it may predict a class.
+    /// else the goal may have against the trial tells nothing of the samples. Returns whether it classifies.
     fn check_labels(&self, network: &dyn Network<F>) -> Result<bool, TrainError> {
         let silent = SpikeTrains::silent(network.channels());
         let Ok(trace) = network.forward(&silent, self.settings.trial(self.train)) else {
             return Ok(true);
         };
-        let mut assessment = Assessment::probing();
+        let mut assessment = Assessment::default();
         let mut check = |data: &Dataset| {
             let largest = data.labels().enumerate().max_by_key(|&(_, label)| label);
             let Some((index, label)) = largest else { return Ok(true) };
@@ -55,17 +53,14 @@ impl<F: Real> Fit<'_, F> {
                 Err(error) if is_of_label(&error) => {
                     Err(TrainError::Sample { index, cause: Box::new(error) })
                 }
-                Err(error) if is_of_goal(&error) => {
-                    Err(TrainError::Goal { cause: Box::new(error) })
-                }
                 Err(_) => Ok(true),
-                Ok(()) => Ok(assessment.may_predict()),
+                Ok(()) => Ok(assessment.classifies()),
             }
         };
-        let predicts = check(self.train)?;
+        let classifies = check(self.train)?;
         let validation = self.validation.map_or(Ok(true), check);
         validation.map_err(|cause| TrainError::Validation { cause: Box::new(cause) })?;
-        Ok(predicts)
+        Ok(classifies)
     }
 }
 
@@ -78,16 +73,6 @@ pub(super) fn finite<F: Real>(network: &dyn Network<F>) -> Result<(), TrainError
         }
     }
     Ok(())
-}
-
-/// Whether any other trial would say so as well.
-fn is_of_goal(error: &Error) -> bool {
-    match error {
-        Error::Loss(LossError::Constant { .. })
-        | Error::Readout(ReadoutError::NoSuchLayer { .. }) => true,
-        Error::Part { cause, .. } => is_of_goal(cause),
-        _ => false,
-    }
 }
 
 fn is_of_label(error: &Error) -> bool {

@@ -45,7 +45,7 @@ impl<G, O> Trainer<G, O> {
     /// Settings without meaning, samples, steps, observers and checkpoints that fail. The network keeps the
     /// parameters it has by then; with [`Trainer::keep_best`] those of the best epoch so far. What was reported of
     /// epochs that are done has gone to the observers. An accuracy to go by that no epoch had is an error: after
-    /// the first one if the loss predicts nothing even where outputs differ, else at the end. To fit values in place of classes, see
+    /// the first one if the loss does not say that it [classifies](crate::Loss::classifies), else at the end. To fit values in place of classes, see
     /// [`ClassTargets`](crate::ClassTargets).
     pub fn fit<F: Real>(
         &self,
@@ -132,7 +132,7 @@ impl<F: Real> Fit<'_, F> {
         network: &mut dyn Network<F>,
         observers: &mut [&mut dyn Observer<F>],
     ) -> Result<History, TrainError> {
-        let predicts = self.check(optimizer, network)?;
+        let classifies = self.check(optimizer, network)?;
         let mut run = Run {
             optimizer,
             remedies: self.settings.remedies.clone(),
@@ -144,9 +144,13 @@ impl<F: Real> Fit<'_, F> {
         let resumed = self.settings.resume(network, &mut run, &self.named)?;
         #[cfg(not(feature = "files"))]
         let resumed = Resumed::default();
+        #[cfg(feature = "files")]
+        if self.processes.leads() && run.history.epochs.len() < self.settings.epochs {
+            self.settings.check_folder()?;
+        }
         let done = self.begin(network, &mut run, observers, &resumed);
         let done =
-            done.and_then(|stop| self.all_epochs(network, &mut run, observers, stop, predicts));
+            done.and_then(|stop| self.all_epochs(network, &mut run, observers, stop, classifies));
         if let Some(best) = &run.best {
             set_parameters(network, best);
         }
@@ -188,18 +192,13 @@ impl<F: Real> Fit<'_, F> {
         run: &mut Run<'_, F>,
         observers: &mut [&mut dyn Observer<F>],
         mut stop: bool,
-        predicts: bool,
+        classifies: bool,
     ) -> Result<(), TrainError> {
         let Self { settings, processes, .. } = self;
-        let done = run.history.epochs.len();
         while run.history.epochs.len() < settings.epochs && !stop && !self.is_over(&run.history) {
             let epoch = run.history.epochs.len();
-            if !predicts {
+            if !classifies {
                 settings.check_metrics(&run.history)?;
-            }
-            #[cfg(feature = "files")]
-            if epoch == done && processes.leads() {
-                settings.check_folder()?;
             }
             stop = self
                 .epoch(network, run, observers)
@@ -213,9 +212,7 @@ impl<F: Real> Fit<'_, F> {
             // So that none goes on, or ends well, when the checkpoint could not be written.
             processes.any(false)?;
         }
-        // A run that was done before is not judged anew.
-        let ran = run.history.epochs.len() > done;
-        if ran && !stop { settings.check_metrics(&run.history) } else { Ok(()) }
+        if stop { Ok(()) } else { settings.check_metrics(&run.history) }
     }
 
     /// Whether the metric of the early stop has been no better for too long.
