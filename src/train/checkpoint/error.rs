@@ -80,7 +80,7 @@ pub enum CheckpointError {
     },
     /// Training was begun with another setting.
     #[error(
-        "the {what} was {found}, but now is {expected}; resume with the settings of the first run, or use another folder"
+        "the training was begun with another setting: {what}: {found} then, {expected} now; resume with the settings of the first run, or use another folder"
     )]
     Setting {
         /// Its name.
