@@ -12,7 +12,7 @@ mod recipe;
 use clap::Parser;
 use eventprop::data::Augmentation;
 use eventprop::train::{Schedule, Trainer};
-use eventprop::{Adam, CrossEntropy, ExpWeightedMeanVoltage, Goal, Objective};
+use eventprop::{Adam, CrossEntropy, ExpWeightedMeanVoltage, Objective};
 use recipe::{Checkpoints, DataPath, Options, Parts, Report, Result, Shape, Windows};
 
 /// Trains a network to read Braille letters.
@@ -90,12 +90,7 @@ fn run() -> Result<()> {
 
 /// What slow neurons and others have in common: all but the rates of weights and of delays, in ms, and the share of them in
 /// the end.
-fn trainer<G: Goal<f64, Target = usize>>(
-    goal: G,
-    epochs: usize,
-    (weights, delays): (f64, f64),
-    end: f64,
-) -> Trainer<G, Adam> {
+fn trainer<G>(goal: G, epochs: usize, (weights, delays): (f64, f64), end: f64) -> Trainer<G, Adam> {
     Trainer::new(goal, Adam::new(weights).delay_rate(delays))
         .epochs(epochs)
         .batch(16)

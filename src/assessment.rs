@@ -1,6 +1,6 @@
 //! What comes of the judgement of a trace.
 
-use crate::real::ROUNDED;
+use crate::loss::check_constant;
 use crate::{Error, Goal, Loss, LossError, Network, Reading, Readout, Real, Sensitivity, Trace};
 
 /// The value of an objective on one trace.
@@ -105,11 +105,7 @@ impl<F: Real> Assessment<F> {
         trace: &Trace<F>,
         target: &T,
     ) -> Result<(), Error> {
-        if !F::of(weight).is_finite() {
-            let rule = if weight.is_finite() { ROUNDED } else { "finite" };
-            let what = "the weight of the objective";
-            return Err(LossError::Constant { what, value: weight, rule }.into());
-        }
+        check_constant::<F>("the weight of the objective", weight, |_| true, "finite")?;
         let Assessment { evaluation, sensitivity, differentiate, decided, reading, gradient } =
             self;
         let recording = network.record(trace, layer)?;

@@ -23,6 +23,21 @@ pub trait Real:
 /// What a constant must be that is good as f64, and no longer once it is rounded to the precision of the network.
 pub(crate) const ROUNDED: &str = "within the range of the precision of the network";
 
+/// Checks a constant as it is in the precision of the network, where it must be finite and good. The error is what it must
+/// be.
+pub(crate) fn check<F: Real>(
+    value: f64,
+    good: impl Fn(f64) -> bool,
+    rule: &'static str,
+) -> Result<(), &'static str> {
+    let is_good = |value: f64| value.is_finite() && good(value);
+    match (is_good(F::of(value).as_f64()), is_good(value)) {
+        (true, _) => Ok(()),
+        (false, true) => Err(ROUNDED),
+        (false, false) => Err(rule),
+    }
+}
+
 impl Real for f64 {
     fn of(x: f64) -> Self {
         x

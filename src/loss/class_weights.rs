@@ -1,7 +1,6 @@
 //! Classes that count more than others.
 
-use super::{Loss, LossError};
-use crate::real::ROUNDED;
+use super::{Loss, LossError, check_constant};
 use crate::{Reading, Real};
 
 /// Multiplies the loss of a sample by the weight of its class, for data with many samples of some classes and few of
@@ -39,13 +38,9 @@ impl<F: Real, L: Loss<F, Target = usize>> Loss<F> for ClassWeights<L> {
             label: *label,
             classes,
         })?;
+        let (what, rule) = ("the weight of a class", "finite and not negative");
+        check_constant::<F>(what, weight, |w| w >= 0.0, rule)?;
         let factor = F::of(weight);
-        if !(factor.is_finite() && factor >= F::zero()) {
-            let good = weight.is_finite() && weight >= 0.0;
-            let rule = if good { ROUNDED } else { "finite and not negative" };
-            let what = "the weight of a class";
-            return Err(LossError::Constant { what, value: weight, rule });
-        }
         gradient.iter_mut().for_each(|g| *g *= factor);
         Ok(factor * loss)
     }

@@ -1,6 +1,6 @@
 //! Losses of classifiers: the target is a label.
 
-use super::{Loss, LossError};
+use super::{Loss, LossError, check_constant};
 use crate::real::ROUNDED;
 use crate::{Reading, Real};
 
@@ -67,13 +67,11 @@ impl<F: Real> Loss<F> for CrossEntropy {
     fn evaluate(&self, y: &Reading<F>, &label: &usize, gradient: &mut [F]) -> Result<F, LossError> {
         let y = y.one_per_row()?;
         check_label(label, y.len())?;
+        let (what, value) = (if self.least { "tau0" } else { "the temperature" }, self.temperature);
+        check_constant::<F>(what, value, |t| t > 0.0, "finite and above 0")?;
         let scale: F = self.scale();
-        if !(scale.is_finite() && scale != F::zero() && self.temperature > 0.0) {
-            let value = self.temperature;
-            let what = if self.least { "tau0" } else { "the temperature" };
-            let good = value.is_finite() && value > 0.0;
-            let rule = if good { ROUNDED } else { "finite and above 0" };
-            return Err(LossError::Constant { what, value, rule });
+        if !(scale.is_finite() && scale != F::zero()) {
+            return Err(LossError::Constant { what, value, rule: ROUNDED });
         }
         let winner = arg_max(y, scale).unwrap_or(label);
         for (g, &value) in gradient.iter_mut().zip(y) {
@@ -123,12 +121,8 @@ impl<F: Real> Loss<F> for TimeInvariant {
     fn evaluate(&self, y: &Reading<F>, &label: &usize, gradient: &mut [F]) -> Result<F, LossError> {
         let y = y.one_per_row()?;
         check_label(label, y.len())?;
+        check_constant::<F>("delta", self.delta, |_| true, "a finite number of ms")?;
         let delta = F::of(self.delta);
-        if !delta.is_finite() {
-            let rule = if self.delta.is_finite() { ROUNDED } else { "a finite number of ms" };
-            let what = "delta";
-            return Err(LossError::Constant { what, value: self.delta, rule });
-        }
         let mut sum = F::zero();
         gradient.fill(F::zero());
         for (i, &t) in y.iter().enumerate().filter(|(i, _)| *i != label) {

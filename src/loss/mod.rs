@@ -14,7 +14,17 @@ pub use error::LossError;
 pub use spike_trains::{SpikeTimeSquares, VanRossum};
 pub use squares::MeanSquaredError;
 
-use crate::{Reading, Real};
+use crate::{Reading, Real, real};
+
+/// Checks a constant as it is in the precision of the network.
+pub(crate) fn check_constant<F: Real>(
+    what: &'static str,
+    value: f64,
+    good: impl Fn(f64) -> bool,
+    rule: &'static str,
+) -> Result<(), LossError> {
+    real::check::<F>(value, good, rule).map_err(|rule| LossError::Constant { what, value, rule })
+}
 
 /// Turns (y, target) into a number and dL/dy.
 ///

@@ -160,18 +160,13 @@ struct Plan<F: Real> {
 /// assert_eq!(net.build(&mut ChaCha8Rng::seed_from_u64(1))?.layers(), 3);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[derive(Default)]
 #[must_use]
 pub struct NetworkBuilder<F: Real = f64> {
     inputs: Vec<(String, usize)>,
     layers: Vec<NamedLayer<F>>,
     plans: Vec<Plan<F>>,
     max_spikes: Option<usize>,
-}
-
-impl<F: Real> Default for NetworkBuilder<F> {
-    fn default() -> Self {
-        Self { inputs: Vec::new(), layers: Vec::new(), plans: Vec::new(), max_spikes: None }
-    }
 }
 
 impl<F: Real> fmt::Debug for NetworkBuilder<F> {
@@ -313,9 +308,8 @@ pub(super) fn assemble<F: Real>(
     let channels = inputs.iter().fold(0, |sum: usize, (_, size)| sum.saturating_add(*size));
     for (number, projection) in projections.iter().enumerate() {
         let name = || projection.name.clone();
-        let layers_there = layers.len();
-        let unknown =
-            |layer| BuildError::UnknownLayer { layer, layers: layers_there, projection: number };
+        let count = layers.len();
+        let unknown = |layer| BuildError::UnknownLayer { layer, layers: count, projection: number };
         let target = layers.get(projection.target).ok_or_else(|| unknown(projection.target))?;
         let found = projection.synapses.shape();
         let (pre, missing) = match projection.origin {

@@ -47,8 +47,8 @@ impl<F: Real + Serialize> Serialize for SpikingNetwork<F> {
             .map(|p| {
                 let synapses =
                     p.synapses.to_stored().ok_or_else(|| foreign("projection", &p.name))?;
-                let Projection { name, origin, target, receptor, .. } = p.clone();
-                Ok(StoredProjection { name, origin, target, receptor, synapses })
+                let Projection { ref name, origin, target, receptor, .. } = *p;
+                Ok(StoredProjection { name: name.clone(), origin, target, receptor, synapses })
             })
             .collect::<Result<_, S::Error>>()?;
         // Formats may hold no such number, and then tell so only when the network is read.

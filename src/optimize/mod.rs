@@ -11,7 +11,7 @@ pub use rates::{ParameterGroup, Rates};
 pub use sgd::Sgd;
 pub use state::OptimizerState;
 
-use crate::real::ROUNDED;
+use crate::real;
 use crate::{Block, Gradients, Network, ParameterKind, ParameterMap, Real};
 use step::step_each;
 use thiserror::Error;
@@ -118,13 +118,11 @@ fn check_constant<F: Real>(
     good: impl Fn(f64) -> bool,
     rule: &'static str,
 ) -> Result<(), OptimizeError> {
-    let rounded = F::of(value).as_f64();
-    if rounded.is_finite() && good(rounded) {
-        Ok(())
-    } else {
-        let rule = if value.is_finite() && good(value) { ROUNDED } else { rule };
-        Err(OptimizeError::Constant { what, value, rule })
-    }
+    real::check::<F>(value, good, rule).map_err(|rule| OptimizeError::Constant {
+        what,
+        value,
+        rule,
+    })
 }
 
 /// Checks the gradients against the network and the state kept from earlier steps, none before the first one.

@@ -34,7 +34,7 @@ pub use phantom::PhantomSpikeTime;
 pub use silence::{SilentNeuronLift, WeightBump};
 pub use spike_count::SpikeCountRegularizer;
 
-use crate::real::ROUNDED;
+use crate::real;
 use crate::{Network, Real};
 use thiserror::Error;
 
@@ -85,13 +85,7 @@ fn check<F: Real>(
     good: impl Fn(f64) -> bool,
     rule: &'static str,
 ) -> Result<(), RemedyError> {
-    let rounded = F::of(value).as_f64();
-    if rounded.is_finite() && good(rounded) {
-        Ok(())
-    } else {
-        let rule = if value.is_finite() && good(value) { ROUNDED } else { rule };
-        Err(RemedyError::Constant { what, value, rule })
-    }
+    real::check::<F>(value, good, rule).map_err(|rule| RemedyError::Constant { what, value, rule })
 }
 
 /// Refuses a layer without spikes to go by.

@@ -67,9 +67,11 @@ impl Metric {
     pub fn of(self, report: &EpochReport) -> Option<f64> {
         match self {
             Self::TrainLoss => Some(report.train.loss),
-            Self::TrainAccuracy => accuracy(&report.train),
+            Self::TrainAccuracy => report.train.known_accuracy(),
             Self::ValidationLoss => report.validation.as_ref().map(|m| m.loss),
-            Self::ValidationAccuracy => report.validation.as_ref().and_then(accuracy),
+            Self::ValidationAccuracy => {
+                report.validation.as_ref().and_then(Metrics::known_accuracy)
+            }
         }
     }
 
@@ -81,7 +83,7 @@ impl Metric {
         }
     }
 
-    /// Whether an epoch has it, if all samples that an accuracy is of get predictions.
+    /// Whether an epoch has the samples that it is of.
     pub(super) fn could_be_of(self, report: &EpochReport) -> bool {
         !self.needs_validation() || report.validation.is_some()
     }
@@ -89,10 +91,6 @@ impl Metric {
     pub(super) fn needs_validation(self) -> bool {
         matches!(self, Self::ValidationLoss | Self::ValidationAccuracy)
     }
-}
-
-fn accuracy(metrics: &Metrics) -> Option<f64> {
-    metrics.decided().then(|| metrics.accuracy())
 }
 
 impl fmt::Display for Metric {

@@ -116,7 +116,7 @@ fn quoted(field: String) -> String {
 #[allow(clippy::unnecessary_wraps)] // As JSON has it.
 fn csv(layers: &[Layer], report: &EpochReport) -> io::Result<String> {
     let columns = |m: &Metrics| {
-        let accuracy = if m.decided() { m.accuracy().to_string() } else { String::new() };
+        let accuracy = m.known_accuracy().map_or_else(String::new, |accuracy| accuracy.to_string());
         let spikes = layers.iter().map(|(layer, _)| m.spikes_per_neuron(*layer).to_string());
         [m.loss.to_string(), accuracy].into_iter().chain(spikes).collect::<Vec<_>>().join(",")
     };

@@ -106,9 +106,10 @@ impl Metrics {
         self.correct as f64 / self.samples.max(1) as f64
     }
 
-    /// Whether any sample got a prediction, without which there is no accuracy.
-    pub(super) fn decided(&self) -> bool {
-        self.confusion.counts().any(|(_, prediction, _)| prediction.is_some())
+    /// The accuracy, if any sample got a prediction.
+    pub(super) fn known_accuracy(&self) -> Option<f64> {
+        let mut counts = self.confusion.counts();
+        counts.any(|(_, prediction, _)| prediction.is_some()).then(|| self.accuracy())
     }
 
     /// The mean number of spikes of a neuron of a layer in a sample.

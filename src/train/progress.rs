@@ -54,10 +54,9 @@ impl<F: Real> Observer<F> for Progress {
             Some(metrics) => ("validation", metrics),
             None => ("training", &report.train),
         };
-        self.validation = if metrics.decided() {
-            format!("  {what} {:.1} %", 100.0 * metrics.accuracy())
-        } else {
-            format!("  {what} loss {:.4}", metrics.loss)
+        self.validation = match metrics.known_accuracy() {
+            Some(accuracy) => format!("  {what} {:.1} %", 100.0 * accuracy),
+            None => format!("  {what} loss {:.4}", metrics.loss),
         };
         Ok(ControlFlow::Continue(()))
     }

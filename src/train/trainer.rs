@@ -3,8 +3,7 @@
 use super::remedies::Placed;
 use super::{Every, History, Metric, Raise, Schedule, Schedules, TrainError};
 use crate::data::{Augmentation, Dataset};
-use crate::real::ROUNDED;
-use crate::{BackwardOptions, DelayPenalty, Optimizer, Real};
+use crate::{BackwardOptions, DelayPenalty, Optimizer, Real, real};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,6 +54,11 @@ pub struct Trainer<G, O> {
     pub(super) goal: G,
     pub(super) optimizer: O,
     pub(super) settings: Settings,
+}
+
+/// By what it is seen whether two sets are the same.
+pub(super) fn hash(set: &Dataset) -> String {
+    format!("{:016x}", set.fingerprint())
 }
 
 /// What a trainer knows besides its goal and its optimiser.
@@ -214,10 +218,8 @@ impl Settings {
         if let Some(DelayPenalty { l1, l2 }) = self.penalty {
             for (what, value) in [("l1 of the delay penalty", l1), ("l2 of the delay penalty", l2)]
             {
-                if !F::of(value).is_finite() {
-                    let rule = if value.is_finite() { ROUNDED } else { "finite" };
-                    return Err(TrainError::Setting { what, value: value.to_string(), rule });
-                }
+                real::check::<F>(value, |_| true, "finite")
+                    .map_err(|rule| TrainError::Setting { what, value: value.to_string(), rule })?;
             }
         }
         self.schedules.check()?;
@@ -236,10 +238,14 @@ impl Settings {
         if train.is_empty() { Err(TrainError::NoSamples) } else { Ok(()) }
     }
 
-    /// The metrics that training goes by.
+    /// The metrics that training goes by from the first epoch on.
+    fn lasting_metrics(&self) -> impl Iterator<Item = Metric> {
+        self.schedules.metrics().into_iter().chain(self.best)
+    }
+
+    /// All metrics that training goes by.
     fn metrics(&self) -> impl Iterator<Item = Metric> {
-        let early = self.early_stop.map(|(metric, _)| metric);
-        self.schedules.metrics().into_iter().chain(self.best).chain(early)
+        self.lasting_metrics().chain(self.early_stop.map(|(metric, _)| metric))
     }
 
     /// Refuses an accuracy that no epoch has, of those in which it could be.
@@ -266,9 +272,7 @@ impl Settings {
         validation: Option<&Dataset>,
     ) -> BTreeMap<String, String> {
         // What the best epoch and schedules go by must not change; the early stop may.
-        let judges = self.schedules.metrics().into_iter().chain(self.best);
-        let judge = validation.filter(|_| judges.into_iter().any(Metric::needs_validation));
-        let hash = |set: &Dataset| format!("{:016x}", set.fingerprint());
+        let judge = validation.filter(|_| self.lasting_metrics().any(Metric::needs_validation));
         let rates = optimizer.state().rates.map(|rates| format!("{rates:?}"));
         [
             ("seed", format!("{}", self.seed)),

@@ -35,6 +35,7 @@ mod readers;
 mod refused;
 mod remedies;
 mod rests;
+mod resuming;
 mod reuse;
 mod rewiring;
 mod serde;

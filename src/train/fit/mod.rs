@@ -7,7 +7,7 @@ use super::metrics::evaluate_by;
 use super::processes::Processes;
 use super::remedies::Placed;
 use super::schedule::scale;
-use super::trainer::Settings;
+use super::trainer::{Settings, hash};
 use super::{
     BatchReport, EpochReport, Every, History, Metrics, Observer, Start, TrainError, Trainer,
     Verdict,
@@ -170,8 +170,8 @@ impl<F: Real> Fit<'_, F> {
         let mut named = named.clone();
         // What a resumed run may change, but no process by itself.
         named.insert("early stop".into(), format!("{:?}", settings.early_stop));
-        let hash = validation.map(|set| format!("{:016x}", set.fingerprint()));
-        named.insert("validation samples by hash".into(), hash.unwrap_or_default());
+        let judges = validation.map(hash).unwrap_or_default();
+        named.insert("validation samples by hash".into(), judges);
         let validated = validation.map_or(0, Dataset::len);
         processes.same(network, &named, &[settings.epochs, done, validated])?;
         let start = Start {
