@@ -1,4 +1,4 @@
-//! Time of forward and backward passes and of training steps, in five groups:
+//! Time of forward and backward passes, of training steps and of streams, in six groups:
 //!
 //! ```text
 //! cargo bench --bench engine -- feedforward    # beside the loop of a time-stepped code in the same run
@@ -6,6 +6,7 @@
 //! cargo bench --bench engine -- two_layers     # training steps
 //! cargo bench --bench engine -- yin_yang       # an epoch
 //! cargo bench --bench engine -- scaling        # one size at a time around `feedforward`
+//! cargo bench --bench engine -- stream         # event by event
 //! ```
 
 #![allow(missing_docs)]
@@ -16,21 +17,21 @@ mod load;
 use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion, SamplingMode, Throughput};
 use criterion::{criterion_group, criterion_main};
-use eventprop::{Network, SpikingNetwork};
+use eventprop::{Network, Simulator, SpikingNetwork};
 use load::{CHUNK, Inputs, Load, Stepped, Sums, Workload};
 use rayon::prelude::*;
 use std::iter;
 use std::time::Duration;
 
-/// Samples of a training step of two layers. Steps of 256, as the `throughput` example takes them, last
-/// longer than 10 s.
+/// Samples of a training step of two layers. Steps of 256, as the `throughput` example takes them, last up to 16 s.
 const BATCH: usize = 16;
 const YIN_YANG_BATCH: usize = 150;
 
 /// A group for loads that take from milliseconds to seconds, unless the command line names others: to
 /// set up a load takes time too.
 fn group<'a>(c: &'a mut Criterion, name: &str) -> Option<BenchmarkGroup<'a, WallTime>> {
-    const GROUPS: [&str; 5] = ["feedforward", "recurrent", "two_layers", "yin_yang", "scaling"];
+    const GROUPS: [&str; 6] =
+        ["feedforward", "recurrent", "two_layers", "yin_yang", "scaling", "stream"];
     let named = |group: &str| std::env::args().skip(1).any(|arg| arg.contains(group));
     if GROUPS.into_iter().any(named) && !named(name) {
         return None;
@@ -156,5 +157,30 @@ fn scaling(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, feedforward, recurrent, two_layers, yin_yang, scaling);
+/// One sample, handed in event by event; per synaptic event.
+fn stream(c: &mut Criterion) {
+    let Some(mut group) = group(c, "stream") else { return };
+    for (name, workload) in
+        [("feedforward", Workload::Feedforward), ("recurrent", Workload::Recurrent)]
+    {
+        let load = Load::new(workload);
+        let (inputs, net) = set_up(&load, 1);
+        let events = inputs.samples[0].events();
+        let trace = net.forward(&inputs.samples[0], inputs.duration).unwrap();
+        let mut simulator = Simulator::new(&net).unwrap();
+        group.throughput(Throughput::Elements(load.events(&net, &trace) as u64));
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                simulator.reset();
+                for &(time, channel) in &events {
+                    while simulator.next_spike(time).unwrap().is_some() {}
+                    simulator.receive(time, channel).unwrap();
+                }
+                while simulator.next_spike(inputs.duration).unwrap().is_some() {}
+            });
+        });
+    }
+}
+
+criterion_group!(benches, feedforward, recurrent, two_layers, yin_yang, scaling, stream);
 criterion_main!(benches);

@@ -7,9 +7,8 @@ mod wiring;
 use crate::simulate::check_wait;
 use crate::{Real, SimulationError, SpikingNetwork};
 use neuron::Neuron;
-use queue::{Due, Flight, Landing};
+use queue::{Due, Flight, Flights, Landing};
 use std::collections::BinaryHeap;
-use std::collections::binary_heap::PeekMut;
 use std::ops::Range;
 use std::sync::Arc;
 use wiring::Wiring;
@@ -30,7 +29,7 @@ pub struct Spike {
 ///
 /// For inference without end: a robot, a service. It keeps the state of every neuron and the spikes that
 /// are on their way, and no trace. It fires the spikes that [`Network::forward`] gives for the same events
-/// in a trial: see [Order](#order). A trial starts at rest: what was trained on trials expects a [`Simulator::reset`] where
+/// in a trial (see [Order](#order)), unless a neuron fires more often at once than a stream [allows](#limits). A trial starts at rest: what was trained on trials expects a [`Simulator::reset`] where
 /// each of them would start. [Recipe 21](crate::guide::cookbook) names the class of each window.
 ///
 /// ```
@@ -98,9 +97,9 @@ pub struct Simulator<F: Real = f64> {
     neurons: Vec<Neuron>,
     /// The states of all neurons, one after the other.
     states: Vec<F>,
-    /// When each neuron has to be looked at next.
+    /// When each neuron has to be looked at next, or something earlier.
     due: Due,
-    flights: BinaryHeap<Flight>,
+    flights: Flights,
     /// What arrives at the present time.
     landings: BinaryHeap<Landing<F>>,
     time: f64,
@@ -128,7 +127,7 @@ impl<F: Real> Simulator<F> {
             due: Due::new(neurons.len()),
             neurons,
             states: vec![F::zero(); states],
-            flights: BinaryHeap::new(),
+            flights: Flights::default(),
             landings: BinaryHeap::new(),
             time: 0.0,
             count: 0,
@@ -148,7 +147,7 @@ impl<F: Real> Simulator<F> {
             *neuron = Neuron::new(neuron.layer, neuron.index, neuron.state.clone(), wiring.burst);
             layer.rest(neuron.index, &mut states[neuron.state.clone()]);
             // Looked at first of all: it may fire without any input.
-            due.set(slot, 0.0);
+            due.set(slot, neuron.due);
         }
         self.flights.clear();
         self.landings.clear();
@@ -230,11 +229,11 @@ impl<F: Real> Simulator<F> {
 
     fn run(&mut self, until: f64) -> Result<Option<Spike>, SimulationError> {
         loop {
-            let (due, slot) = self.due.first();
             let arrival = match self.landings.is_empty() {
-                true => self.flights.peek().map_or(f64::INFINITY, |flight| flight.time),
+                true => self.flights.next(),
                 false => self.time,
             };
+            let (due, slot) = self.first_due(arrival);
             let time = due.min(arrival);
             if time >= until {
                 self.time = until;
@@ -254,27 +253,38 @@ impl<F: Real> Simulator<F> {
         }
     }
 
+    /// The neuron that has to be looked at first, and when; or any time after `limit`, if that is then.
+    fn first_due(&mut self, limit: f64) -> (f64, usize) {
+        loop {
+            let (queued, slot) = self.due.first();
+            let due = self.neurons[slot].due;
+            if queued > limit || queued == due {
+                return (queued, slot);
+            }
+            self.due.set(slot, due);
+        }
+    }
+
     /// Sends a spike on its way through all projections that have synapses for it.
     fn launch(&mut self, fired: f64, synapses: impl Fn(&wiring::Fan<F>) -> Option<Range<usize>>) {
         self.count += 1;
         for (number, fan) in self.wiring.fans.iter().enumerate() {
             let Some(Range { start, end }) = synapses(fan) else { continue };
-            let mut flight =
-                Flight { time: 0.0, fired, number: self.count, fan: number, next: start, end };
-            if flight.walk(fan) {
-                self.flights.push(flight);
+            let flight = Flight { fired, number: self.count, fan: number, next: start, end };
+            if let Some(time) = flight.arrival(fan) {
+                self.flights.launch(flight, time);
             }
         }
     }
 
     /// Gathers what arrives at the present time.
     fn land(&mut self) {
-        while let Some(mut flight) = self.flights.peek_mut().filter(|f| f.time <= self.time) {
-            let fan = &self.wiring.fans[flight.fan];
-            let mut onwards = true;
-            while onwards && flight.time <= self.time {
+        let Self { wiring, flights, landings, time, .. } = self;
+        flights.land(*time, |flight| {
+            let fan = &wiring.fans[flight.fan];
+            loop {
                 let contact = fan.contacts[flight.next];
-                self.landings.push(Landing {
+                landings.push(Landing {
                     slot: fan.target + contact.post as usize,
                     rank: if fan.internal { flight.number } else { 0 },
                     fan: flight.fan,
@@ -283,12 +293,12 @@ impl<F: Real> Simulator<F> {
                     weight: contact.weight,
                 });
                 flight.next += 1;
-                onwards = flight.walk(fan);
+                let next = flight.arrival(fan)?;
+                if next > *time {
+                    return Some(next);
+                }
             }
-            if !onwards {
-                PeekMut::pop(flight);
-            }
-        }
+        });
     }
 
     fn arrive(&mut self, landing: &Landing<F>) -> Result<(), SimulationError> {
@@ -355,7 +365,12 @@ impl<F: Real> Simulator<F> {
         neuron.horizon = 2.0 * horizon;
         let further = horizon > 0.0 && within < most;
         let end = if further { neuron.time + horizon } else { f64::INFINITY };
-        self.due.set(slot, spike.unwrap_or(end));
+        let due = spike.unwrap_or(end);
+        neuron.due = due;
+        // Most arrivals only put it off, and the next does so before it is due: one place in line does for many.
+        if due < self.due.of(slot) {
+            self.due.set(slot, due);
+        }
         Ok(())
     }
 }

@@ -4,9 +4,11 @@ use std::ops::Range;
 
 /// How many spikes per ms a neuron may fire in the long run.
 const SPIKES_PER_MS: f64 = 10.0;
-/// A neuron is looked ahead by this many times the wait between its last arrivals: mostly the next arrival
-/// comes before, and a short look seldom needs a search for the crossing.
+/// A neuron is looked ahead by this many times its usual wait between arrivals: nearly always the next arrival comes
+/// before, and a short look seldom needs a search for the crossing.
 const LOOK: f64 = 8.0;
+/// What the last wait counts for in the usual one.
+const SHARE: f64 = 1.0 / 16.0;
 
 #[derive(Debug, Clone)]
 pub(super) struct Neuron {
@@ -16,12 +18,14 @@ pub(super) struct Neuron {
     pub state: Range<usize>,
     /// The time of the state.
     pub time: f64,
-    /// How far from there it is to be looked for a spike when it is due, in ms.
+    /// When it has to be looked at next.
+    pub due: f64,
+    /// How far from `time` it is to be looked for a spike then, in ms.
     pub horizon: f64,
     /// Whether it fires when it is due; else it is looked further.
     pub fires: bool,
     last_arrival: f64,
-    /// The wait between the last two arrivals at different times.
+    /// The usual wait between arrivals at different times: an exponential mean.
     gap: f64,
     last_spike: f64,
     /// How many spikes more it might have fired at `last_spike`.
@@ -36,6 +40,7 @@ impl Neuron {
             index,
             state,
             time: 0.0,
+            due: 0.0,
             horizon: 1.0,
             fires: false,
             last_arrival: 0.0,
@@ -47,7 +52,7 @@ impl Neuron {
 
     pub fn note_arrival(&mut self) {
         if self.time > self.last_arrival {
-            self.gap = self.time - self.last_arrival;
+            self.gap += SHARE * (self.time - self.last_arrival - self.gap);
             self.last_arrival = self.time;
         }
     }

@@ -3,12 +3,12 @@
 use super::wiring::Fan;
 use crate::Real;
 use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 
 /// A spike on its way through one projection. It walks the synapses of its source by delay.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Flight {
-    /// When it reaches its next synapse.
-    pub time: f64,
     /// When it was fired.
     pub fired: f64,
     /// Its place in the order of all spikes, input events among them, from 1.
@@ -20,14 +20,66 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    /// Whether there is a next synapse; sets the time at which it is reached.
-    pub fn walk<F: Real>(&mut self, fan: &Fan<F>) -> bool {
-        if self.next == self.end {
-            return false;
-        }
-        self.time = self.fired + fan.contacts[self.next].delay.as_f64();
+    /// When it reaches its next synapse, if there is one.
+    pub fn arrival<F: Real>(&self, fan: &Fan<F>) -> Option<f64> {
+        let contact = fan.contacts[self.next..self.end].first()?;
         // Beyond all numbers: never.
-        self.time.is_finite()
+        Some(self.fired + contact.delay.as_f64()).filter(|time| time.is_finite())
+    }
+}
+
+/// All spikes on their way, and which of them arrives next.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Flights {
+    /// Small, because much is moved in it.
+    turns: BinaryHeap<Turn>,
+    all: Vec<Flight>,
+    /// Places in `all` to be used again.
+    free: Vec<usize>,
+}
+
+/// When a spike reaches its next synapse.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    time: f64,
+    flight: usize,
+}
+
+impl Flights {
+    pub fn len(&self) -> usize {
+        self.turns.len()
+    }
+
+    pub fn clear(&mut self) {
+        self.turns.clear();
+        self.all.clear();
+        self.free.clear();
+    }
+
+    /// When the next arrival is; infinity if there is none.
+    pub fn next(&self) -> f64 {
+        self.turns.peek().map_or(f64::INFINITY, |turn| turn.time)
+    }
+
+    /// Adds a spike that has yet to reach its first synapse, at that time.
+    pub fn launch(&mut self, flight: Flight, time: f64) {
+        let place = self.free.pop().unwrap_or(self.all.len());
+        match self.all.get_mut(place) {
+            Some(free) => *free = flight,
+            None => self.all.push(flight),
+        }
+        self.turns.push(Turn { time, flight: place });
+    }
+
+    /// Hands over the spikes that arrive until `time`, one by one. `walk` has each reach synapses, and says when it reaches
+    /// one after `time`, if it does.
+    pub fn land(&mut self, time: f64, mut walk: impl FnMut(&mut Flight) -> Option<f64>) {
+        while let Some(mut turn) = self.turns.peek_mut().filter(|turn| turn.time <= time) {
+            match walk(&mut self.all[turn.flight]) {
+                Some(next) => turn.time = next,
+                None => self.free.push(PeekMut::pop(turn).flight),
+            }
+        }
     }
 }
 
@@ -52,9 +104,10 @@ impl<F> Landing<F> {
 }
 
 // Both are ordered so that a heap, which has its greatest on top, yields the first.
-impl Ord for Flight {
+impl Ord for Turn {
     fn cmp(&self, other: &Self) -> Ordering {
-        other.time.total_cmp(&self.time)
+        // Times are not negative, and then their bits are in the same order, and faster to compare.
+        other.time.to_bits().cmp(&self.time.to_bits())
     }
 }
 impl<F> Ord for Landing<F> {
@@ -62,7 +115,7 @@ impl<F> Ord for Landing<F> {
         other.key().cmp(&self.key())
     }
 }
-impl PartialOrd for Flight {
+impl PartialOrd for Turn {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
@@ -72,7 +125,7 @@ impl<F> PartialOrd for Landing<F> {
         Some(self.cmp(other))
     }
 }
-impl PartialEq for Flight {
+impl PartialEq for Turn {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
@@ -82,7 +135,7 @@ impl<F> PartialEq for Landing<F> {
         self.cmp(other).is_eq()
     }
 }
-impl Eq for Flight {}
+impl Eq for Turn {}
 impl<F> Eq for Landing<F> {}
 
 /// One time per neuron, and the first of them: a knock-out tournament.
@@ -115,6 +168,11 @@ impl Due {
     pub fn first(&self) -> (f64, usize) {
         let slot = self.winner(1);
         (self.times[slot], slot)
+    }
+
+    /// That of a neuron.
+    pub fn of(&self, slot: usize) -> f64 {
+        self.times[slot]
     }
 
     pub fn set(&mut self, slot: usize, time: f64) {
