@@ -38,12 +38,12 @@ impl DatasetBuilder {
         Self { header, about: Vec::new(), events, buffer: Vec::new() }
     }
 
-    /// So many classes, named by their numbers.
+    /// So many classes, named by their numbers. They come before the samples.
     pub fn classes(self, classes: usize) -> Self {
         self.class_names((0..classes).map(|c| c.to_string()))
     }
 
-    /// Classes by their names.
+    /// Classes by their names. They come before the samples.
     pub fn class_names<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         self.header.class_names = names.into_iter().map(Into::into).collect();
         self
@@ -103,7 +103,7 @@ impl DatasetBuilder {
     ///
     /// # Errors
     /// A duration that is negative or not finite, more than 2^22 channels, or a label that names none of the classes, if
-    /// these were given later.
+    /// others took their place after it.
     pub fn build(mut self) -> Result<Dataset, DataError> {
         self.header.check()?;
         let classes = self.header.class_names.len();

@@ -21,6 +21,14 @@ impl Dataset {
     ///
     /// Without a file of labels all samples are of one class, and each must have an event.
     ///
+    /// ```no_run
+    /// use eventprop::data::Dataset;
+    /// use std::path::Path;
+    /// let labelled = Dataset::read_csv("events.csv", Some(Path::new("labels.csv")))?;
+    /// let unlabelled = Dataset::read_csv("events.csv", None)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// A file that cannot be read, or a line (counted from 1) that is not as above.
     pub fn read_csv(events: impl AsRef<Path>, labels: Option<&Path>) -> Result<Self, DataError> {
@@ -35,11 +43,10 @@ fn read(path: &Path, about: Option<Vec<About>>) -> Result<Dataset, DataError> {
     let mut events: Vec<(u64, f64, u32)> = Vec::new();
     let (mut channels, mut latest) = (0, 0.0_f64);
     each_line(path, &["sample", "channel", "time"], |line, fields| {
-        let [sample, channel, time] = fields else {
-            return Err(wrong(line, "sample,channel,time", fields));
-        };
-        let sample = number(line, "sample", sample)?;
-        let channel = number(line, "channel", channel)?;
+        let layout = "sample,channel,time";
+        let [sample, channel, time] = fields else { return Err(wrong(line, layout, fields)) };
+        let sample = number((line, layout), "sample", sample)?;
+        let channel = number((line, layout), "channel", channel)?;
         if channel >= MAX_CHANNELS as u64 {
             return Err(bad(line, &format!("channel {channel}, but at most 2^22 are possible")));
         }
@@ -80,7 +87,8 @@ fn read(path: &Path, about: Option<Vec<About>>) -> Result<Dataset, DataError> {
         rest = &rest[own..];
     }
     if let Some(&(sample, ..)) = rest.first() {
-        return Err(DataError::format(format!("sample {sample} has events, but no label")));
+        let what = format!("sample {sample} has events, but no line in the file of labels");
+        return Err(DataError::format(what));
     }
     builder.build()
 }
@@ -102,18 +110,19 @@ fn above(time: f64) -> f64 {
 fn read_labels(path: &Path) -> Result<Vec<About>, DataError> {
     let mut labels = Vec::new();
     each_line(path, &["sample", "label", "group"], |line, fields| {
+        let layout = "sample,label or sample,label,group";
         let (sample, label, group) = match *fields {
             [sample, label] => (sample, label, None),
             [sample, label, group] => (sample, label, Some(group)),
-            _ => return Err(wrong(line, "sample,label or sample,label,group", fields)),
+            _ => return Err(wrong(line, layout, fields)),
         };
         let small = |what, text| {
-            let value = number(line, what, text)?;
+            let value = number((line, layout), what, text)?;
             u32::try_from(value).map_err(|_| bad(line, &format!("{what} {value} is too large")))
         };
         let group = group.map(|group| small("group", group)).transpose()?;
         let about = About { label: small("label", label)?, group, ..About::default() };
-        labels.push((number(line, "sample", sample)?, about));
+        labels.push((number((line, layout), "sample", sample)?, about));
         Ok(())
     })?;
     labels.sort_by_key(|label| label.0);
@@ -144,8 +153,10 @@ fn wrong(line: usize, expected: &str, fields: &[&str]) -> DataError {
     bad(line, &format!("it must be {expected}, but has {} fields: {found:?}", fields.len()))
 }
 
-fn number(line: usize, what: &str, text: &str) -> Result<u64, DataError> {
-    text.parse().map_err(|_| bad(line, &format!("{what} {text:?} is not a number from 0")))
+/// A number in a line of some layout.
+fn number((line, layout): (usize, &str), what: &str, text: &str) -> Result<u64, DataError> {
+    let what = || format!("{what} {text:?} is not a number from 0; a line is {layout}");
+    text.parse().map_err(|_| bad(line, &what()))
 }
 
 /// Calls `take` with each line's number, from 1, and its fields. A heading has these names.

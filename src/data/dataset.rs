@@ -92,7 +92,8 @@ impl Dataset {
         Self { store: Arc::new(store), picks }
     }
 
-    /// A builder, for sets in memory: number of channels and duration of every sample in ms.
+    /// A builder, for sets in memory: number of channels and duration of every sample in ms. Next it wants
+    /// [`classes`](DatasetBuilder::classes) or [`class_names`](DatasetBuilder::class_names).
     pub fn builder(channels: usize, duration: f64) -> DatasetBuilder {
         DatasetBuilder::new(channels, duration)
     }
@@ -100,7 +101,7 @@ impl Dataset {
     /// A set in memory of (spike trains, label) samples, all for training, classes without names.
     ///
     /// # Errors
-    /// As [`DatasetBuilder::push`].
+    /// As [`DatasetBuilder::push`] and [`DatasetBuilder::build`].
     pub fn from_samples(
         channels: usize,
         classes: usize,

@@ -56,7 +56,7 @@ pub enum DataError {
         channels: usize,
     },
     /// A label names a class that does not exist.
-    #[error("sample {sample}: label {label}, but there are {classes} classes (0-based)")]
+    #[error("sample {sample}: label {label}, but there are {classes} classes (0-based){}", hint(*classes))]
     BadLabel {
         /// The sample.
         sample: usize,
@@ -127,4 +127,9 @@ impl From<std::io::Error> for DataError {
     fn from(error: std::io::Error) -> Self {
         Self::Io { kind: error.kind(), message: error.to_string() }
     }
+}
+
+/// What may be missing where there are no classes.
+fn hint(classes: usize) -> &'static str {
+    if classes == 0 { "; give their number or their names before samples" } else { "" }
 }

@@ -3,7 +3,7 @@
 //! | from | by |
 //! |---|---|
 //! | spike trains in memory | [`Dataset::from_samples`], [`Dataset::builder`] |
-//! | the own format, written by [`Dataset::write`] or from Python ([data](crate::guide::data)) | [`Dataset::open`], [`Dataset::read`] (feature `files`) |
+//! | the own format, written by `Dataset::write` or from Python ([data](crate::guide::data)) | `Dataset::open`, `Dataset::read` (feature `files`) |
 //! | SHD, SSC | `Dataset::open_shd`, `Dataset::read_shd` (feature `hdf5`) |
 //! | N-MNIST and the like | [`Dataset::open_n_mnist`] |
 //! | text | [`Dataset::read_csv`] |

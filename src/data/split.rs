@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 impl Dataset {
     /// Splits the set into one part per fraction, each with its share of every class; what is left over by
-    /// rounding goes to the parts that miss most, the first first.
+    /// rounding goes to the parts that miss most, the first first. If every sample is alone in its class, or all are in one,
+    /// it is a random split.
     ///
     /// ```
     /// # use eventprop::data::Dataset;
@@ -98,11 +99,13 @@ impl Dataset {
         groups
     }
 
-    /// The samples of each class that occurs, in random order.
+    /// The samples of each class that occurs, in random order; classes likewise, since where they are small their order
+    /// decides which of them a part gets.
     pub(super) fn shuffled_classes(&self, seed: u64) -> Vec<Vec<usize>> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut classes = self.alike(|k| self.label(k));
         classes.iter_mut().for_each(|members| members.shuffle(&mut rng));
+        classes.shuffle(&mut rng);
         classes
     }
 
@@ -131,7 +134,9 @@ impl Dataset {
 fn check(fractions: &[f64]) -> Result<(), DataError> {
     let sum: f64 = fractions.iter().sum();
     if fractions.iter().any(|f| f.is_nan() || *f < 0.0) || (sum - 1.0).abs() > 1e-9 {
-        let what = format!("the fractions {fractions:?} must not be negative and add up to 1");
+        let what = format!(
+            "the fractions {fractions:?} must not be negative and add up to 1; they add up to {sum}"
+        );
         return Err(DataError::Split { what });
     }
     Ok(())
@@ -243,6 +248,17 @@ pub(super) mod tests {
             let parts = set.split_stratified(&fractions, 1).unwrap();
             assert_eq!([parts[0].len(), parts[1].len()], sizes);
         }
+    }
+
+    #[test]
+    fn the_seed_chooses_among_samples_that_are_alone_in_their_class() {
+        let samples = (0..30).map(|k| (SpikeTrains::from_channels([[k as f64]]).unwrap(), k));
+        let set = Dataset::from_samples(1, 30, 30.0, samples).unwrap();
+        let held = |seed| ids(&set.split_stratified(&[0.8, 0.2], seed).unwrap()[1]);
+        let fold = |seed| ids(&set.k_fold(5, seed).unwrap()[0].1);
+        assert_eq!((held(1).len(), fold(1).len()), (6, 6));
+        assert!(held(1) == held(1) && held(1) != held(2));
+        assert!(fold(1) == fold(1) && fold(1) != fold(2));
     }
 
     #[test]

@@ -107,7 +107,12 @@ mod csv {
             ("0,99999999,1", None, "at most 2^22"),
             ("1,0,1", None, "sample 0 has no event"),
             ("9999999999,0,1", None, "sample 0 has no event"),
-            ("1,0,1", Some("0,0"), "sample 1 has events, but no label"),
+            (
+                "0,1.5,1",
+                None,
+                "channel \"1.5\" is not a number from 0; a line is sample,channel,time",
+            ),
+            ("1,0,1", Some("0,0"), "sample 1 has events, but no line in the file of labels"),
             ("0,0,1", Some("0,0\n0,1"), "1 is missing or 0 comes twice"),
             ("0,0,1", Some("0,0\n2,1"), "1 is missing or 2 comes twice"),
             ("0,0,1", Some("0,65536"), "label 65536, but labels of text files go up to 65535"),
