@@ -116,6 +116,38 @@ impl<R, L> Objective<R, L> {
         Combined { first: self, second: other }
     }
 
+    /// What is read of a trace: y, such as the scores of the classes, or the values of a regression. It needs no target.
+    ///
+    /// ```
+    /// # use eventprop::{CrossEntropy, Dense, LeakyIntegrator, MaxVoltage, Network, NetworkBuilder, Objective, SpikeTrains};
+    /// # use rand::{SeedableRng, rngs::ChaCha8Rng};
+    /// # let mut net = NetworkBuilder::<f64>::new();
+    /// # let input = net.input("input", 1);
+    /// # let output = net.layer("output", LeakyIntegrator::new(2));
+    /// # net.connect(input, output, Dense::weights(1.0));
+    /// # let net = net.build(&mut ChaCha8Rng::seed_from_u64(1))?;
+    /// let objective = Objective::new(MaxVoltage, CrossEntropy::new());
+    /// let trace = net.forward(&SpikeTrains::from_channels([[2.0]])?, 50.0)?;
+    /// let y = objective.read(&net, &trace)?;
+    /// assert_eq!(y.values().len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A layer that cannot be read, or a trace of another network.
+    pub fn read<F: Real>(
+        &self,
+        network: &dyn Network<F>,
+        trace: &Trace<F>,
+    ) -> Result<Reading<F>, Error>
+    where
+        R: Readout<F>,
+    {
+        let mut y = Reading::new(trace.duration());
+        self.readout.read(&network.record(trace, self.layer_of(network)?)?, &mut y)?;
+        Ok(y)
+    }
+
     /// The class that a trace stands for, of which no label is known; `None` if the loss is none of a classifier. Of several
     /// parts, ask the one that classifies.
     ///
@@ -130,9 +162,7 @@ impl<R, L> Objective<R, L> {
         R: Readout<F>,
         L: Loss<F>,
     {
-        let mut y = Reading::new(trace.duration());
-        self.readout.read(&network.record(trace, self.layer_of(network)?)?, &mut y)?;
-        Ok(self.loss.predict(&y))
+        Ok(self.loss.predict(&self.read(network, trace)?))
     }
 
     /// The number of the layer that is read.

@@ -172,7 +172,7 @@ fn ranks_with_other_numbers_of_samples_are_out_of_step() {
         distributed::evaluate_batch(ranks, &net, own, DURATION, &objective())
     });
     let error = results[0].as_ref().unwrap_err().to_string();
-    assert!(error.contains("12 samples in all, but 16 on this rank"), "{error}");
+    assert!(error.contains("12 samples in all, but this one was given a batch of 16"), "{error}");
 }
 
 #[test]
@@ -185,8 +185,25 @@ fn ranks_with_other_networks_are_out_of_step() {
         distributed::backward_batch(ranks, &net, &samples, DURATION, &objective(), &options)
     });
     let errors: Vec<String> = results.into_iter().map(|r| r.unwrap_err().to_string()).collect();
-    assert!(errors[1].starts_with("rank 0 is out of step"), "{errors:?}");
-    assert!(errors[0].starts_with("rank 1"), "{errors:?}");
+    for error in errors {
+        assert!(error.starts_with("rank 1 failed: it sums up"), "{error}");
+    }
+    // One sums up gradients, the others do not. All end, also while the first that notices lives.
+    let (samples, all) = (&samples, std::sync::Barrier::new(3));
+    let results = on_ranks(3, |ranks| {
+        let net = network::<f64>(6);
+        let error = if ranks.rank() == 1 {
+            distributed::evaluate_batch(ranks, &net, samples, DURATION, &objective()).map(|_| ())
+        } else {
+            distributed::backward_batch(ranks, &net, samples, DURATION, &objective(), &options)
+                .map(|_| ())
+        };
+        all.wait();
+        error.unwrap_err().to_string()
+    });
+    for error in results {
+        assert!(error.contains("failed: it sums up"), "{error}");
+    }
 }
 
 /// A neighbour that sends anything.

@@ -189,7 +189,9 @@ impl<F: Real> Gather<F> for Ranks<'_> {
         if found == expected {
             return Ok(());
         }
-        let reason = format!("the batch has {found} samples in all, but {expected} on this rank");
+        let reason = format!(
+            "the ranks have {found} samples in all, but this one was given a batch of {expected}"
+        );
         Err(DistributedError::OutOfStep { rank: self.0.rank(), reason }.into())
     }
 }

@@ -36,15 +36,28 @@ pub(super) fn sum<F: Real>(
 ) -> Result<Vec<u8>, DistributedError> {
     let (rank, size) = (ranks.rank(), ranks.size());
     let last = size - 1;
-    let incoming = if rank == 0 { Ok(head) } else { receive_head(ranks, rank - 1, values.len())? };
-    let arrives = rank > 0 && incoming.is_ok();
-    let outcome = incoming.and_then(|head| add(head).map_err(|reason| Failure { rank, reason }));
+    let count = values.len();
+    let first = Head { values: count, outcome: Ok(head) };
+    let incoming = if rank == 0 { first } else { receive_any(ranks, rank - 1)? };
+    let arrives = rank > 0 && incoming.outcome.is_ok();
+    let fits = incoming.values == count;
+    let outcome = incoming.outcome.and_then(|head| {
+        let misfit = || {
+            let (before, values) = (rank - 1, incoming.values);
+            format!("it sums up {count} values, but rank {before} {values}: all ranks need the same program, network, samples and settings")
+        };
+        let added = if fits { add(head) } else { Err(misfit()) };
+        added.map_err(|reason| Failure { rank, reason })
+    });
+    if arrives && !fits {
+        drain(ranks, rank - 1, incoming.values)?;
+    }
     if rank < last {
-        send_head(ranks, rank + 1, values.len(), &outcome)?;
+        send_head(ranks, rank + 1, count, &outcome)?;
     }
     let mut buffer = Vec::new();
     for (number, segment) in values.chunks_mut(SEGMENT).enumerate() {
-        if arrives {
+        if arrives && fits {
             receive_values(ranks, rank - 1, segment)?;
         }
         if outcome.is_ok() {
@@ -91,11 +104,7 @@ fn try_fail(ranks: &dyn Communicator, reason: &str) -> Result<(), DistributedErr
     if rank > 0 {
         let Head { values, outcome: incoming } = receive_any(ranks, rank - 1)?;
         match incoming {
-            Ok(_) => {
-                for _ in 0..values.div_ceil(SEGMENT) {
-                    ranks.receive(rank - 1)?;
-                }
-            }
+            Ok(_) => drain(ranks, rank - 1, values)?,
             Err(failure) => outcome = failure,
         }
     }
@@ -109,6 +118,11 @@ fn try_fail(ranks: &dyn Communicator, reason: &str) -> Result<(), DistributedErr
         send_head(ranks, next, 0, &outcome)?;
     }
     Ok(())
+}
+
+/// Takes what another sends after its head, and forgets it: else it would wait.
+fn drain(ranks: &dyn Communicator, from: usize, values: usize) -> Result<(), DistributedError> {
+    (0..values.div_ceil(SEGMENT)).try_for_each(|_| ranks.receive(from).map(|_| ()))
 }
 
 fn send_head(

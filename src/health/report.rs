@@ -86,7 +86,11 @@ impl<F: Real> Health<F> {
             (self.clipped, "gradients clipped"),
             (self.lifted, "neurons lifted"),
         ];
-        write_counts(&others, out)
+        write_counts(&others, out)?;
+        if self.lost_arrivals > 0 && self.layers.iter().all(|layer| layer.spikes == 0) {
+            write!(out, "\nno neuron fired: are all times, and the trial, in ms?")?;
+        }
+        Ok(())
     }
 }
 

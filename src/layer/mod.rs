@@ -56,7 +56,9 @@ pub enum LayerError {
         value: f64,
     },
     /// The reset value is not below the threshold (or not finite).
-    #[error("reset is {reset}, but must be finite and below the threshold {threshold}")]
+    #[error(
+        "reset is {reset}, but must be finite and below the threshold {threshold}, or at most 0.99 of it where one of the two is trained"
+    )]
     ResetNotBelowThreshold {
         /// The reset value.
         reset: f64,
@@ -98,6 +100,15 @@ pub enum LayerError {
     /// A neuron without any receptor.
     #[error("the neuron has no synaptic time constant; give at least one")]
     NoReceptor,
+    /// Neurons from a file without a membrane.
+    #[error("the neuron has no membrane time constant")]
+    NoMembrane,
+    /// Neurons from a file with what is no constant of theirs.
+    #[error("{constant} is no constant of these neurons")]
+    Foreign {
+        /// Which one.
+        constant: &'static str,
+    },
     /// The layer's model cannot take another receptor.
     #[error("this layer has no receptor with tau_syn = {tau_syn} ms and cannot add one")]
     FixedReceptors {
@@ -147,6 +158,9 @@ pub trait Layer<F: Real>: DynClone + Debug + Send + Sync {
     fn state_len(&self) -> usize;
 
     /// Refuses constants that have no meaning; called when a network is built.
+    ///
+    /// # Errors
+    /// The first of them, by name.
     fn validate(&self) -> Result<(), LayerError>;
 
     /// The number of receptors.
@@ -235,7 +249,7 @@ pub trait Layer<F: Real>: DynClone + Debug + Send + Sync {
     ) -> ArrivalGradient<F>;
 
     /// `adjoint` after a spike becomes that before it; `state` is the one before, `slope` its
-    /// [`Layer::approach`]. `time_gradient` is what the loss and the spike's arrivals contribute to dL/dt.
+    /// [`Layer::approach`], or the floor of a [`SlopeLimiter`](crate::remedy::SlopeLimiter) if that is larger. `time_gradient` is what the loss and the spike's arrivals contribute to dL/dt.
     ///
     /// With the jump x+ = h(x-) and its Jacobian D, u = V less the threshold, and p+ after the spike:
     /// G = `time_gradient` + p+ . (D f(x-) - f(x+)) is dL/dt, and p- = D^T p+ - G / `slope` du/dx. A parameter c that the

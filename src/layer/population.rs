@@ -176,8 +176,12 @@ impl<F: Real> LinearNeurons<F> {
                 }
             }
         }
+        let trained = self.trained_gap().is_some();
         for bank in &self.banks {
-            let below = |threshold: &F| bank.reset.is_finite() && bank.reset < *threshold;
+            let below = |threshold: &F| {
+                let near = trained && too_near(bank.reset, *threshold);
+                bank.reset.is_finite() && bank.reset < *threshold && !near
+            };
             if let Some(threshold) = bank.threshold.filter(|threshold| !below(threshold)) {
                 let (reset, threshold) = (bank.reset.as_f64(), threshold.as_f64());
                 return Err(LayerError::ResetNotBelowThreshold { reset, threshold });
@@ -230,20 +234,24 @@ impl<F: Real> LinearNeurons<F> {
             .collect()
     }
 
+    /// Of reset and threshold the one that is trained, the reset if both are.
+    fn trained_gap(&self) -> Option<ParameterKind> {
+        let trainable = |kind| self.slots.iter().any(|s| s.kind == kind && s.trainable);
+        [ParameterKind::Reset, ParameterKind::Threshold].into_iter().find(|&kind| trainable(kind))
+    }
+
     /// Takes over changed parameters, and keeps the reset below the threshold.
     pub(super) fn update(&mut self) {
         if self.slots.iter().all(|slot| !slot.trainable) {
             return;
         }
         self.refresh();
-        let trainable = |kind| self.slots.iter().any(|s| s.kind == kind && s.trainable);
-        let moved = [ParameterKind::Reset, ParameterKind::Threshold];
-        let Some(moved) = moved.into_iter().find(|&kind| trainable(kind)) else { return };
+        let Some(moved) = self.trained_gap() else { return };
         let share = F::of(NEAREST_RESET);
         let Self { slots, banks, receptors, .. } = self;
         let Some(slot) = slots.iter_mut().find(|slot| slot.kind == moved) else { return };
         for (neuron, bank) in banks.iter().enumerate() {
-            let Some(threshold) = bank.threshold.filter(|t| bank.reset > share * *t) else {
+            let Some(threshold) = bank.threshold.filter(|t| too_near(bank.reset, *t)) else {
                 continue;
             };
             let at = slot.place(*receptors, 0, neuron);
@@ -277,6 +285,11 @@ impl<F: Real> LinearNeurons<F> {
     }
 }
 
+/// Whether a reset is nearer to the threshold than training lets it be, beyond the rounding of a logarithm.
+fn too_near<F: Real>(reset: F, threshold: F) -> bool {
+    reset > F::of(NEAREST_RESET) * threshold * (F::one() + F::of(16.0) * F::epsilon())
+}
+
 #[cfg(feature = "serde")]
 #[derive(serde::Deserialize)]
 #[serde(bound = "F: Real")]
@@ -290,8 +303,13 @@ struct Raw<F> {
 impl<F: Real> TryFrom<Raw<F>> for LinearNeurons<F> {
     type Error = LayerError;
     fn try_from(raw: Raw<F>) -> Result<Self, LayerError> {
-        let Raw { size, receptors, mut slots } = raw;
-        slots.retain(|slot| is_constant(slot.kind));
+        let Raw { size, receptors, slots } = raw;
+        if let Some(slot) = slots.iter().find(|slot| !is_constant(slot.kind)) {
+            return Err(LayerError::Foreign { constant: slot.kind.name() });
+        }
+        if !slots.iter().any(|slot| slot.kind == ParameterKind::TauMem) {
+            return Err(LayerError::NoMembrane);
+        }
         let mut kinds: Vec<ParameterKind> = slots.iter().map(|slot| slot.kind).collect();
         kinds.sort_unstable();
         if let Some(pair) = kinds.windows(2).find(|w| w[0] == w[1]) {

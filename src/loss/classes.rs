@@ -37,13 +37,13 @@ impl Default for CrossEntropy {
 }
 
 impl CrossEntropy {
-    /// With y as logits: the greatest y wins.
+    /// With y as logits: the greatest y wins. For times of first spikes there is [`CrossEntropy::first_to_fire`].
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes y / temperature for y; the temperature is in the unit of y, and 1 by default. The lower it is, the less a lead
-    /// must be to count as one. Above 0.
+    /// Takes y / temperature for y; the temperature is in the unit of y, and 1 by default. The lower it is, the smaller
+    /// a lead suffices. Above 0.
     pub fn temperature(mut self, temperature: f64) -> Self {
         self.temperature = temperature;
         self

@@ -8,7 +8,7 @@ use thiserror::Error;
 pub enum LossError {
     /// The label is not one of the classes.
     #[error(
-        "label {label} is out of range: the read-out has {classes} values, one per class (0-based)"
+        "label {label} is out of range: the read-out has {classes} values, one per class (0-based); are the outputs as many as the classes?"
     )]
     Label {
         /// The label.

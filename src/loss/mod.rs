@@ -37,7 +37,7 @@ pub trait Loss<F: Real>: Send + Sync {
     /// The loss; writes dL/dy to `gradient`, which is as long as [`Reading::values`] and in that order.
     ///
     /// # Errors
-    /// A target or a read-out that does not fit.
+    /// A target or a read-out that does not fit, or a constant of the loss without meaning.
     fn evaluate(
         &self,
         y: &Reading<F>,

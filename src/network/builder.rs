@@ -23,6 +23,12 @@ pub enum BuildError {
         /// Its name.
         name: String,
     },
+    /// An input that nobody hears.
+    #[error("no projection leads from input `{name}`; connect it, or leave it out")]
+    UnconnectedInput {
+        /// Its name.
+        name: String,
+    },
     /// Two of the inputs, layers and projections share a name.
     #[error("the name `{name}` is taken; every input, layer and projection needs its own")]
     DuplicateName {
@@ -31,7 +37,7 @@ pub enum BuildError {
     },
     /// A projection from an input that is not there.
     #[error(
-        "projection {projection} is from input {input}, but the network has {inputs}, all counted from 0"
+        "projection {projection} leads from input {input}, but the inputs of the network are {}", numbers(*inputs)
     )]
     UnknownInput {
         /// The input's number.
@@ -43,7 +49,7 @@ pub enum BuildError {
     },
     /// A projection from or onto a layer that is not there.
     #[error(
-        "projection {projection} is from or onto layer {layer}, but the network has {layers}, all counted from 0"
+        "projection {projection} leads from or onto layer {layer}, but the layers of the network are {}", numbers(*layers)
     )]
     UnknownLayer {
         /// The layer's number.
@@ -55,7 +61,7 @@ pub enum BuildError {
     },
     /// A layer in which nothing could happen.
     #[error(
-        "no path of projections leads to layer `{name}` from an input or from a layer with a bias, through layers that fire, and it has none: nothing could happen in it"
+        "nothing could happen in layer `{name}`: connect an input with it, directly or through layers that fire, or give it, or one of those, a bias"
     )]
     Unreachable {
         /// The layer's name.
@@ -266,9 +272,25 @@ impl<F: Real> NetworkBuilder<F> {
             let receptor = layer
                 .receptor(plan.tau_syn)
                 .map_err(|cause| BuildError::Layer { name: layer_name.clone(), cause })?;
+            let receptors = layer.receptors();
+            if receptor >= receptors {
+                let what =
+                    format!("it gave out receptor {receptor}, but says that it has {receptors}");
+                let cause = LayerError::Other(what);
+                return Err(BuildError::Layer { name: layer_name.clone(), cause });
+            }
             projections.push(Projection { name, origin, target, receptor, synapses });
         }
         assemble(inputs, layers, projections, max_spikes)
+    }
+}
+
+/// The numbers of so many.
+fn numbers(count: usize) -> String {
+    match count {
+        0 => "none".to_owned(),
+        1 => "only 0".to_owned(),
+        _ => format!("0 to {}", count - 1),
     }
 }
 
@@ -278,10 +300,21 @@ fn check_size(size: usize) -> Result<(), LayerError> {
     if size > most { Err(LayerError::TooMany { size, most }) } else { Ok(()) }
 }
 
+/// Refuses a layer whose two views of its parameters differ.
+fn check_parameters<F: Real>(layer: &mut dyn Layer<F>) -> Result<(), LayerError> {
+    let read: Vec<_> = layer.parameters().iter().map(|p| (p.kind, p.values.len())).collect();
+    let written = layer.parameters_mut();
+    if !written.iter().map(|p| (p.kind, p.values.len())).eq(read.iter().copied()) {
+        let what = "`parameters` and `parameters_mut` differ in kinds or numbers";
+        return Err(LayerError::Other(what.to_owned()));
+    }
+    Ok(())
+}
+
 /// Checks the parts of a network, from the builder or from a file, and puts them together.
 pub(super) fn assemble<F: Real>(
     inputs: Vec<(String, usize)>,
-    layers: Vec<NamedLayer<F>>,
+    mut layers: Vec<NamedLayer<F>>,
     projections: Vec<Projection<F>>,
     max_spikes: Option<usize>,
 ) -> Result<SpikingNetwork<F>, BuildError> {
@@ -297,9 +330,10 @@ pub(super) fn assemble<F: Real>(
     if let Some(pair) = names.windows(2).find(|w| w[0] == w[1]) {
         return Err(BuildError::DuplicateName { name: pair[0].clone() });
     }
-    for NamedLayer { name, layer } in &layers {
+    for NamedLayer { name, layer } in &mut layers {
         check_size(layer.size())
             .and_then(|()| layer.validate())
+            .and_then(|()| check_parameters(layer.as_mut()))
             .map_err(|cause| BuildError::Layer { name: name.clone(), cause })?;
     }
     // A trace knows for each neuron where its spikes start.
@@ -345,6 +379,20 @@ pub(super) fn assemble<F: Real>(
     let reached = reached(driven, firing);
     if let Some(lost) = reached.iter().position(|r| !r) {
         return Err(BuildError::Unreachable { name: layers[lost].name.clone() });
+    }
+    let mut first = 0_usize;
+    for (name, size) in &inputs {
+        let channels = first..first.saturating_add(*size);
+        let hears = |p: &Projection<F>| match p.origin {
+            Origin::Input { first } => {
+                first < channels.end && first + p.synapses.shape().1 > channels.start
+            }
+            Origin::Layer(_) => false,
+        };
+        if !projections.iter().any(hears) {
+            return Err(BuildError::UnconnectedInput { name: name.clone() });
+        }
+        first = channels.end;
     }
     let groups = groups(layers.len(), &edges);
     Ok(SpikingNetwork::new(inputs, layers, projections, groups, max_spikes))

@@ -73,7 +73,8 @@ struct Content<N> {
 impl<F: Real + Serialize + DeserializeOwned> SpikingNetwork<F> {
     /// Writes all of the network to a file, as JSON: layers, connections, values, and what is not trained. It is written
     /// beside and then in its place, so that after a crash the file is the old one or the new one; its folder is made. Numbers
-    /// are kept to the last bit, and take some 20 bytes each.
+    /// are kept to the last bit, and take some 20 bytes each. What is no part of the network is not there: the length of
+    /// trials, the read-out, the names of classes, and which engine was asked for.
     ///
     /// ```
     /// use eventprop::{Dense, Lif, NetworkBuilder, SpikingNetwork};

@@ -51,8 +51,9 @@ pub trait Network<F: Real>: Send + Sync {
     /// again.
     ///
     /// # Errors
-    /// An input that does not fit, a duration that has no meaning, or a network that runs away. The
-    /// trace then belongs to no network.
+    /// An input that does not fit, a duration that has no meaning, a weight, delay or constant that lost its meaning after the
+    /// network was built, a state that overflows, too many spikes, a wait of a model that has no meaning, or a network that
+    /// runs away. The trace then belongs to no network.
     fn forward_into(
         &self,
         input: &SpikeTrains,
@@ -99,7 +100,8 @@ pub trait Network<F: Real>: Send + Sync {
 
     /// Like [`Network::adjoint_into`], for one of many trials. Sums per synapse are collected in `deferred`; call
     /// [`Network::settle`] once at the end to turn them into gradients by parameters. Gradients by input times, which belong
-    /// to one trial each, are not computed, and any in `gradients` are dropped.
+    /// to one trial each, are not computed, and any in `gradients` are dropped. (By default nothing is deferred: it is
+    /// [`Network::adjoint_into`].)
     ///
     /// # Errors
     /// As [`Network::adjoint_into`], and what is deferred belongs to other parameters. Nothing is deferred then.

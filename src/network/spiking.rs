@@ -215,6 +215,17 @@ impl<F: Real> SpikingNetwork<F> {
             .synapses
             .rewire(change)
             .map_err(|cause| BuildError::Synapses { name: name(), cause })?;
+        let had = self.parameter_counts[number];
+        let has: usize =
+            self.projections[number].synapses.parameters().iter().map(|p| p.values.len()).sum();
+        if origins.len() != has || origins.iter().flatten().any(|&k| k >= had) {
+            let what =
+                format!("`rewire` must name the places of {has} parameters among the {had} before");
+            return Err(BuildError::Synapses {
+                name: name(),
+                cause: crate::SynapseError::Other(what),
+            });
+        }
         let first: usize = self.parameter_counts[..number].iter().sum();
         let before = self.parameter_counts.iter().chain(&self.constant_counts).sum();
         let last = first + self.parameter_counts[number];

@@ -87,7 +87,8 @@ pub trait Optimizer<F: Real> {
     /// Takes a step, then has the network project its parameters on their bounds.
     ///
     /// # Errors
-    /// A gradient that is not finite or does not fit; nothing is changed then.
+    /// A gradient that is not finite, too large or does not fit, a constant or a rate without meaning, a rate of a group that
+    /// the network does not have, or a state of another network; nothing is changed then.
     fn step(
         &mut self,
         network: &mut dyn Network<F>,

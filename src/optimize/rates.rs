@@ -16,7 +16,7 @@ pub struct Rates {
     /// Per step, for the constants of neurons. Those above 0 are trained by their logarithm, so this is
     /// about their greatest relative change (Adam).
     pub constants: f64,
-    /// What weights lose per step, as a share of them and of their learning rate.
+    /// Each step takes this, times the learning rate, times the weight, from every weight.
     pub weight_decay: f64,
     /// Factors of groups.
     relative: Vec<(ParameterGroup, f64)>,
@@ -63,6 +63,12 @@ impl From<ParameterKind> for ParameterGroup {
 impl From<&str> for ParameterGroup {
     fn from(owner: &str) -> Self {
         Self::Owner(owner.to_owned())
+    }
+}
+
+impl From<String> for ParameterGroup {
+    fn from(owner: String) -> Self {
+        Self::Owner(owner)
     }
 }
 

@@ -5,6 +5,10 @@ use crate::{LayerSensitivity, PotentialSensitivity, Real};
 
 /// The time of each neuron's first spike in ms; a silent neuron reads the length of the trial, and
 /// has no gradient.
+///
+/// Less is earlier: to have the first to fire win, take
+/// [`CrossEntropy::first_to_fire`](crate::CrossEntropy::first_to_fire) or [`TimeInvariant`](crate::TimeInvariant). With
+/// [`CrossEntropy::new`](crate::CrossEntropy::new) the last one wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FirstSpikeTime;
 

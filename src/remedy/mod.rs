@@ -1,6 +1,6 @@
 //! Remedies for what exact gradients cannot see or make too large. Heuristics, each named, none on by
-//! default, each counted in [`Health`](crate::Health). Two of them, [`SlopeLimiter`] and [`GradientClip`], only make
-//! an exact gradient smaller.
+//! default, each counted in [`Health`](crate::Health). [`GradientClip`] only makes an exact gradient smaller.
+//! [`SlopeLimiter`] bounds what one grazing spike adds; where terms cancel, the sum may become larger.
 //!
 //! The gradient says how spikes move, not how they appear or vanish, and it grows without bound where a
 //! spike only just happens. What a remedy adds is no gradient of the loss; what it is, its own

@@ -75,7 +75,8 @@ impl BackwardOptions {
         self.regularizers.iter().any(SpikeCountRegularizer::needs_batch)
     }
 
-    /// Adds the remedies that act in the adjoint pass to the sensitivity of a loss.
+    /// Adds the remedies that act in the adjoint pass to the sensitivity of a loss. What does not fit the trace is left to
+    /// that pass, which refuses it.
     pub(crate) fn prepare<F: Real>(
         &self,
         trace: &Trace<F>,
@@ -84,14 +85,19 @@ impl BackwardOptions {
         health: &mut Health<F>,
     ) {
         if let Some(limiter) = &self.limiter {
-            for (layer, terms) in sensitivity.layers.iter_mut().enumerate() {
-                terms.slope_floor = limiter.floor(trace, layer);
+            for (layer, terms) in sensitivity.layers.iter_mut().enumerate().take(trace.layers()) {
+                // One that has no meaning stays, to be refused.
+                if terms.slope_floor.is_finite() {
+                    terms.slope_floor = limiter.floor(trace, layer);
+                }
             }
         }
         for regularizer in &self.regularizers {
             let layer = regularizer.layer();
-            let spikes = regularizer.apply(trace, batch, &mut sensitivity.layers[layer]);
-            health.layers[layer].regularized += spikes;
+            let Some(terms) = sensitivity.layers.get_mut(layer) else { continue };
+            if terms.spike_times.len() == trace.layers[layer].spikes.len() {
+                health.layers[layer].regularized += regularizer.apply(trace, batch, terms);
+            }
         }
     }
 

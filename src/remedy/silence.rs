@@ -46,7 +46,7 @@ impl SilentNeuronLift {
     /// summary's health as well.
     ///
     /// # Errors
-    /// Constants that have no meaning, a layer that is not there, or a summary of another network.
+    /// Constants that have no meaning, a layer that is not there or never fires, or a summary of another network.
     pub fn apply<F: Real>(
         &self,
         network: &mut dyn Network<F>,
@@ -126,8 +126,8 @@ impl WeightBump {
     /// summary's health as well.
     ///
     /// # Errors
-    /// Constants that have no meaning or an amount that has grown out of range, a layer that is not there, or a
-    /// summary of another network.
+    /// Constants that have no meaning or an amount that has grown out of range, a layer that is not there or never fires, or
+    /// a summary of another network.
     pub fn apply<F: Real>(
         &mut self,
         network: &mut dyn Network<F>,

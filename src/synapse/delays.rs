@@ -101,7 +101,7 @@ impl<F: Real> Delays<F> {
         let members = per.members(pattern.synapses(), pattern.shape());
         let own = per == DelayPer::Synapse;
         let (len, groups) = match groups {
-            None => (members, Vec::new()),
+            None => (members, None),
             Some(groups) => {
                 let len = groups.iter().max().map_or(0, |g| g.saturating_add(1));
                 let bad = SynapseError::Groups { per, members };
@@ -109,10 +109,10 @@ impl<F: Real> Delays<F> {
                     return Err(bad);
                 }
                 let placed = |k: usize| order.filter(|_| own).map_or(k, |order| order[k]);
-                (len, (0..members).map(|k| groups[placed(k)] as u32).collect())
+                (len, Some((0..members).map(|k| groups[placed(k)] as u32).collect()))
             }
         };
-        let plain = own && groups.is_empty();
+        let plain = own && groups.is_none();
         let wanted = Wanted {
             kind: ParameterKind::Delay,
             len,

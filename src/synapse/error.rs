@@ -176,7 +176,7 @@ pub enum SynapseError {
     },
     /// An edge between neurons that do not exist.
     #[error(
-        "there is no synapse (post {post}, pre {pre}) between layers of {shape:?} neurons (post x pre)"
+        "there is no synapse (post {post}, pre {pre}) between layers of {shape:?} neurons (post x pre); edges are (source, target)"
     )]
     EdgeOutOfRange {
         /// The target neuron.

@@ -91,7 +91,8 @@ impl Pattern {
     #[cfg(feature = "serde")]
     pub fn validate(&self) -> Result<(), SynapseError> {
         let good = match self {
-            Self::Dense { post, pre } => post.checked_mul(*pre).is_some(),
+            // No layer is empty.
+            Self::Dense { post, pre } => post.checked_mul(*pre).is_some_and(|all| all > 0),
             Self::Sparse { starts, sources, .. } => {
                 starts.first() == Some(&0)
                     && starts.last() == Some(&sources.len())
@@ -105,7 +106,12 @@ impl Pattern {
         check_count(self.synapses() as u128)?;
         let shape = self.shape();
         check_count(shape.0 as u128)?;
-        self.edges().try_for_each(|(post, pre)| check_edge(post, pre, shape))
+        match self {
+            Self::Dense { .. } => Ok(()),
+            Self::Sparse { .. } => {
+                self.edges().try_for_each(|(post, pre)| check_edge(post, pre, shape))
+            }
+        }
     }
 }
 

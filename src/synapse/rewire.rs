@@ -94,7 +94,7 @@ pub(super) fn rewired<F: Real>(
     }
     let mut delays = synapses.delays.clone();
     for (number, term) in delays.iter_mut().enumerate() {
-        let per_synapse = own(term) && term.groups.is_empty();
+        let per_synapse = term.is_per_synapse();
         if term.learned {
             moved(per_synapse, term.values.len());
         }
@@ -105,9 +105,10 @@ pub(super) fn rewired<F: Real>(
                 term.check_new(new.post, new.pre, delay(k))?;
             }
             term.values = gather(&term.values, &|k| term.parameter(delay(k)));
-        } else if own(term) {
+        } else if let Some(groups) = term.groups.as_mut().filter(|_| term.per == DelayPer::Synapse)
+        {
             // None are added to groups.
-            term.groups = old().map(|(k, _)| term.groups[k]).collect();
+            *groups = old().map(|(k, _)| groups[k]).collect();
         }
     }
     Ok(Rewired { pattern, weights, delays, origins })
@@ -132,9 +133,9 @@ fn merged(
 fn bytes_each<F: Real>(synapses: &Synapses<F>) -> usize {
     let terms = synapses.delays.iter().filter(|term| term.per == DelayPer::Synapse);
     let origin = |learned: bool| if learned { size_of::<Option<usize>>() } else { 0 };
-    let delays = terms.map(|term| match term.groups.is_empty() {
-        true => size_of::<F>() + origin(term.learned),
-        false => size_of::<u32>(),
+    let delays = terms.map(|term| match term.groups {
+        None => size_of::<F>() + origin(term.learned),
+        Some(_) => size_of::<u32>(),
     });
     size_of::<u32>() + size_of::<F>() + origin(synapses.weights.learned) + delays.sum::<usize>()
 }
@@ -150,7 +151,7 @@ fn check<F: Real>(
     }
     check_count(count as u128 + change.add.len() as u128)?;
     let grouped =
-        synapses.delays.iter().any(|term| term.per == DelayPer::Synapse && !term.groups.is_empty());
+        synapses.delays.iter().any(|term| term.per == DelayPer::Synapse && term.groups.is_some());
     for &NewSynapse { post, pre, weight, delay } in &change.add {
         check_edge(post, pre, synapses.shape())?;
         for (kind, value) in [(ParameterKind::Weight, weight), (ParameterKind::Delay, delay)] {

@@ -71,7 +71,7 @@ impl<F: Real> Synapses<F> {
 
     /// The groups of all terms that have any.
     pub(crate) fn groups(&self) -> impl Iterator<Item = u32> {
-        self.delays.iter().flat_map(|term| term.groups.iter().copied())
+        self.delays.iter().flat_map(|term| term.groups.iter().flatten().copied())
     }
 
     /// Whether one term holds the delays as they are.

@@ -89,8 +89,8 @@ impl fmt::Display for DelayKind {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct DelayTerm<F> {
     pub per: DelayPer,
-    /// The parameter of each member; empty if each has its own.
-    pub groups: Vec<u32>,
+    /// The parameter of each member; none if each has its own.
+    pub groups: Option<Vec<u32>>,
     /// The parameters: delays, or theta if smooth.
     pub values: Vec<F>,
     pub learned: bool,
@@ -101,13 +101,18 @@ pub(super) struct DelayTerm<F> {
 impl<F: Real> DelayTerm<F> {
     /// Whether the parameters are the delays of the synapses in order.
     pub fn is_plain(&self) -> bool {
-        self.per == DelayPer::Synapse && self.groups.is_empty() && !self.smooth
+        self.is_per_synapse() && !self.smooth
+    }
+
+    /// Whether each synapse has a parameter of its own.
+    pub fn is_per_synapse(&self) -> bool {
+        self.per == DelayPer::Synapse && self.groups.is_none()
     }
 
     /// The place of a synapse's parameter.
     pub fn place(&self, synapse: usize, post: usize, pre: usize) -> usize {
         let member = self.per.member(synapse, post, pre);
-        self.groups.get(member).map_or(member, |&group| group as usize)
+        self.groups.as_ref().map_or(member, |groups| groups[member] as usize)
     }
 
     fn max_delay(&self) -> F {
@@ -189,7 +194,7 @@ impl<F: Real> DelayTerm<F> {
         let Some(place) = delays.iter().position(|&delay| !self.allows(delay)) else {
             return Ok(());
         };
-        if self.per == DelayPer::Synapse && self.groups.is_empty() {
+        if self.is_per_synapse() {
             let (post, pre) = pattern.edge(place);
             return self.check_new(post, pre, delays[place]);
         }
@@ -217,13 +222,12 @@ impl<F: Real> DelayTerm<F> {
     pub fn validate(&self, pattern: &Pattern) -> Result<(), SynapseError> {
         self.check_max()?;
         let members = self.per.members(pattern.synapses(), pattern.shape());
-        let places = if self.groups.is_empty() { members } else { self.groups.len() };
         let found = self.values.len();
-        if places != members || (self.groups.is_empty() && found != members) {
+        if self.groups.as_ref().map_or(found, Vec::len) != members {
             let (kind, expected) = (ParameterKind::Delay, members);
             return Err(SynapseError::Count { kind, found, expected });
         }
-        if self.groups.iter().any(|&g| g as usize >= found) {
+        if self.groups.iter().flatten().any(|&g| g as usize >= found) {
             return Err(SynapseError::Groups { per: self.per, members });
         }
         if self.smooth {

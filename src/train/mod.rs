@@ -10,7 +10,7 @@
 //! | watch and log | [`Observer`], [`Log`], `Progress` (feature `progress`) |
 //! | stop early, keep the best | [`Metric`] |
 //! | train by several processes | `Trainer::fit_on` (feature `distributed`) |
-//! | resume, or load what was trained | [`Checkpoints`], [`Checkpoint`] |
+//! | resume, or load what was trained | `Checkpoints`, `Checkpoint` (feature `files`) |
 
 mod batches;
 #[cfg(feature = "files")]

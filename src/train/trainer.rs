@@ -127,7 +127,7 @@ impl<G, O> Trainer<G, O> {
     }
 
     /// The length of a trial in ms, in training and validation; by default [`Dataset::duration`] of the training
-    /// samples. What comes then or later in a sample is not heard.
+    /// samples, and then no validation sample may be longer. What comes then or later in a sample is not heard.
     pub fn duration(mut self, duration: f64) -> Self {
         self.settings.duration = Some(duration);
         self

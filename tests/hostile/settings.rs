@@ -177,7 +177,8 @@ fn plan() -> impl Strategy<Value = Plan> {
 pub fn hostile() -> impl Strategy<Value = Hostile> {
     // Names clash now and then.
     let name = || 0..200u8;
-    let inputs = prop::collection::vec((name(), size()), 1..3);
+    let inputs = prop_oneof![4 => Just(1), 1 => Just(2)];
+    let inputs = inputs.prop_flat_map(move |n| prop::collection::vec((name(), size()), n));
     let constants = prop::collection::vec((0..8u8, constant(), constant()), 0..3);
     let layer = (size(), name(), prop::bool::weighted(0.8), constants);
     let layer = layer
@@ -271,7 +272,8 @@ pub fn build(plan: &Hostile) -> Result<SpikingNetwork, BuildError> {
     for (k, plan) in plan.plans.iter().enumerate() {
         // One after the other, so that most layers can be reached. Layers may be missing.
         let post = if plan.post == FOREIGN { FOREIGN } else { k % layers };
-        net.connect(pre(plan.pre), post, recipe(plan));
+        let from = if k == 0 && plan.pre != FOREIGN { 0 } else { plan.pre };
+        net.connect(pre(from), post, recipe(plan));
     }
     if let Some(most) = plan.max_spikes {
         net.max_spikes(most);

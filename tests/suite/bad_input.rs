@@ -165,6 +165,14 @@ fn graphs() {
     assert_eq!(error, BuildError::UnknownInput { input: 1, inputs: 1, projection: 0 });
 
     let mut net = NetworkBuilder::<f64>::new();
+    let heard = net.input("heard", 2);
+    net.input("forgotten", 3);
+    let b = net.layer("out", Lif::new(1));
+    net.connect(heard, b, Dense::weights(1.0));
+    let error = net.build(&mut rng()).unwrap_err();
+    says(&error, &["no projection leads from input `forgotten`"]);
+
+    let mut net = NetworkBuilder::<f64>::new();
     let a = net.input("in", 0);
     let b = net.layer("out", Lif::new(1));
     net.connect(a, b, Dense::weights(1.0));

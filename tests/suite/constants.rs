@@ -203,6 +203,39 @@ fn a_reset_is_moved_away_from_the_threshold() {
     net.forward(&SpikeTrains::silent(2), 50.0).unwrap();
 }
 
+#[test]
+fn a_reset_that_training_would_move_at_once_is_refused() {
+    let trained = |reset, threshold| {
+        let mut net = NetworkBuilder::new();
+        let input = net.input("input", 1);
+        let layer = net.layer("layer", Lif::new(1).reset(reset).threshold(threshold));
+        net.connect(input, layer, Dense::weights(1.0));
+        net.build(&mut ChaCha8Rng::seed_from_u64(0))
+    };
+    let learned = Constant::trainable;
+    for (reset, threshold) in
+        [(Constant::from(0.995), learned(1.0)), (learned(0.995), Constant::from(1.0))]
+    {
+        let error = trained(reset, threshold).unwrap_err().to_string();
+        assert!(error.contains("0.995") && error.contains("at most 0.99 of it"), "{error}");
+    }
+    assert!(trained(Constant::from(0.995), Constant::from(1.0)).is_ok());
+    // What was moved there is there to stay.
+    for threshold in [0.3, 0.7, 1.0, 1.3, 17.0] {
+        let mut net = trained(learned(0.0), learned(threshold)).unwrap();
+        for (_, p) in net.parameters_mut() {
+            if p.kind == ParameterKind::Reset {
+                p.values[0] = 2.0 * threshold;
+            }
+        }
+        net.update();
+        let moved: Vec<f64> = net.parameters().iter().map(|(_, p)| p.values[0]).collect();
+        net.update();
+        assert!(net.parameters().iter().map(|(_, p)| p.values[0]).eq(moved));
+        net.forward(&SpikeTrains::silent(1), 5.0).unwrap();
+    }
+}
+
 /// Where a lower threshold pushes a reset down, the two move together, and no gradient is wrong for that.
 #[test]
 fn a_threshold_near_its_reset_is_checked_alone() {

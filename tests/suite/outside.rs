@@ -2,13 +2,14 @@
 
 use crate::task;
 use eventprop::check::GradientCheck;
+use eventprop::remedy::{SlopeLimiter, SpikeCountRegularizer};
 use eventprop::{
-    Adjoint, AdjointError, ArrivalGradient, Assessment, Bounds, BuildError, Combined, Connectivity,
-    CrossEntropy, DelayedSynapses, Dense, Error, Goal, Layer, LayerError, LossError, MaxVoltage,
-    MeanSquaredError, MeanVoltage, Network, NetworkBuilder, Objective, Parameter, ParameterKind,
-    ParameterMut, PotentialSensitivity, Presynaptic, ReadoutError, Row, Sample, Sensitivity,
-    SpikeTrains, SpikingNetwork, SynapseError, Targeted, Trace, VoltageAt, backward_batch,
-    evaluate_batch,
+    Adjoint, AdjointError, ArrivalGradient, Assessment, BackwardOptions, Bounds, BuildError,
+    Combined, Connectivity, CrossEntropy, DelayedSynapses, Dense, Error, Goal, Layer, LayerError,
+    Lif, LossError, MaxVoltage, MeanSquaredError, MeanVoltage, Network, NetworkBuilder, Objective,
+    Parameter, ParameterKind, ParameterMut, PotentialSensitivity, Presynaptic, ReadoutError, Row,
+    Sample, Sensitivity, SpikeTrains, SpikingNetwork, SynapseError, Targeted, Trace, VoltageAt,
+    backward_batch, backward_batch_with, evaluate_batch,
 };
 use rand::{Rng, SeedableRng, rngs::ChaCha8Rng};
 
@@ -19,6 +20,14 @@ struct Membranes {
     tau: f64,
     /// Where they start instead.
     start: Option<f64>,
+    lie: Option<Lie>,
+}
+
+/// In what a layer contradicts itself.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Lie {
+    Receptor,
+    Parameters,
 }
 
 const LEAK: ParameterKind = ParameterKind::Custom("leak");
@@ -87,7 +96,13 @@ impl Layer<f64> for Membranes {
         vec![Parameter { kind: LEAK, values: &self.leak, bounds: Bounds::none() }]
     }
     fn parameters_mut(&mut self) -> Vec<ParameterMut<'_, f64>> {
+        if self.lie == Some(Lie::Parameters) {
+            return Vec::new();
+        }
         vec![ParameterMut { kind: LEAK, values: &mut self.leak, bounds: Bounds::none() }]
+    }
+    fn receptor(&mut self, _: Option<f64>) -> Result<usize, LayerError> {
+        Ok(if self.lie == Some(Lie::Receptor) { 5 } else { 0 })
     }
     fn fixed(&self) -> Option<Vec<f64>> {
         Some(vec![self.tau])
@@ -95,7 +110,7 @@ impl Layer<f64> for Membranes {
 }
 
 fn membranes(tau: f64, weight: f64) -> SpikingNetwork {
-    network(Membranes { leak: vec![0.3, -0.2], tau, start: None }, weight)
+    network(Membranes { leak: vec![0.3, -0.2], tau, start: None, lie: None }, weight)
 }
 
 fn network(membranes: Membranes, weight: f64) -> SpikingNetwork {
@@ -117,7 +132,10 @@ fn a_state_at_rest_that_is_trained() {
     let report = GradientCheck::new().run(&net, &pulses(), 30.0, &goal, &[0.0; 4][..]).unwrap();
     assert!(report.passed() && report.unchecked().count() == 0, "{report}");
     let error = LayerError::Other("tau is not above 0".into());
-    assert_eq!(Membranes { leak: vec![], tau: -1.0, start: None }.validate(), Err(error));
+    assert_eq!(
+        Membranes { leak: vec![], tau: -1.0, start: None, lie: None }.validate(),
+        Err(error)
+    );
 }
 
 #[test]
@@ -137,7 +155,8 @@ fn a_maximum_that_is_jumped_to_is_refused() {
     }
     // Those that jump down from their greatest potential have one, and those that rise beyond where they jumped to.
     assert_eq!(judge(-0.7).unwrap().readout[0], 0.3);
-    let net = network(Membranes { leak: vec![1.0, 2.0], tau: 10.0, start: Some(0.0) }, 0.1);
+    let net =
+        network(Membranes { leak: vec![1.0, 2.0], tau: 10.0, start: Some(0.0), lie: None }, 0.1);
     let report = GradientCheck::new().run(&net, &pulses(), 30.0, &most, &[0.0; 2][..]).unwrap();
     assert!(report.passed(), "{report}");
 }
@@ -175,6 +194,68 @@ impl Goal<f64> for Says {
         assessment.evaluation.losses.push(self.loss);
         assessment.evaluation.prediction = assessment.evaluation.prediction.or(self.prediction);
         Ok(())
+    }
+}
+
+/// A goal that takes what it should only add to.
+struct Takes(fn(&mut Sensitivity));
+
+impl Goal<f64> for Takes {
+    type Target = usize;
+    fn assess(
+        &self,
+        _: &dyn Network<f64>,
+        _: &Trace<f64>,
+        _: &usize,
+        assessment: &mut Assessment<f64>,
+    ) -> Result<(), Error> {
+        (self.0)(&mut assessment.sensitivity);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_sensitivity_that_does_not_fit_is_refused_with_remedies_too() {
+    let mut net = NetworkBuilder::new();
+    let input = net.input("input", 1);
+    let layer = net.layer("layer", Lif::new(1));
+    net.connect(input, layer, Dense::weights(9.0));
+    let net = net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap();
+    let (spikes, target) = (pulses(), 0);
+    let samples = [Sample { input: &spikes, target: &target }];
+    let options = BackwardOptions::new()
+        .limit_slopes(SlopeLimiter::Absolute(0.1))
+        .regularize(SpikeCountRegularizer::new(0).upper(0.5, 0.1));
+    let takes: [fn(&mut Sensitivity); 4] = [
+        |s| s.layers.clear(),
+        |s| s.layers.push(s.layers[0].clone()),
+        |s| s.layers[0].spike_times.clear(),
+        |s| s.layers[0].slope_floor = f64::NAN,
+    ];
+    for take in takes {
+        let error = backward_batch_with(&net, &samples, 30.0, &Takes(take), &options).unwrap_err();
+        let Error::Sample { cause, .. } = &error else { panic!("{error}") };
+        assert!(matches!(**cause, Error::Adjoint(AdjointError::Sensitivity { .. })), "{error}");
+    }
+    assert!(backward_batch_with(&net, &samples, 30.0, &Takes(|_| {}), &options).is_ok());
+}
+
+#[test]
+fn layers_that_contradict_themselves_are_refused() {
+    let build = |lie| {
+        let mut net = NetworkBuilder::new();
+        let input = net.input("input", 1);
+        let leak = vec![0.3, -0.2];
+        let layer = net.layer("membranes", Membranes { leak, tau: 10.0, start: None, lie });
+        net.connect(input, layer, Dense::weights(1.0));
+        net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap_err().to_string()
+    };
+    for (lie, words) in [
+        (Lie::Receptor, "gave out receptor 5, but says that it has 1"),
+        (Lie::Parameters, "`parameters` and `parameters_mut` differ"),
+    ] {
+        let error = build(Some(lie));
+        assert!(error.contains(words) && error.contains("`membranes`"), "{error}");
     }
 }
 
@@ -276,9 +357,10 @@ fn rows_that_contradict_themselves_are_refused() {
     let build = |raw: Raw| {
         let mut net = NetworkBuilder::new();
         let input = net.input("first", 2);
-        net.input("second", 2);
-        let layer = net.layer("membranes", Membranes { leak: vec![0.0; 2], tau: 9.0, start: None });
-        net.connect(input, layer, raw);
+        let second = net.input("second", 2);
+        let layer = net
+            .layer("membranes", Membranes { leak: vec![0.0; 2], tau: 9.0, start: None, lie: None });
+        net.connect(input, layer, raw).connect(second, layer, Dense::weights(1.0));
         net.build(&mut ChaCha8Rng::seed_from_u64(1))
     };
     assert!(build(Raw::good()).is_ok());

@@ -43,6 +43,14 @@ fn settings_without_meaning_are_refused() {
     assert!(matches!(error(trainer().batch(0), &set), TrainError::Setting { .. }));
     assert!(matches!(error(trainer(), &set.subset(&[]).unwrap()), TrainError::NoSamples));
     let metric = Metric::ValidationLoss;
+    let longer = data(6, 2).with_duration(31.0).unwrap();
+    let fit = |trainer: Trainer<_, Adam>| trainer.fit(&mut network(), &set, Some(&longer), &mut []);
+    let cut = fit(trainer()).unwrap_err().to_string();
+    assert!(
+        cut.contains("validation samples in ms is 31") && cut.contains("Trainer::duration"),
+        "{cut}"
+    );
+    assert!(fit(trainer().epochs(1).duration(30.0)).is_ok());
     assert!(matches!(error(trainer().keep_best(metric), &set), TrainError::NoValidation { .. }));
     let bad = Schedule::Exponential { factor: f64::NAN };
     assert!(matches!(error(trainer().schedule(bad), &set), TrainError::Setting { .. }));

@@ -139,6 +139,20 @@ fn a_rewired_network_is_one_that_was_built_so() {
 }
 
 #[test]
+fn synapses_with_delays_in_groups_go_to_the_last() {
+    let delays = Delays::per_synapse(vec![1.0, 2.0]).groups([0, 1]);
+    let mut net =
+        between(2, 2, Sparse::edges([(0, 0), (1, 0)]).weights(1.0).delays(delays)).unwrap();
+    for left in [1, 0] {
+        let _ = net.rewire("input->output", &Rewiring { remove: vec![0], add: vec![] }).unwrap();
+        assert_eq!(rows(&net).len(), left);
+    }
+    let add = vec![NewSynapse { post: 0, pre: 0, weight: 1.0, delay: 0.0 }];
+    let error = net.rewire("input->output", &Rewiring { remove: vec![], add }).unwrap_err();
+    assert!(error.to_string().contains("no group"), "{error}");
+}
+
+#[test]
 fn parallel_synapses_are_in_the_order_of_their_age() {
     let recipe = Sparse::edges([(1, 0), (0, 1), (0, 1)]).weights(vec![1.0, 2.0, 3.0]).delays(1.0);
     let mut net = between(2, 2, recipe).unwrap();

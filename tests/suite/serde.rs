@@ -205,6 +205,7 @@ fn hostile_networks_are_refused() {
         (format!("{synapses}/delays/0/values/0"), json!(21.0)),
         (format!("{synapses}/delays/0/values"), json!([1.0])),
         (format!("{synapses}/delays/0/groups"), json!([0])),
+        (format!("{synapses}/delays/0/groups"), json!([])),
         (format!("{synapses}/delays/0/groups"), json!(vec![12; 12])),
         (format!("{synapses}/delays/0/per"), json!("Source")),
         (format!("{synapses}/delays/0/max"), json!(-1.0)),
@@ -238,7 +239,12 @@ fn hostile_networks_are_refused() {
         (format!("{lif}/neurons/slots/0/values"), json!([0.0])),
         (format!("{lif}/neurons/slots/3/values"), json!([1.0])),
         (format!("{lif}/neurons/slots/2/values"), json!([-1.0])),
+        (format!("{lif}/neurons/slots/0/kind"), json!("Weight")),
+        (format!("{lif}/neurons/slots"), json!([good.pointer(&format!("{lif}/neurons/slots/1"))])),
         ("/layers".into(), json!([])),
+        // Nothing may look at each of so many rows.
+        (format!("{synapses}/pattern"), json!({"Dense": {"post": u32::MAX, "pre": 0}})),
+        (format!("{synapses}/pattern"), json!({"Dense": {"post": u32::MAX, "pre": 1}})),
     ];
     for (path, value) in edits {
         let mut bad = good.clone();

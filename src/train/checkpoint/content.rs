@@ -97,6 +97,7 @@ impl Checkpoint {
         }
         let storage = network.storage();
         self.check_network(&storage, true)?;
+        let values = self.take(&storage, "")?;
         let mut known = own_tensors(&storage);
         let mut optional = |prefix: &str| -> Result<Option<Vec<F>>, CheckpointError> {
             let names = || storage.blocks.iter().map(|(name, _)| format!("{prefix}{name}"));
@@ -116,7 +117,6 @@ impl Checkpoint {
             let what = "the steps of another kind of optimiser".to_owned();
             return Err(CheckpointError::Metadata { what });
         }
-        let values = self.take(&storage, "")?;
         self.check_fixed(&storage)?;
         // From here on nothing fails.
         if let (Some(steps), Some(stored)) = (state.steps, training.optimizer_steps) {

@@ -72,7 +72,7 @@ pub enum CheckpointError {
     },
     /// What is not trained is another than that of the checkpoint's network.
     #[error(
-        "`{name}` has other fixed weights or delays, other synapses that share a delay, another range of weights, another receptor or other constants than in the checkpoint, or is in only one of the two; build the network with the same seed, ranges and constants (fixed values count as they act: of a network that acts rounded, rounded), or store the whole of it with serde"
+        "`{name}` has other constants (a layer), or other fixed weights or delays, other synapses that share a delay, another range of weights or another receptor (a projection) than in the checkpoint, or is in only one of the two; build the network with the same seed, ranges and constants (fixed values count as they act: of a network that acts rounded, rounded), or save the whole of it with `SpikingNetwork::save`"
     )]
     Fixed {
         /// The projection or layer.

@@ -67,7 +67,7 @@ impl Checkpoint {
     /// Writes a file, beside and then in its place.
     ///
     /// # Errors
-    /// What the operating system refuses.
+    /// What the operating system refuses, and a parameter that is not finite.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
         let path = path.as_ref();
         let bytes = self.to_bytes().map_err(|e| e.at(path))?;

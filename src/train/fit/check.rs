@@ -21,6 +21,12 @@ impl<F: Real> Fit<'_, F> {
                 return Err(TrainError::Channels { what, found, expected });
             }
         }
+        let validation = self.validation.map_or(0.0, Dataset::duration);
+        if validation > self.settings.trial(self.train) && self.settings.duration.is_none() {
+            let what = "the duration of the validation samples in ms";
+            let rule = "at most that of the training samples, unless `Trainer::duration` says how long trials are";
+            return Err(TrainError::Setting { what, value: validation.to_string(), rule });
+        }
         self.settings.backward.check(network)?;
         self.settings.remedies.iter().try_for_each(|remedy| remedy.check(network))?;
         self.check_classes()?;
