@@ -98,12 +98,12 @@
 //!
 //! $$\frac{dL}{dw} = \sum_k p_I(t_k + d) \qquad
 //! \frac{dL}{dd} = w \sum_k \Big( \frac{p_I}{\tau_s} - \frac{p_V}{\tau_m} \Big)(t_k + d) \qquad
-//! \frac{dL}{dt_k} \text{ gains term } k \text{ of each synapse that the spike passes}$$
+//! \frac{dL}{dt_k} \text{ gains term } k \text{ of } dL/dd \text{ of each synapse that the spike passes}$$
 //!
 //! ```text
 //! dL/dw = sum_k p_I(t_k + d)
 //! dL/dd = w sum_k (p_I / tau_syn - p_V / tau_mem)(t_k + d)
-//! dL/dt_k gains term k of each synapse that the spike passes
+//! dL/dt_k gains term k of dL/dd of each synapse that the spike passes
 //! ```
 //!
 //! The [derivation](guide::derivation) has all models, and the tests that hold the formulas.

@@ -26,7 +26,8 @@ pub struct CheckClass {
     /// How many of these agree by the absolute tolerance alone, being zero or too small for the relative one: of them nothing
     /// was shown but that they are small.
     pub small: usize,
-    /// How many were skipped: moving the parameter, however little, changed the pattern of spikes or another parameter.
+    /// How many were skipped: moving the parameter, however little, changed the pattern of spikes or another parameter, or the
+    /// derivative is one-sided.
     pub skipped: usize,
     /// How many could not be decided, because the finite difference is not exact enough.
     pub inconclusive: usize,
@@ -127,7 +128,8 @@ impl CheckReport {
         self.classes.iter().map(|c| c.small).sum()
     }
 
-    /// How many were skipped: moving the parameter, however little, changed the pattern of spikes or another parameter.
+    /// How many were skipped: moving the parameter, however little, changed the pattern of spikes or another parameter, or the
+    /// derivative is one-sided.
     pub fn skipped(&self) -> usize {
         self.classes.iter().map(|c| c.skipped).sum()
     }

@@ -38,7 +38,7 @@ impl Connection {
     /// any in the checkpoint.
     ///
     /// # Errors
-    /// Another number of weights than the populations need.
+    /// Another number of weights than the populations need, or more than can be numbered.
     pub fn synapses<F: Real>(
         &self,
         post: usize,

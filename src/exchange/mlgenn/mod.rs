@@ -166,8 +166,8 @@ impl MlGenn {
     /// Reads one connection of the checkpoint of an epoch.
     ///
     /// # Errors
-    /// Files that are missing, no arrays, or do not fit each other. Weights must be there; delays and lists of
-    /// synapses need not.
+    /// A time step without meaning, files that are missing, no arrays, or do not fit each other, and neurons that are not
+    /// there. Weights must be there; delays and lists of synapses need not.
     pub fn read(
         &self,
         dir: impl AsRef<Path>,
@@ -224,7 +224,8 @@ impl MlGenn {
     /// that would be read with it are removed: those of the other [`Names`], and lists of synapses.
     ///
     /// # Errors
-    /// A folder that cannot be written to, or a connection for a projection that is not there.
+    /// A time step without meaning, a folder that cannot be written to, a connection for a projection that is not there, or
+    /// one for two of them.
     pub fn export<F: Real>(
         &self,
         network: &SpikingNetwork<F>,

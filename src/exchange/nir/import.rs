@@ -78,7 +78,8 @@ impl Import {
     /// inputs, the ones that lead to outputs last, and then by name.
     ///
     /// # Errors
-    /// Nodes of other types, sizes that do not fit, networks that a [`NetworkBuilder`] refuses.
+    /// Options without meaning, nodes of other types, connections that are not supported, metadata that cannot be read, sizes
+    /// that do not fit, networks that a [`NetworkBuilder`] refuses.
     pub fn network<F: Real>(&self, graph: &Graph) -> Result<(SpikingNetwork<F>, Report), NirError> {
         let mut report = Report::default();
         let context = self.context(graph, &mut report)?;
