@@ -59,7 +59,7 @@ impl TrainingRun {
 
     fn legend(&self) -> String {
         match self.accuracy[1].last().filter(|last| !last.is_nan()) {
-            Some(last) => format!("{} ({:.1} % at the end)", self.name, 100.0 * last),
+            Some(last) => format!("{} (validation {:.1} % at the end)", self.name, 100.0 * last),
             None => self.name.clone(),
         }
     }
@@ -114,8 +114,9 @@ impl TrainingCurves {
         let mut entries: Vec<_> =
             runs.map(|(k, run)| (Mark::Line(6), series_colour(k), run.legend())).collect();
         if self.runs.iter().any(|run| both(&run.accuracy) || both(&run.loss)) {
-            entries.push((Mark::Line(4), INK, "validation".into()));
-            entries.push((Mark::Line(3), pale(INK, 0.5), "training".into()));
+            let colour = if self.runs.len() == 1 { series_colour(0) } else { INK };
+            entries.push((Mark::Line(4), colour, "validation".into()));
+            entries.push((Mark::Line(3), pale(colour, 0.5), "training".into()));
         }
         chart.legend(entries).draw()
     }
