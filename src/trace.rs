@@ -110,8 +110,9 @@ impl<F: Real> Trace<F> {
     ///
     /// # Panics
     /// If there is no such layer.
+    #[track_caller]
     pub fn spikes(&self, layer: usize) -> &SpikeTrains {
-        &self.layers[layer].spikes
+        &self.layer(layer).spikes
     }
 
     /// How fast V neared the threshold just before each spike of a layer, in 1/ms and in the order of
@@ -119,8 +120,16 @@ impl<F: Real> Trace<F> {
     ///
     /// # Panics
     /// If there is no such layer.
+    #[track_caller]
     pub fn slopes(&self, layer: usize) -> &[F] {
-        &self.layers[layer].slopes
+        &self.layer(layer).slopes
+    }
+
+    #[track_caller]
+    fn layer(&self, layer: usize) -> &LayerTrace<F> {
+        let layers = self.layers();
+        assert!(layer < layers, "there is no layer {layer}; the trace has {layers} (0-based)");
+        &self.layers[layer]
     }
 
     /// How often a spike and an arrival at the same neuron, not sent by that spike, fell together. There

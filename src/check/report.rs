@@ -172,7 +172,7 @@ impl fmt::Display for CheckReport {
         if self.checked() > 0 && self.checked() == self.small() {
             writeln!(
                 f,
-                "all gradients are too small to tell: scale the loss, or lower the absolute tolerance"
+                "all gradients are zero or too small to tell: scale the loss, lower the absolute tolerance, or take a sample that the loss depends on"
             )?;
         }
         for class in self.unchecked() {

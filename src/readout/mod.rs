@@ -46,7 +46,9 @@ pub enum ReadoutError {
         neurons: usize,
     },
     /// The layer's model lacks a closed form that the read-out needs.
-    #[error("the model of layer `{layer}` has no closed form for {what}")]
+    #[error(
+        "the model of layer `{layer}` has no closed form for {what}; `Layer::stationary_points` and `Layer::integral` give one"
+    )]
     NoClosedForm {
         /// The layer.
         layer: String,

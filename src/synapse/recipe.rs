@@ -32,7 +32,7 @@ impl Dense {
     }
 }
 
-/// Some of all possible synapses.
+/// Some of all possible synapses. [`Sparse::weights`] comes first; it makes the recipe to which delays and all else are added.
 ///
 /// ```
 /// use eventprop::{Delays, Sparse};

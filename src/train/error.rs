@@ -29,7 +29,7 @@ pub enum TrainError {
     },
     /// No epoch has the accuracy that training goes by.
     #[error(
-        "{metric} is asked for, but no sample got a prediction in {epochs} epochs: the outputs were all alike, or the loss predicts nothing (one that may is to say so, by `Loss::classifies`)"
+        "{metric} is asked for, but no sample got a prediction in {epochs} epochs: the outputs were all alike (are neurons silent? `Metrics::health` tells), or the loss predicts nothing (one that may is to say so, by `Loss::classifies`)"
     )]
     NoPrediction {
         /// The metric.
