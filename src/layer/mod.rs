@@ -249,7 +249,8 @@ pub trait Layer<F: Real>: DynClone + Debug + Send + Sync {
     ) -> ArrivalGradient<F>;
 
     /// `adjoint` after a spike becomes that before it; `state` is the one before, `slope` its
-    /// [`Layer::approach`], or the floor of a [`SlopeLimiter`](crate::remedy::SlopeLimiter) if that is larger. `time_gradient` is what the loss and the spike's arrivals contribute to dL/dt.
+    /// [`Layer::approach`], or the floor of a [`SlopeLimiter`](crate::remedy::SlopeLimiter) if that is larger.
+    /// `time_gradient` is what the loss and the spike's arrivals contribute to dL/dt.
     ///
     /// With the jump x+ = h(x-) and its Jacobian D, u = V less the threshold, and p+ after the spike:
     /// G = `time_gradient` + p+ . (D f(x-) - f(x+)) is dL/dt, and p- = D^T p+ - G / `slope` du/dx. A parameter c that the

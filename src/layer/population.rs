@@ -287,7 +287,7 @@ impl<F: Real> LinearNeurons<F> {
 
 /// Whether a reset is nearer to the threshold than training lets it be, beyond the rounding of a logarithm.
 fn too_near<F: Real>(reset: F, threshold: F) -> bool {
-    reset > F::of(NEAREST_RESET) * threshold * (F::one() + F::of(16.0) * F::epsilon())
+    reset > F::of(NEAREST_RESET) * threshold * (F::one() + F::of(1024.0) * F::epsilon())
 }
 
 #[cfg(feature = "serde")]

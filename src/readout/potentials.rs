@@ -74,7 +74,8 @@ impl<F: Real> Readout<F> for ExpWeightedMeanVoltage {
 /// the potential down, the maximum also moves with the arrival. A trial starts at rest: if V never rises above 0, the maximum is
 /// that of the start, and has no gradient.
 ///
-/// Read leaky integrators by it. A neuron that fires reads its threshold, however often it does, without a gradient (unless its threshold moves).
+/// Read leaky integrators by it. A neuron that fires reads its threshold, however often it does, without a gradient
+/// (unless its threshold moves).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MaxVoltage;
 
