@@ -87,7 +87,8 @@ impl<F: Real> Health<F> {
             (self.lifted, "neurons lifted"),
         ];
         write_counts(&others, out)?;
-        if self.lost_arrivals > 0 && self.layers.iter().all(|layer| layer.spikes == 0) {
+        let could = (0..network.layers()).any(|layer| network.fires(layer));
+        if could && self.lost_arrivals > 0 && self.layers.iter().all(|layer| layer.spikes == 0) {
             write!(out, "\nno neuron fired: are all times, and the trial, in ms?")?;
         }
         Ok(())

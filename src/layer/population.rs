@@ -6,6 +6,8 @@ use crate::{Bounds, Parameter, ParameterKind, ParameterMut, Real};
 
 /// The reset is kept at most at this share of the threshold, when one of them is trained.
 const NEAREST_RESET: f64 = 0.99;
+/// By what share of it rounding may have put it nearer: that of a logarithm in single precision.
+const ROUNDING: f64 = 1e-4;
 
 /// A population of linear neurons: their number and their constants.
 #[derive(Debug, Clone, PartialEq)]
@@ -179,7 +181,7 @@ impl<F: Real> LinearNeurons<F> {
         let trained = self.trained_gap().is_some();
         for bank in &self.banks {
             let below = |threshold: &F| {
-                let near = trained && too_near(bank.reset, *threshold);
+                let near = trained && too_near(bank.reset, *threshold, ROUNDING);
                 bank.reset.is_finite() && bank.reset < *threshold && !near
             };
             if let Some(threshold) = bank.threshold.filter(|threshold| !below(threshold)) {
@@ -251,7 +253,7 @@ impl<F: Real> LinearNeurons<F> {
         let Self { slots, banks, receptors, .. } = self;
         let Some(slot) = slots.iter_mut().find(|slot| slot.kind == moved) else { return };
         for (neuron, bank) in banks.iter().enumerate() {
-            let Some(threshold) = bank.threshold.filter(|t| too_near(bank.reset, *t)) else {
+            let Some(threshold) = bank.threshold.filter(|t| too_near(bank.reset, *t, 0.0)) else {
                 continue;
             };
             let at = slot.place(*receptors, 0, neuron);
@@ -285,9 +287,9 @@ impl<F: Real> LinearNeurons<F> {
     }
 }
 
-/// Whether a reset is nearer to the threshold than training lets it be, beyond the rounding of a logarithm.
-fn too_near<F: Real>(reset: F, threshold: F) -> bool {
-    reset > F::of(NEAREST_RESET) * threshold * (F::one() + F::of(1024.0) * F::epsilon())
+/// Whether a reset is nearer to the threshold than training lets it be, by more than a share.
+fn too_near<F: Real>(reset: F, threshold: F, share: f64) -> bool {
+    reset > F::of(NEAREST_RESET * (1.0 + share)) * threshold
 }
 
 #[cfg(feature = "serde")]

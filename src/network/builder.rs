@@ -385,7 +385,7 @@ pub(super) fn assemble<F: Real>(
         let channels = first..first.saturating_add(*size);
         let hears = |p: &Projection<F>| match p.origin {
             Origin::Input { first } => {
-                first < channels.end && first + p.synapses.shape().1 > channels.start
+                first < channels.end && first.saturating_add(p.synapses.shape().1) > channels.start
             }
             Origin::Layer(_) => false,
         };

@@ -219,6 +219,8 @@ impl<F: Real> SpikingNetwork<F> {
         let has: usize =
             self.projections[number].synapses.parameters().iter().map(|p| p.values.len()).sum();
         if origins.len() != has || origins.iter().flatten().any(|&k| k >= had) {
+            // They have changed, whatever they say.
+            self.lay_out();
             let what =
                 format!("`rewire` must name the places of {has} parameters among the {had} before");
             return Err(BuildError::Synapses {
@@ -231,10 +233,15 @@ impl<F: Real> SpikingNetwork<F> {
         let last = first + self.parameter_counts[number];
         let own = origins.into_iter().map(|origin| origin.map(|k| first + k));
         let all = (0..first).map(Some).chain(own).chain((last..before).map(Some)).collect();
+        self.lay_out();
+        Ok(ParameterMap::new(before, all))
+    }
+
+    /// Takes over other synapses.
+    fn lay_out(&mut self) {
         (self.layout, self.parameter_counts, self.constant_counts) =
             lay_out(&self.projections, &self.layers);
         self.version = fresh_version();
-        Ok(ParameterMap::new(before, all))
     }
 
     /// The names of the projections, in the order of addition.

@@ -87,7 +87,7 @@ impl BackwardOptions {
         if let Some(limiter) = &self.limiter {
             for (layer, terms) in sensitivity.layers.iter_mut().enumerate().take(trace.layers()) {
                 // One that has no meaning stays, to be refused.
-                if terms.slope_floor.is_finite() {
+                if terms.slope_floor.is_finite() && terms.slope_floor >= F::zero() {
                     terms.slope_floor = limiter.floor(trace, layer);
                 }
             }

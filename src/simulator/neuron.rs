@@ -52,7 +52,9 @@ impl Neuron {
 
     pub fn note_arrival(&mut self) {
         if self.time > self.last_arrival {
-            self.gap += SHARE * (self.time - self.last_arrival - self.gap);
+            // One long wait shall not have many looks go too far.
+            let wait = (self.time - self.last_arrival).min(LOOK * self.gap);
+            self.gap += SHARE * (wait - self.gap);
             self.last_arrival = self.time;
         }
     }

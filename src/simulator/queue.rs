@@ -63,6 +63,10 @@ impl Flights {
 
     /// Adds a spike that has yet to reach its first synapse, at that time.
     pub fn launch(&mut self, flight: Flight, time: f64) {
+        if self.turns.is_empty() {
+            // A clone shall not copy what once was.
+            self.clear();
+        }
         let place = self.free.pop().unwrap_or(self.all.len());
         match self.all.get_mut(place) {
             Some(free) => *free = flight,

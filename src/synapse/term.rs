@@ -223,12 +223,17 @@ impl<F: Real> DelayTerm<F> {
         self.check_max()?;
         let members = self.per.members(pattern.synapses(), pattern.shape());
         let found = self.values.len();
-        if self.groups.as_ref().map_or(found, Vec::len) != members {
-            let (kind, expected) = (ParameterKind::Delay, members);
-            return Err(SynapseError::Count { kind, found, expected });
-        }
-        if self.groups.iter().flatten().any(|&g| g as usize >= found) {
-            return Err(SynapseError::Groups { per: self.per, members });
+        match &self.groups {
+            None if found != members => {
+                let (kind, expected) = (ParameterKind::Delay, members);
+                return Err(SynapseError::Count { kind, found, expected });
+            }
+            Some(groups)
+                if groups.len() != members || groups.iter().any(|&g| g as usize >= found) =>
+            {
+                return Err(SynapseError::Groups { per: self.per, members });
+            }
+            _ => {}
         }
         if self.smooth {
             // Delays follow from any finite theta, and reach the bounds in rounding.

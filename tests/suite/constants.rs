@@ -221,7 +221,7 @@ fn a_reset_that_training_would_move_at_once_is_refused() {
     }
     assert!(trained(Constant::from(0.995), Constant::from(1.0)).is_ok());
     // What was moved there is there to stay.
-    for threshold in [1e-30, 0.3, 0.7, 1.0, 1.3, 17.0, 1e30] {
+    for threshold in [1e-30, 0.3, 0.5, 0.7, 1.0, 1.3, 17.0, 1e30] {
         let mut net = trained(learned(0.0), learned(threshold)).unwrap();
         for (_, p) in net.parameters_mut() {
             if p.kind == ParameterKind::Reset {
@@ -233,7 +233,14 @@ fn a_reset_that_training_would_move_at_once_is_refused() {
         net.update();
         assert!(net.parameters().iter().map(|(_, p)| p.values[0]).eq(moved));
         #[cfg(feature = "serde")]
-        serde_json::from_str::<SpikingNetwork>(&serde_json::to_string(&net).unwrap()).unwrap();
+        {
+            // In either precision.
+            let text = serde_json::to_string(&net).unwrap();
+            serde_json::from_str::<SpikingNetwork>(&text).unwrap();
+            let single: SpikingNetwork<f32> = serde_json::from_str(&text).unwrap();
+            let text = serde_json::to_string(&single).unwrap();
+            serde_json::from_str::<SpikingNetwork>(&text).unwrap();
+        }
         net.forward(&SpikeTrains::silent(1), 5.0).unwrap();
     }
 }

@@ -328,3 +328,22 @@ fn a_trace_of_other_parameters_is_refused() {
     net.update();
     assert!(net.count_arrivals(&trace, None).is_err());
 }
+
+/// Times in s where ms are meant: nothing fires, all comes too late. A network that cannot fire says nothing by it.
+#[test]
+fn the_report_asks_for_units_where_nothing_fired() {
+    fn report(layer: impl eventprop::Layer<f64> + 'static, inputs: [f64; 2]) -> String {
+        let mut net = NetworkBuilder::new();
+        let input = net.input("input", 1);
+        let layer = net.layer("layer", layer);
+        net.connect(input, layer, Dense::weights(9.0).delays(1.0));
+        let net = net.build(&mut ChaCha8Rng::seed_from_u64(1)).unwrap();
+        let trace = net.forward(&SpikeTrains::from_channels([inputs]).unwrap(), 30.0).unwrap();
+        let mean = Objective::new(eventprop::MeanVoltage, MeanSquaredError);
+        let health = net.backward_with(&trace, &mean, &[0.0], &BackwardOptions::new()).unwrap().2;
+        health.report(&net)
+    }
+    assert!(report(Lif::new(1), [29.5, 29.7]).contains("in ms?"));
+    assert!(!report(Lif::new(1), [2.0, 29.7]).contains("in ms?"));
+    assert!(!report(LeakyIntegrator::new(1), [2.0, 29.7]).contains("in ms?"));
+}

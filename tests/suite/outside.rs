@@ -7,9 +7,9 @@ use eventprop::{
     Adjoint, AdjointError, ArrivalGradient, Assessment, BackwardOptions, Bounds, BuildError,
     Combined, Connectivity, CrossEntropy, DelayedSynapses, Dense, Error, Goal, Layer, LayerError,
     Lif, LossError, MaxVoltage, MeanSquaredError, MeanVoltage, Network, NetworkBuilder, Objective,
-    Parameter, ParameterKind, ParameterMut, PotentialSensitivity, Presynaptic, ReadoutError, Row,
-    Sample, Sensitivity, SpikeTrains, SpikingNetwork, SynapseError, Targeted, Trace, VoltageAt,
-    backward_batch, backward_batch_with, evaluate_batch,
+    Parameter, ParameterKind, ParameterMut, PotentialSensitivity, Presynaptic, ReadoutError,
+    Rewiring, Row, Sample, Sensitivity, SpikeTrains, SpikingNetwork, SynapseError, Targeted, Trace,
+    VoltageAt, backward_batch, backward_batch_with, evaluate_batch,
 };
 use rand::{Rng, SeedableRng, rngs::ChaCha8Rng};
 
@@ -226,7 +226,8 @@ fn a_sensitivity_that_does_not_fit_is_refused_with_remedies_too() {
     let options = BackwardOptions::new()
         .limit_slopes(SlopeLimiter::Absolute(0.1))
         .regularize(SpikeCountRegularizer::new(0).upper(0.5, 0.1));
-    let takes: [fn(&mut Sensitivity); 4] = [
+    let takes: [fn(&mut Sensitivity); 5] = [
+        |s| s.layers[0].slope_floor = -1.0,
         |s| s.layers.clear(),
         |s| s.layers.push(s.layers[0].clone()),
         |s| s.layers[0].spike_times.clear(),
@@ -339,6 +340,9 @@ impl DelayedSynapses<f64> for Raw {
     fn update(&mut self) {}
     fn pull_back(&self, _: &[f64], _: &[f64], _: &mut [f64]) {}
     fn raise_weights(&mut self, _: usize, _: f64) {}
+    fn rewire(&mut self, _: &Rewiring<f64>) -> Result<Vec<Option<usize>>, SynapseError> {
+        Ok(vec![Some(7)])
+    }
 }
 
 impl Connectivity<f64> for Raw {
@@ -365,6 +369,10 @@ fn rows_that_contradict_themselves_are_refused() {
     };
     assert!(build(Raw::good()).is_ok());
     assert!(build(Raw { sources: None, ..Raw::good() }).is_ok());
+    let error = build(Raw::good()).unwrap().rewire("first->membranes", &Rewiring::default());
+    assert!(
+        error.unwrap_err().to_string().contains("the places of 0 parameters among the 0 before")
+    );
     let says = |raw: Raw, post: usize, words: &str| match build(raw).unwrap_err() {
         BuildError::Synapses { name, cause: SynapseError::Row { post: found, what } } => {
             assert_eq!((name.as_str(), found), ("first->membranes", post));
