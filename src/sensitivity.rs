@@ -1,6 +1,6 @@
 //! How a loss depends on what a network did: the input of the adjoint pass.
 
-use crate::{Real, Trace};
+use crate::{AdjointError, Real, Trace};
 
 /// The derivatives of a loss by spike times and potentials of every layer.
 ///
@@ -29,6 +29,30 @@ impl<F: Real> Sensitivity<F> {
             layer.potentials.clear();
             (layer.slope_floor, layer.phantom_spikes) = (F::zero(), 0);
         }
+    }
+
+    /// Refuses what has other layers or spikes than a trace, or a floor without meaning.
+    pub(crate) fn check(&self, trace: &Trace<F>) -> Result<(), AdjointError> {
+        let wrong = |what, found, expected: String| {
+            Err(AdjointError::Sensitivity { what, found, expected })
+        };
+        let layers = trace.layers();
+        if self.layers.len() != layers {
+            return wrong("the number of layers", self.layers.len() as f64, layers.to_string());
+        }
+        for (terms, fired) in self.layers.iter().zip(&trace.layers) {
+            let spikes = fired.spikes.len();
+            if terms.spike_times.len() != spikes {
+                let found = terms.spike_times.len() as f64;
+                return wrong("the number of spikes", found, spikes.to_string());
+            }
+            let floor = terms.slope_floor;
+            if !(floor.is_finite() && floor >= F::zero()) {
+                let expected = "finite and not negative".into();
+                return wrong("a slope floor", floor.as_f64(), expected);
+            }
+        }
+        Ok(())
     }
 }
 

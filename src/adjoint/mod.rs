@@ -214,21 +214,8 @@ fn check_sensitivity<F: Real>(
 ) -> Result<(), AdjointError> {
     let wrong =
         |what, found, expected: String| Err(AdjointError::Sensitivity { what, found, expected });
-    let layers = network.layers.len();
-    if sensitivity.layers.len() != layers {
-        return wrong("the number of layers", sensitivity.layers.len() as f64, layers.to_string());
-    }
+    sensitivity.check(trace)?;
     for (layer, terms) in sensitivity.layers.iter().enumerate() {
-        let spikes = trace.layers[layer].spikes.len();
-        if terms.spike_times.len() != spikes {
-            let found = terms.spike_times.len() as f64;
-            return wrong("the number of spikes", found, spikes.to_string());
-        }
-        let floor = terms.slope_floor;
-        if !(floor.is_finite() && floor >= F::zero()) {
-            let expected = "finite and not negative".into();
-            return wrong("a slope floor", floor.as_f64(), expected);
-        }
         let size = network.layers[layer].layer.size();
         for term in &terms.potentials {
             if term.neuron() >= size {

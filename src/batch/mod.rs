@@ -141,7 +141,7 @@ pub(crate) fn backward<F: Real>(
         assessment.begin(Some(trace));
         samples.assess(sample, network, trace, assessment)?;
         let (health, sensitivity) = (&mut chunk.summary.health, &mut assessment.sensitivity);
-        options.prepare(trace, counted.as_ref(), sensitivity, health);
+        options.prepare(trace, counted.as_ref(), sensitivity, health)?;
         network.adjoint_deferred(trace, sensitivity, &mut chunk.gradients, deferred)?;
         health.record(sample, trace, sensitivity, network.count_arrivals(trace, options.near())?);
         Ok(())

@@ -155,8 +155,9 @@ fn wrong(line: usize, expected: &str, fields: &[&str]) -> DataError {
 
 /// A number in a line of some layout.
 fn number((line, layout): (usize, &str), what: &str, text: &str) -> Result<u64, DataError> {
-    let what = || format!("{what} {text:?} is not a number from 0; a line is {layout}");
-    text.parse().map_err(|_| bad(line, &what()))
+    text.parse().map_err(|_| {
+        bad(line, &format!("{what} {text:?} is not a number from 0; a line is {layout}"))
+    })
 }
 
 /// Calls `take` with each line's number, from 1, and its fields. A heading has these names.

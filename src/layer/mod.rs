@@ -55,7 +55,7 @@ pub enum LayerError {
         /// Its value.
         value: f64,
     },
-    /// The reset value is not below the threshold (or not finite).
+    /// The reset value is not below the threshold, too near to it where one of the two is trained, or not finite.
     #[error(
         "reset is {reset}, but must be finite and below the threshold {threshold}, or at most 0.99 of it where one of the two is trained"
     )]

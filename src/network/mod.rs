@@ -279,7 +279,7 @@ fn adjoint_with<F: Real>(
 ) -> Result<(Gradients<F>, Health<F>), Error> {
     let mut health = Health::new(network.layers());
     let mut gradients = Gradients::zeros(network.layout());
-    options.prepare(trace, None, &mut sensitivity, &mut health);
+    options.prepare(trace, None, &mut sensitivity, &mut health)?;
     network.adjoint_into(trace, &mut sensitivity, &mut gradients)?;
     let arrivals = network.count_arrivals(trace, options.near())?;
     health.record(0, trace, &sensitivity, arrivals);

@@ -1,7 +1,7 @@
 //! What a backward pass does besides the exact gradient.
 
 use super::{GradientClip, RemedyError, SlopeLimiter, SpikeCountRegularizer, check};
-use crate::{BatchSummary, Gradients, Health, Network, Real, Sensitivity, Trace};
+use crate::{AdjointError, BatchSummary, Gradients, Health, Network, Real, Sensitivity, Trace};
 
 /// What a backward pass does besides the exact gradient: nothing unless it is named.
 ///
@@ -75,30 +75,27 @@ impl BackwardOptions {
         self.regularizers.iter().any(SpikeCountRegularizer::needs_batch)
     }
 
-    /// Adds the remedies that act in the adjoint pass to the sensitivity of a loss. What does not fit the trace is left to
-    /// that pass, which refuses it.
+    /// Adds the remedies that act in the adjoint pass to the sensitivity of a loss, if that fits the trace.
     pub(crate) fn prepare<F: Real>(
         &self,
         trace: &Trace<F>,
         batch: Option<&BatchSummary<F>>,
         sensitivity: &mut Sensitivity<F>,
         health: &mut Health<F>,
-    ) {
+    ) -> Result<(), AdjointError> {
+        sensitivity.check(trace)?;
         if let Some(limiter) = &self.limiter {
-            for (layer, terms) in sensitivity.layers.iter_mut().enumerate().take(trace.layers()) {
-                // One that has no meaning stays, to be refused.
-                if terms.slope_floor.is_finite() && terms.slope_floor >= F::zero() {
-                    terms.slope_floor = limiter.floor(trace, layer);
-                }
+            for (layer, terms) in sensitivity.layers.iter_mut().enumerate() {
+                terms.slope_floor = limiter.floor(trace, layer);
             }
         }
         for regularizer in &self.regularizers {
             let layer = regularizer.layer();
+            // A trace of another network may have fewer; the adjoint pass refuses it.
             let Some(terms) = sensitivity.layers.get_mut(layer) else { continue };
-            if terms.spike_times.len() == trace.layers[layer].spikes.len() {
-                health.layers[layer].regularized += regularizer.apply(trace, batch, terms);
-            }
+            health.layers[layer].regularized += regularizer.apply(trace, batch, terms);
         }
+        Ok(())
     }
 
     /// Clips complete gradients.

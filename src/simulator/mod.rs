@@ -30,7 +30,8 @@ pub struct Spike {
 /// For inference without end: a robot, a service. It keeps the state of every neuron and the spikes that
 /// are on their way, and no trace. It fires the spikes that [`Network::forward`] gives for the same events
 /// in a trial (see [Order](#order)), unless a neuron fires more often at once than a stream [allows](#limits). A trial
-/// starts at rest: what was trained on trials expects a [`Simulator::reset`] where each of them would start. [Recipe 21](crate::guide::cookbook) names the class of each window.
+/// starts at rest: what was trained on trials expects a [`Simulator::reset`] where each of them would start.
+/// [Recipe 21](crate::guide::cookbook) names the class of each window.
 ///
 /// ```
 /// use eventprop::{Dense, Lif, NetworkBuilder, Simulator};

@@ -19,6 +19,7 @@ mod custom_synapses;
 mod data;
 mod engines;
 mod extremes;
+mod goals;
 mod gradients;
 mod health;
 mod light;

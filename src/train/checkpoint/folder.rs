@@ -23,8 +23,8 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// In this folder, which is made if need be, after each epoch: `epoch-000006.safetensors` after six. Training starts afresh, and refuses to if there
-    /// are checkpoints.
+    /// In this folder, which is made if need be, after each epoch: `epoch-000006.safetensors` after six. Training starts
+    /// afresh, and refuses to if there are checkpoints.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into(), every: 1, resume: false }
     }
